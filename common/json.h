@@ -1,0 +1,84 @@
+/* JSON by descriptor: one table per object says name, type, place and ceiling; one reader names the field at fault, one writer. */
+#ifndef PAWL_COMMON_JSON_H
+#define PAWL_COMMON_JSON_H
+
+#include "common/arena.h"
+#include "common/buf.h"
+
+/* How a member looks in C. */
+enum json_type {
+    JSON_TEXT,    /* const char *          "text" (UTF-8, no control characters but \n and \t) */
+    JSON_INT,     /* int64_t               123 */
+    JSON_BOOL,    /* bool                  true */
+    JSON_TIME,    /* int64_t, UTC seconds  "2026-11-22T08:00:00Z"; 0 is "absent" when writing */
+    JSON_TEXTS,   /* struct json_texts     ["a", "b"] */
+    JSON_OBJECT,  /* struct X * (pointer)  {…} by .shape; NULL is "absent" when writing */
+    JSON_OBJECTS, /* struct json_list      [{…}, …] by .shape */
+    JSON_RAW,     /* const char *          any value, as compact text */
+    JSON_BASE64,  /* struct json_bytes     "YWJj" */
+};
+
+enum json_flag {
+    JSON_REQUIRED = 1,  /* reading: ERR_INVALID when it is missing */
+    JSON_NULLABLE = 2,  /* reading: null is taken as absent; writing: absent is written as null instead of left out */
+    JSON_WRITE_ONLY = 4 /* reading: counts as unknown (a field the server sets) */
+};
+
+struct json_texts {
+    size_t count;
+    const char **items;
+};
+
+struct json_list {
+    size_t count;
+    void *items; /* contiguous structs of shape->size */
+};
+
+struct json_bytes {
+    size_t len;
+    const uint8_t *data;
+};
+
+struct json_shape;
+
+struct json_field {
+    const char *name;
+    enum json_type type;
+    size_t offset;
+    unsigned flags;
+    int64_t min; /* JSON_TEXT and BASE64: bytes; JSON_INT: value; lists: items */
+    int64_t max; /* 0: the type's own ceiling (text 1 KiB, list 1,000, integer 2^53−1, raw and base64 1 MiB) */
+    const struct json_shape *shape;
+};
+
+struct json_shape {
+    const struct json_field *fields;
+    size_t count; /* at most 64 */
+    size_t size;  /* of the C struct */
+    bool open;    /* reading: unknown members are ignored (for replies of a newer server); else ERR_UNKNOWN_FIELD */
+};
+
+#define JSON_SHAPE(type, table)                                                                                                                      \
+    { .fields = (table), .count = ARRAY_LEN(table), .size = sizeof(type) }
+#define JSON_SHAPE_OPEN(type, table)                                                                                                                 \
+    { .fields = (table), .count = ARRAY_LEN(table), .size = sizeof(type), .open = true }
+
+/* Reads one object into *ret_object (zeroed first; everything it points to is in the arena). Refuses duplicate members, depth over 16,
+ * reals, NUL, anything behind the object. ERR_INVALID or ERR_UNKNOWN_FIELD with err->field set to the dotted path ("phases[1].percent").
+ * ret_present (may be NULL): bit i is set when fields[i] was given. */
+bool json_read(struct arena *arena, const void *data, size_t len, const struct json_shape *shape, void *ret_object, uint64_t *ret_present,
+               struct err *err) MUST_USE;
+
+/* Appends the object, compact. Strings that are not UTF-8 are written with U+FFFD in place of the bad bytes. */
+void json_write(struct buf *out, const struct json_shape *shape, const void *object);
+
+/* Appends "text" with quotes and escapes. */
+void json_write_text(struct buf *out, const char *text);
+
+/* True when data is one JSON value within the reader's limits (depth, duplicates, size as given). */
+bool json_check(const void *data, size_t len, struct err *err) MUST_USE;
+
+/* Pretty-prints any JSON text (two spaces) onto *out; for --json on a terminal. */
+bool json_pretty(struct buf *out, const void *data, size_t len, struct err *err) MUST_USE;
+
+#endif
