@@ -1,0 +1,156 @@
+/* What the server means by a request: the route table, the call, the reply. The wire (server/) fills calls in and sends replies out. */
+#ifndef PAWL_API_API_H
+#define PAWL_API_API_H
+
+#include "common/arena.h"
+#include "common/buf.h"
+#include "db/db.h"
+#include "db/registry.h"
+
+/* Which listeners serve a route; a mask. */
+enum api_listener { API_DEVICE = 1, API_ENROL = 2, API_ADMIN = 4 };
+
+/* Who may call it. The zero value admits nobody. */
+enum api_role {
+    API_NOBODY = 0,
+    API_ANYONE,     /* health, and nothing that tells about the fleet */
+    API_ANY_DEVICE, /* a verified device certificate whose device is not revoked: /whoami for pending ones */
+    API_ACTIVE,     /* a verified device certificate of an active device */
+    API_OPERATOR,   /* a bearer token (or an administrator's certificate) that has the row's scope */
+};
+
+enum api_body {
+    API_NO_BODY,
+    API_JSON,   /* collected up to the row's limit before the handler runs */
+    API_STREAM, /* the row's stream operations see it piece by piece; Content-Length is required */
+};
+
+/* Which thread runs the handler. */
+enum api_run {
+    API_READ,  /* on the worker, with its read connection; call->tx is NULL */
+    API_WRITE, /* on the writer thread, inside a transaction; the reply leaves after COMMIT */
+};
+
+enum api_policy {
+    API_IDEMPOTENT = 1, /* honours Idempotency-Key (every POST of /api/v1) */
+    API_IF_MATCH = 2,   /* 428 without If-Match; the handler compares by api_if_match() */
+};
+
+enum { API_MAX_PARAMS = 8, API_MAX_VARS = 4, API_MAX_HEADERS = 12, API_REQUEST_ID_SIZE = 33 };
+
+struct api_call;
+struct api_env;
+
+/* A streamed body. begin runs at the headers, before a byte is read: refuse there. write sees each piece on the worker thread. discard is called instead
+ * of the handler when the body ended early or anything failed after begin. */
+struct api_stream {
+    bool (*begin)(struct api_call *call, struct err *err);
+    bool (*write)(struct api_call *call, const void *data, size_t len, struct err *err);
+    void (*discard)(struct api_call *call);
+};
+
+/* One row of the route table. Authorisation, method, limits are decided from the row, in one place (server/http.c, server/auth.c). */
+struct api_route {
+    unsigned listeners;
+    const char *method;  /* a GET row also answers HEAD */
+    const char *pattern; /* "/api/v1/devices/{id}"; "{path...}" as the last segment takes the rest */
+    enum api_role role;
+    const char *scope; /* for API_OPERATOR: "device:read"; "" is any valid token */
+    enum api_body body;
+    size_t body_limit; /* bytes; 413 above */
+    enum api_run run;
+    unsigned policy;
+    bool (*handler)(struct api_call *call, struct err *err);
+    const struct api_stream *stream;
+};
+
+/* "name=value" pairs: path variables, query parameters (percent-decoded, UTF-8, no control characters), request headers. */
+struct api_param {
+    const char *name;
+    const char *value;
+};
+
+/* The verified identity of a device connection, from the certificate or the session record alone. Bound at connection start. */
+struct api_identity {
+    char id[DB_DEVICE_ID_SIZE];
+    uint8_t spki_sha256[32];
+    int64_t not_after;
+};
+
+/* Who an operator is. */
+struct api_operator {
+    char actor[80]; /* "token:ab12cd", for the audit */
+    const struct db_token *token;
+};
+
+/* A body served from memory that outlives the call (an mmap of an immutable image). */
+struct api_blob {
+    const void *data;
+    size_t len;
+    void (*release)(void *context); /* called once when the reply is sent or dropped; any worker thread */
+    void *context;
+};
+
+struct api_reply {
+    int status; /* 0: 200 with a body, 204 without */
+    const char *content_type;
+    struct api_param headers[API_MAX_HEADERS];
+    size_t header_count;
+    const void *body; /* in the arena */
+    size_t body_len;
+    struct api_blob blob;       /* instead of body when blob.release is set */
+    uint64_t head_length;       /* HEAD: the Content-Length that GET would have; used when head_length_set */
+    bool head_length_set;
+    const char *reason;         /* for the log and the metrics: why nothing was offered, which problem; static or arena */
+};
+
+struct api_call {
+    const struct api_env *env;
+    const struct api_route *route;
+    struct arena *arena;
+    enum api_listener listener;
+    int64_t now; /* UTC seconds, one reading a request */
+    char request_id[API_REQUEST_ID_SIZE];
+    const char *client_address;
+
+    const char *method; /* "GET" for HEAD too; see .head */
+    bool head;
+    const char *path;   /* raw, as sent, without the query */
+    struct api_param vars[API_MAX_VARS];
+    size_t var_count;
+    struct api_param query[API_MAX_PARAMS];
+    size_t query_count;
+    const struct api_param *headers;
+    size_t header_count;
+    const void *body;
+    size_t body_len;
+    uint64_t content_length;
+    void *stream_state; /* of the row's stream operations */
+
+    struct api_identity identity;  /* device listener; id is empty elsewhere */
+    struct db_device_hot device;   /* device listener, role API_ANY_DEVICE and API_ACTIVE: the registry entry, looked up for this request */
+    struct api_operator operator_; /* administration listener, role API_OPERATOR */
+
+    struct db_conn *db; /* the worker's read connection, or the writer's transaction */
+    bool writing;       /* true on the writer thread */
+
+    /* A handler of an API_READ row that finds it must write sets this, changes nothing and returns true: it runs again with writing = true. */
+    bool defer_to_writer;
+
+    struct api_reply reply;
+};
+
+extern const struct api_route api_routes[];
+extern const size_t api_route_count;
+
+/* NULL when no row matches. *ret_allow (arena) is set to the Allow list when the path matches with other methods only. Fills vars. */
+const struct api_route *api_route_find(struct api_call *call, const char **ret_allow);
+
+const char *api_header(const struct api_call *call, const char *name); /* case-insensitive; NULL: absent */
+const char *api_var(const struct api_call *call, const char *name);    /* never NULL for a name of the row's pattern */
+const char *api_query(const struct api_call *call, const char *name);  /* NULL: absent */
+
+/* Splits and decodes the raw query string into call->query. ERR_INVALID for bad escapes, doubled names, too many. */
+bool api_query_parse(struct api_call *call, const char *raw, struct err *err) MUST_USE;
+
+#endif
