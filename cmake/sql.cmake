@@ -1,5 +1,9 @@
 # db/queries/*.sql and db/migrations/*.sql become an enum and an array.
 function(pawl_sql target)
+  get_target_property(kind ${target} TYPE)
+  if(kind STREQUAL "INTERFACE_LIBRARY")
+    return()
+  endif()
   file(GLOB inputs CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/db/queries/*.sql ${PROJECT_SOURCE_DIR}/db/migrations/*.sql)
   set(header ${PROJECT_BINARY_DIR}/generated/db/sql.h)
   set(source ${PROJECT_BINARY_DIR}/generated/db/sql.c)
@@ -10,4 +14,7 @@ function(pawl_sql target)
     DEPENDS ${inputs} ${PROJECT_SOURCE_DIR}/tools/gensql
     COMMENT "SQL to C")
   target_sources(${target} PRIVATE ${header} ${source})
+  # Rooms above include the header: it must stand before they compile.
+  add_custom_target(${target}_sql DEPENDS ${header} ${source})
+  add_dependencies(${target} ${target}_sql)
 endfunction()
