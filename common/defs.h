@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MUST_USE                   __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
-#define CLEANUP(function)          __attribute__((cleanup(function)))
-#define UNUSED                     __attribute__((unused))
+#define MUST_USE                 __attribute__((warn_unused_result))
+#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
+#define CLEANUP(function)        __attribute__((cleanup(function)))
+#define UNUSED                   __attribute__((unused))
 
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 
