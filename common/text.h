@@ -13,12 +13,16 @@ bool text_copy(char *ret_out, size_t size, const char *text); /* false when it d
 bool text_to_int(const char *text, int64_t min, int64_t max, int64_t *ret_value);
 bool text_to_int_n(const char *text, size_t len, int64_t min, int64_t max, int64_t *ret_value);
 
-/* "16k", "4M", "1G" in powers of 1024, and "90s", "15m", "6h", "90d" in seconds. */
+/* "16k", "4M", "1G" in powers of 1024, and "90s", "15m", "6h", "90d" in seconds. A bare
+ * number is bytes; a bare duration is refused (but 0), because nobody knows its unit. */
 bool text_to_size(const char *text, int64_t *ret_bytes);
 bool text_to_duration(const char *text, int64_t *ret_seconds);
 
 /* Identifiers of Pawl: [A-Za-z0-9._:-]{1,64} (device, product, hardware ids and tags); "." and ".." are none. */
 bool text_is_id(const char *text);
+
+/* Size of the well-formed UTF-8 sequence text begins with, and its code point; 0 when there is none. */
+size_t text_utf8_next(const char *text, size_t len, uint32_t *ret_point);
 bool text_is_utf8(const char *text, size_t len);
 bool text_is_printable(const char *text); /* UTF-8 without control characters */
 
