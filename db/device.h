@@ -1,0 +1,85 @@
+/* Devices: state, pins, what they run, their floor. The hot part is mirrored in the registry. */
+#ifndef PAWL_DB_DEVICE_H
+#define PAWL_DB_DEVICE_H
+
+#include "db/registry.h"
+
+struct db_device {
+    const char *id;
+    enum fleet_device_state state;
+    const char *product;  /* "": unknown */
+    const char *hardware; /* "": unknown */
+    uint8_t pin_current[DB_PIN_SIZE];
+    uint8_t pin_next[DB_PIN_SIZE];
+    bool has_pin_next;
+    bool installed_known;
+    int64_t installed_sequence;
+    const char *installed_version; /* "": unknown */
+    struct fleet_floor floor;
+    int64_t first_seen;
+    int64_t last_seen;       /* 0: never */
+    const char *attributes;  /* a JSON object as text */
+    struct db_texts tags;    /* sorted */
+    int64_t open_deployment; /* 0: none */
+    int64_t revision;        /* for the ETag; does not rise with last_seen */
+};
+
+struct db_devices {
+    size_t count;
+    struct db_device *items;
+    bool more;
+};
+
+/* NULL or "" is "any". */
+struct db_device_filter {
+    const char *product;
+    const char *hardware;
+    const char *tag;
+    const char *version; /* installed */
+    const char *id_prefix;
+    bool by_state;
+    enum fleet_device_state state;
+};
+
+/* Last-seen and installed are the registry's, so that they are not behind by a flush. ERR_NOT_FOUND. */
+bool db_device_get(struct db_conn *conn, const char *id, struct arena *arena, struct db_device *ret_device, struct err *err) MUST_USE;
+
+/* Sorted by id; after: id of the last one of the page before, or "". limit ≤ DB_MAX_PAGE. */
+bool db_device_list(struct db_conn *conn, const struct db_device_filter *filter, const char *after, size_t limit, struct arena *arena,
+                    struct db_devices *ret_page, struct err *err) MUST_USE;
+
+struct db_device_new {
+    const char *id;
+    enum fleet_device_state state; /* pending or active */
+    const char *product;           /* NULL or "": not known yet; else it must exist (ERR_NOT_FOUND) */
+    const char *hardware;          /* NULL or "": not known yet */
+    uint8_t pin[DB_PIN_SIZE];
+};
+
+/* ERR_CONFLICT: the id exists, or the key belongs to another device. Raises a "registered" event. */
+bool db_device_insert(struct db_conn *tx, const struct db_device_new *device, int64_t now, struct err *err) MUST_USE;
+
+/* By the table of fleet/device.h; else ERR_CONFLICT. A revoked or retired device's open deployment is cancelled. Raises an event of the state's name.
+ * revision: the one the caller saw (ERR_PRECONDITION when it changed), 0: whatever it is. */
+bool db_device_move(struct db_conn *tx, const char *id, enum fleet_device_state to, int64_t revision, int64_t now, struct err *err) MUST_USE;
+
+/* NULL members stay as they are. */
+struct db_device_change {
+    const char *product;
+    const char *hardware;
+    const char *attributes;
+    const struct db_texts *tags; /* replaces the whole set */
+};
+
+/* An administrator's change. ERR_PRECONDITION when the revision is another (0: whatever it is). A change of product while a deployment is open, or
+ * after something was confirmed for the old product, is ERR_CONFLICT: floors belong to (device, product). */
+bool db_device_update(struct db_conn *tx, const char *id, int64_t revision, const struct db_device_change *change, struct err *err) MUST_USE;
+
+/* next may be NULL. ERR_CONFLICT: one of the keys belongs to another device. */
+bool db_device_set_pins(struct db_conn *tx, const char *id, const uint8_t current[DB_PIN_SIZE], const uint8_t *next, struct err *err) MUST_USE;
+
+/* The durable side of db_registry_seen(): fills empty product and hardware, raises "identity-mismatch" and "rolled-back" events (once per change),
+ * records what the device runs now. The floor is not touched. */
+bool db_device_observe(struct db_conn *tx, const char *id, const struct db_observation *seen, int64_t now, struct err *err) MUST_USE;
+
+#endif

@@ -1,0 +1,17 @@
+/* From the registry and the catalog to the rules: the facts of one device laid out for fleet/offer.h. No SQL. */
+#ifndef PAWL_DB_OFFER_H
+#define PAWL_DB_OFFER_H
+
+#include "db/catalog.h"
+
+/* Points into *hot and *catalog. */
+void db_offer_facts(const struct db_device_hot *hot, const struct db_catalog *catalog, struct fleet_facts *ret_facts);
+
+/* The decision for a poll. Uses and refreshes the remembered one, so that an idle poll costs a look-up. The result points into *catalog.
+ * When it says creates_deployment (or the open one is still "assigned"), db_deployment_offer() must run on the writer before the device is told. */
+struct fleet_offer db_offer_decide(struct db *db, const struct db_catalog *catalog, const struct db_device_hot *hot, int64_t now);
+
+/* True when db_deployment_offer() has to run before this offer is told. */
+bool db_offer_needs_write(const struct fleet_offer *offer, const struct db_device_hot *hot) MUST_USE;
+
+#endif

@@ -1,0 +1,72 @@
+/* The hot part of every device in memory: what a poll needs, without SQL (performance.md §2). Loaded at start, changed after COMMIT only;
+ * last-seen and reported versions are coalesced here and flushed in slices. Thread-safe. */
+#ifndef PAWL_DB_REGISTRY_H
+#define PAWL_DB_REGISTRY_H
+
+#include "db/db.h"
+#include "fleet/offer.h"
+
+/* A copy of one entry. */
+struct db_device_hot {
+    char id[DB_DEVICE_ID_SIZE];
+    enum fleet_device_state state;
+    uint8_t pin_current[DB_PIN_SIZE];
+    uint8_t pin_next[DB_PIN_SIZE];
+    bool has_pin_next;
+    char product[DB_ID_SIZE];  /* "": unknown */
+    char hardware[DB_ID_SIZE]; /* "": unknown */
+    bool installed_known;
+    int64_t installed_sequence;
+    char installed_version[DB_VERSION_SIZE]; /* "": unknown */
+    struct fleet_floor floor;
+    int64_t open_deployment; /* 0: none */
+    int64_t open_release;
+    enum fleet_deployment_state open_state;
+    int64_t quarantined[FLEET_MAX_QUARANTINED]; /* release ids */
+    size_t quarantined_count;
+    int64_t last_seen; /* 0: never */
+    uint32_t revision; /* changes with every change that a decision could depend on */
+
+    /* The remembered decision; see db_offer_decide(). */
+    enum fleet_reason told_reason; /* FLEET_REASON_REFUSED: none */
+    uint64_t told_generation;
+    int64_t told_until;
+};
+
+/* False: no such device. */
+bool db_registry_get(struct db *db, const char *id, struct db_device_hot *ret_hot) MUST_USE;
+
+/* True when one of the device's pins is this key. In constant time. */
+bool db_registry_has_pin(const struct db_device_hot *hot, const uint8_t spki_sha256[DB_PIN_SIZE]) MUST_USE;
+
+/* What a device says of itself at a poll; NULL or "" is "not said". Ceilings: 64 bytes each, checked by the caller. */
+struct db_observation {
+    const char *product;
+    const char *hardware;
+    const char *version;
+    bool sequence_known;
+    int64_t sequence;
+};
+
+/* Notes in memory that the device was here and what it runs. No SQL. False: no such device.
+ * *ret_must_write: something durable is to be done (a field filled for the first time, a mismatch, a version that fell): call db_device_observe()
+ * on the writer. It stays true at most once for each such change. */
+bool db_registry_seen(struct db *db, const char *id, int64_t now, const struct db_observation *seen, bool *ret_must_write) MUST_USE;
+
+/* Remembers a "nothing" for this device until told_until or until anything about it or the catalog changes. hot: the copy that was decided on. */
+void db_registry_remember(struct db *db, const struct db_device_hot *hot, uint64_t generation, enum fleet_reason reason, int64_t told_until);
+
+/* Hands last-seen values to the writer, sorted by id, at most 2,000 a job; returns at once. The server's timer calls it every 5 s.
+ * What cannot be queued or committed stays noted for the next time. Also flushes the tokens' last use. */
+void db_registry_flush(struct db *db);
+
+struct db_registry_counts {
+    size_t devices;
+    size_t by_state[FLEET_DEVICE_STATE_COUNT];
+    size_t unflushed;
+    size_t memory_bytes;
+};
+
+void db_registry_count(struct db *db, struct db_registry_counts *ret_counts);
+
+#endif

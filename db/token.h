@@ -1,0 +1,51 @@
+/* Operators' bearer tokens: the hash of a secret, and what it may do, pair by pair. */
+#ifndef PAWL_DB_TOKEN_H
+#define PAWL_DB_TOKEN_H
+
+#include "db/db.h"
+
+enum { DB_TOKEN_ID_SIZE = 33 };
+
+struct db_grant {
+    const char *scope;   /* "device:read" */
+    const char *product; /* "": every product */
+};
+
+struct db_token {
+    const char *id;
+    uint8_t secret_sha256[32];
+    const char *name; /* for people */
+    size_t grant_count;
+    struct db_grant *grants; /* sorted by scope, product */
+    int64_t created_at;
+    int64_t expires_at;
+    int64_t last_used_at; /* 0: never; may be behind by a flush */
+    int64_t revoked_at;   /* 0: not */
+    int64_t revision;
+};
+
+struct db_tokens {
+    size_t count;
+    struct db_token *items;
+    bool more;
+};
+
+/* ERR_NOT_FOUND. Expired and revoked ones are returned too: the caller looks at the times. */
+bool db_token_get(struct db_conn *conn, const char *id, struct arena *arena, struct db_token *ret_token, struct err *err) MUST_USE;
+
+/* True when the token has this scope for this product, in one grant. product "": the grant must be for every product. */
+bool db_token_allows(const struct db_token *token, const char *scope, const char *product) MUST_USE;
+
+/* Sorted by id. */
+bool db_token_list(struct db_conn *conn, const char *after, size_t limit, struct arena *arena, struct db_tokens *ret_page, struct err *err) MUST_USE;
+
+/* ERR_CONFLICT: the id exists. revision starts at 1; last_used_at and revoked_at are ignored. */
+bool db_token_insert(struct db_conn *tx, const struct db_token *token, struct err *err) MUST_USE;
+
+/* ERR_PRECONDITION when the revision is another (0: whatever it is); ERR_CONFLICT: revoked already. */
+bool db_token_revoke(struct db_conn *tx, const char *id, int64_t revision, int64_t now, struct err *err) MUST_USE;
+
+/* Notes the use in memory; db_registry_flush() writes it. Any thread. */
+void db_token_used(struct db *db, const char *id, int64_t now);
+
+#endif
