@@ -6,7 +6,7 @@
 #include "trust/canon.h"
 #include "trust/key.h"
 
-enum { ENVELOPE_SIGNATURES_MAX = 64, ENVELOPE_KEYID_MAX = 128 };
+enum { ENVELOPE_SIGNATURES_MAX = 64, ENVELOPE_KEYID_MAX = 128, ENVELOPE_SIGNED_MAX = 1048576 /* bytes of any signed part */ };
 
 /* A key under the id that a document gives it. key is NULL for a type that is not known here: such a key verifies nothing and counts for nothing. */
 struct signer {
@@ -55,8 +55,14 @@ enum verdict envelope_verify(const struct envelope *envelope, const struct signe
 /* True when this key is one of them (by its bytes). */
 bool signers_have(const struct signers *signers, const struct key *key) MUST_USE;
 
+/* How many different public keys they are. */
+size_t signers_distinct(const struct signers *signers);
+
 /* Same keys (by bytes, in any order) and same threshold. */
 bool signers_equal(const struct signers *a, const struct signers *b) MUST_USE;
+
+/* One entry for "signatures", made with this key; new reference, NULL and *err on failure. */
+struct json_t *envelope_signature(const struct json_t *signed_, const struct key *key, struct err *err) MUST_USE;
 
 /* Appends the file bytes of {signed, signatures} with one signature by each key, in the order of the keys. `signed_` is borrowed. */
 bool envelope_write(struct buf *out, const struct json_t *signed_, const struct key *const *keys, size_t key_count, struct err *err) MUST_USE;
