@@ -65,14 +65,19 @@ static const struct {
     [ERR_PASSPHRASE] = {"passphrase", "E_PASSPHRASE"},
 };
 
-/* Formats beside *err first, because an argument may be the text that is there. Control characters would break "one line". */
-PRINTF_LIKE(2, 0) static void format_text(char text[ERR_TEXT_SIZE], const char *format, va_list arguments) {
-    if (vsnprintf(text, ERR_TEXT_SIZE, format, arguments) < 0)
-        text[0] = '\0';
+/* Control characters would break "one line". */
+static void blank_controls(char *text) {
     for (char *at = text; *at != '\0'; at++) {
         if ((unsigned char)*at < 0x20 || *at == 0x7f)
             *at = ' ';
     }
+}
+
+/* Formats beside *err first, because an argument may be the text that is there. */
+PRINTF_LIKE(2, 0) static void format_text(char text[ERR_TEXT_SIZE], const char *format, va_list arguments) {
+    if (vsnprintf(text, ERR_TEXT_SIZE, format, arguments) < 0)
+        text[0] = '\0';
+    blank_controls(text);
 }
 
 static void append(char text[ERR_TEXT_SIZE], const char *more) {
@@ -85,6 +90,7 @@ static void append(char text[ERR_TEXT_SIZE], const char *more) {
 static void fill(struct err *err, enum err_code code, const char *field, const char text[ERR_TEXT_SIZE]) {
     char kept[ERR_FIELD_SIZE];
     snprintf(kept, sizeof(kept), "%s", field);
+    blank_controls(kept);
     err->code = code;
     memcpy(err->field, kept, sizeof(kept));
     memcpy(err->text, text, ERR_TEXT_SIZE);

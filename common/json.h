@@ -6,14 +6,14 @@
 #include "common/buf.h"
 
 /* How a member looks in C. */
-enum json_type {
+enum json_kind {
     JSON_TEXT,    /* const char *          "text" (UTF-8, no control characters but \n and \t) */
     JSON_INT,     /* int64_t               123 */
     JSON_BOOL,    /* bool                  true */
     JSON_TIME,    /* int64_t, UTC seconds  "2026-11-22T08:00:00Z"; 0 is "absent" when writing */
     JSON_TEXTS,   /* struct json_texts     ["a", "b"] */
-    JSON_OBJECT,  /* struct X * (pointer)  {…} by .shape; NULL is "absent" when writing */
-    JSON_OBJECTS, /* struct json_list      [{…}, …] by .shape */
+    JSON_STRUCT,  /* struct X * (pointer)  {…} by .shape; NULL is "absent" when writing */
+    JSON_STRUCTS, /* struct json_list      [{…}, …] by .shape */
     JSON_RAW,     /* const char *          any value, as compact text */
     JSON_BASE64,  /* struct json_bytes     "YWJj" */
 };
@@ -43,11 +43,11 @@ struct json_shape;
 
 struct json_field {
     const char *name;
-    enum json_type type;
+    enum json_kind type;
     size_t offset;
     unsigned flags;
     int64_t min; /* JSON_TEXT and BASE64: bytes; JSON_INT: value; lists: items */
-    int64_t max; /* 0: the type's own ceiling (text 1 KiB, list 1,000, integer 2^53−1, raw and base64 1 MiB) */
+    int64_t max; /* JSON_RAW: bytes; 0: the type's own ceiling (text 1 KiB, list 1,000, integer 2^53−1, raw and base64 1 MiB) */
     const struct json_shape *shape;
 };
 
@@ -65,11 +65,12 @@ struct json_shape {
 
 /* Reads one object into *ret_object (zeroed first; everything it points to is in the arena). Refuses duplicate members, depth over 16,
  * reals, NUL, anything behind the object. ERR_INVALID or ERR_UNKNOWN_FIELD with err->field set to the dotted path ("phases[1].percent").
- * ret_present (may be NULL): bit i is set when fields[i] was given. */
+ * ret_present (may be NULL): bit i is set when fields[i] was given, be it as null. */
 bool json_read(struct arena *arena, const void *data, size_t len, const struct json_shape *shape, void *ret_object, uint64_t *ret_present,
                struct err *err) MUST_USE;
 
-/* Appends the object, compact. Strings that are not UTF-8 are written with U+FFFD in place of the bad bytes. */
+/* Appends the object, compact. Absent are NULL pointers, time 0 and, when JSON_NULLABLE, lists without items (else "[]"). Strings that are not UTF-8
+ * are written with U+FFFD in place of the bad bytes. */
 void json_write(struct buf *out, const struct json_shape *shape, const void *object);
 
 /* Appends "text" with quotes and escapes. */
