@@ -12,10 +12,12 @@ struct db_deployment {
     const char *version;
     int64_t sequence;
     enum fleet_deployment_state state;
-    const char *cause;      /* "assigned", "latest" */
+    const char *sha256;     /* of the release's image, hex */
+    const char *origin;     /* "manual", "latest" */
+    const char *reason;     /* why it was cancelled or superseded; "": none */
     int64_t report_seq;     /* the highest one taken; 0: none */
     int64_t progress;       /* percent; -1: never said */
-    const char *error_code; /* "E_HASH", "rejected", "cancelled" …; "": none */
+    const char *error_code; /* as reported: "E_HASH"; "": none */
     const char *error_text;
     int64_t created_at;
     int64_t updated_at;
@@ -50,8 +52,9 @@ bool db_deployment_count(struct db_conn *conn, int64_t ret_by_state[FLEET_DEPLOY
  * withdrawn release …, named by fleet_reason_error()), an open deployment is superseded, a quarantine for this release is lifted. */
 bool db_deployment_assign(struct db_conn *tx, const char *device, int64_t release, int64_t now, int64_t *ret_id, struct err *err) MUST_USE;
 
-/* The operator's word: closed at once, and the release is not offered to this device again by policy. ERR_CONFLICT: closed already. */
-bool db_deployment_cancel(struct db_conn *tx, int64_t id, int64_t now, struct err *err) MUST_USE;
+/* The operator's word: closed at once, and the release is not offered to this device again by policy. ERR_CONFLICT: closed already.
+ * reason: for people, may be "". */
+bool db_deployment_cancel(struct db_conn *tx, int64_t id, const char *reason, int64_t now, struct err *err) MUST_USE;
 
 struct db_offered {
     enum fleet_reason reason;

@@ -10,13 +10,15 @@ struct db_device {
     const char *product;  /* "": unknown */
     const char *hardware; /* "": unknown */
     uint8_t pin_current[DB_PIN_SIZE];
+    bool has_pin_current;
     uint8_t pin_next[DB_PIN_SIZE];
     bool has_pin_next;
     bool installed_known;
     int64_t installed_sequence;
     const char *installed_version; /* "": unknown */
     struct fleet_floor floor;
-    int64_t first_seen;
+    int64_t created_at;
+    int64_t first_seen;      /* 0: never */
     int64_t last_seen;       /* 0: never */
     const char *attributes;  /* a JSON object as text */
     struct db_texts tags;    /* sorted */
@@ -53,7 +55,8 @@ struct db_device_new {
     enum fleet_device_state state; /* pending or active */
     const char *product;           /* NULL or "": not known yet; else it must exist (ERR_NOT_FOUND) */
     const char *hardware;          /* NULL or "": not known yet */
-    uint8_t pin[DB_PIN_SIZE];
+    const uint8_t *pin;            /* NULL: the first certificate seen is pinned */
+    struct db_texts tags;
 };
 
 /* ERR_CONFLICT: the id exists, or the key belongs to another device. Raises a "registered" event. */
@@ -77,6 +80,9 @@ bool db_device_update(struct db_conn *tx, const char *id, int64_t revision, cons
 
 /* next may be NULL. ERR_CONFLICT: one of the keys belongs to another device. */
 bool db_device_set_pins(struct db_conn *tx, const char *id, const uint8_t current[DB_PIN_SIZE], const uint8_t *next, struct err *err) MUST_USE;
+
+/* Pins the key of the first certificate seen. ERR_CONFLICT: a key is pinned already, or this one belongs to another device. */
+bool db_device_pin_first(struct db_conn *tx, const char *id, const uint8_t pin[DB_PIN_SIZE], struct err *err) MUST_USE;
 
 /* The durable side of db_registry_seen(): fills empty product and hardware, raises "identity-mismatch" and "rolled-back" events (once per change),
  * records what the device runs now. The floor is not touched. */

@@ -7,9 +7,10 @@
 struct db_event {
     int64_t id;
     int64_t time;
-    const char *kind;   /* kebab-case: "rolled-back", "identity-mismatch", "image-missing" … */
-    const char *device; /* "": about none */
-    const char *detail; /* JSON object as text, or "" */
+    const char *kind;    /* kebab-case: "rolled-back", "identity-mismatch", "image-missing" … */
+    const char *device;  /* "": about none */
+    const char *product; /* the device's when it happened; "": none */
+    const char *detail;  /* JSON object as text, or "" */
 };
 
 struct db_events {
@@ -21,8 +22,10 @@ struct db_events {
 struct db_event_filter {
     const char *kind;   /* NULL or "": any */
     const char *device; /* NULL or "": any */
+    const char *product;
 };
 
+/* The product is filled in from the device. */
 bool db_event_insert(struct db_conn *tx, int64_t now, const char *kind, const char *device, const char *detail, struct err *err) MUST_USE;
 
 /* Newest first; after: id of the last one of the page before, or 0. */

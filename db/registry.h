@@ -11,6 +11,7 @@ struct db_device_hot {
     char id[DB_DEVICE_ID_SIZE];
     enum fleet_device_state state;
     uint8_t pin_current[DB_PIN_SIZE];
+    bool has_pin_current; /* false: the first certificate seen is pinned, see db_device_pin_first() */
     uint8_t pin_next[DB_PIN_SIZE];
     bool has_pin_next;
     char product[DB_ID_SIZE];  /* "": unknown */

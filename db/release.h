@@ -22,7 +22,8 @@ struct db_release {
     int64_t plain_length;     /* of a sealed image; else 0 */
     const char *plain_sha256; /* hex; "" */
     const char *notes;
-    int64_t signed_at; /* custom.pawl.created */
+    bool has_signature; /* a detached one of the image file; not part of the insert */
+    int64_t signed_at;  /* custom.pawl.created */
     int64_t published_at;
     int64_t withdrawn_at; /* 0: published */
 };
@@ -35,13 +36,15 @@ struct db_releases {
 
 bool db_release_get(struct db_conn *conn, int64_t id, struct arena *arena, struct db_release *ret_release, struct err *err) MUST_USE;
 bool db_release_get_path(struct db_conn *conn, const char *path, struct arena *arena, struct db_release *ret_release, struct err *err) MUST_USE;
+bool db_release_get_version(struct db_conn *conn, const char *product, const char *version, struct arena *arena, struct db_release *ret_release,
+                            struct err *err) MUST_USE;
 
 /* Newest first; product NULL or "": all; after: id of the last one of the page before, or 0. */
 bool db_release_list(struct db_conn *conn, const char *product, int64_t after, size_t limit, struct arena *arena, struct db_releases *ret_page,
                      struct err *err) MUST_USE;
 
-/* release->id, sha1, md5 and withdrawn_at are ignored. ERR_NOT_FOUND: no such product or image. ERR_LENGTH: the image's length is another.
- * ERR_DOWNGRADE: the order rule. ERR_CONFLICT: the path or version exists. The catalog follows after COMMIT. */
+/* release->id, sha1, md5, has_signature and withdrawn_at are ignored. ERR_NOT_FOUND: no such product or image. ERR_LENGTH: the image's length is
+ * another. ERR_DOWNGRADE: the order rule. ERR_CONFLICT: the path or version exists. The catalog follows after COMMIT. */
 bool db_release_insert(struct db_conn *tx, const struct db_release *release, int64_t *ret_id, struct err *err) MUST_USE;
 
 /* ERR_CONFLICT: withdrawn already. It is offered to nobody from then on; open deployments are told nothing more. */

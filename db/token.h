@@ -17,6 +17,7 @@ struct db_token {
     const char *name; /* for people */
     size_t grant_count;
     struct db_grant *grants; /* sorted by scope, product */
+    const char *created_by;  /* an actor, as in the audit */
     int64_t created_at;
     int64_t expires_at;
     int64_t last_used_at; /* 0: never; may be behind by a flush */
