@@ -1,0 +1,208 @@
+#include "fleet/offer.h"
+
+#include <string.h>
+
+static const char *const policy_names[FLEET_POLICY_COUNT] = {[FLEET_POLICY_ROLLOUT] = "rollout", [FLEET_POLICY_LATEST] = "latest"};
+
+static const struct {
+    const char *name;
+    enum err_code error;
+    const char *text;
+} reasons[FLEET_REASON_COUNT] = {
+    [FLEET_REASON_REFUSED] = {"refused", ERR_INTERNAL, "nothing was decided"},
+    [FLEET_REASON_OFFERED] = {"offered", ERR_NONE, "there is a release for this device"},
+    [FLEET_REASON_UP_TO_DATE] = {"up-to-date", ERR_CONFLICT, "the device runs the newest release for it"},
+    [FLEET_REASON_PENDING] = {"pending", ERR_DEVICE_PENDING, "the device waits for an administrator to accept it"},
+    [FLEET_REASON_REVOKED] = {"revoked", ERR_DEVICE_REVOKED, "the device is revoked"},
+    [FLEET_REASON_RETIRED] = {"retired", ERR_DEVICE_RETIRED, "the device is retired"},
+    [FLEET_REASON_NO_PRODUCT] = {"no-product", ERR_CONFLICT, "the device belongs to no known product"},
+    [FLEET_REASON_NO_RELEASE] = {"no-release", ERR_NOT_FOUND, "the product has no release"},
+    [FLEET_REASON_POLICY_HOLDS] = {"policy-rollout", ERR_CONFLICT, "the product's policy offers nothing by itself"},
+    [FLEET_REASON_HARDWARE_UNKNOWN] = {"hardware-unknown", ERR_HARDWARE, "the device never said which hardware it is"},
+    [FLEET_REASON_WRONG_HARDWARE] = {"wrong-hardware", ERR_HARDWARE, "the release is not for the device's hardware"},
+    [FLEET_REASON_WRONG_PRODUCT] = {"wrong-product", ERR_CONFLICT, "the release belongs to another product"},
+    [FLEET_REASON_BELOW_FLOOR] = {"below-floor", ERR_DOWNGRADE, "the release is older than what the device has confirmed"},
+    [FLEET_REASON_SECURITY_FLOOR] = {"security-floor", ERR_DOWNGRADE, "the release's security version is below what the device has confirmed"},
+    [FLEET_REASON_DIFFERENT_BITS] = {"different-bits", ERR_DOWNGRADE, "the release has the confirmed sequence but another image"},
+    [FLEET_REASON_INSTALLED_UNKNOWN] = {"installed-unknown", ERR_STEPPING_STONE,
+                                        "the release needs a stepping stone and the device never said what it runs"},
+    [FLEET_REASON_STEPPING_STONE] = {"needs-stepping-stone", ERR_STEPPING_STONE, "the device must first install an older release"},
+    [FLEET_REASON_QUARANTINED] = {"quarantined", ERR_CONFLICT, "the release failed on this device too often, or was cancelled for it"},
+    [FLEET_REASON_WITHDRAWN] = {"withdrawn", ERR_GONE, "the release was withdrawn"},
+    [FLEET_REASON_AWAITING_REPORT] = {"awaiting-report", ERR_CONFLICT, "the device runs the new release and has yet to confirm it"},
+};
+
+const char *fleet_policy_name(enum fleet_policy policy) {
+    return (unsigned)policy < FLEET_POLICY_COUNT ? policy_names[policy] : "unknown";
+}
+
+bool fleet_policy_parse(const char *name, enum fleet_policy *ret_policy) {
+    for (unsigned i = 0; i < FLEET_POLICY_COUNT; i++) {
+        if (strcmp(name, policy_names[i]) == 0) {
+            *ret_policy = (enum fleet_policy)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *fleet_reason_name(enum fleet_reason reason) {
+    return reasons[(unsigned)reason < FLEET_REASON_COUNT ? reason : FLEET_REASON_REFUSED].name;
+}
+
+const char *fleet_reason_text(enum fleet_reason reason) {
+    return reasons[(unsigned)reason < FLEET_REASON_COUNT ? reason : FLEET_REASON_REFUSED].text;
+}
+
+enum err_code fleet_reason_error(enum fleet_reason reason) {
+    return reasons[(unsigned)reason < FLEET_REASON_COUNT ? reason : FLEET_REASON_REFUSED].error;
+}
+
+/* The device's standing; FLEET_REASON_OFFERED when it may be offered something. */
+static enum fleet_reason check_state(enum fleet_device_state state) {
+    switch (state) {
+    case FLEET_DEVICE_ACTIVE:
+        return FLEET_REASON_OFFERED;
+    case FLEET_DEVICE_PENDING:
+        return FLEET_REASON_PENDING;
+    case FLEET_DEVICE_RETIRED:
+        return FLEET_REASON_RETIRED;
+    default:
+        return FLEET_REASON_REVOKED;
+    }
+}
+
+static enum fleet_reason check_hardware(const struct fleet_facts *facts, const struct fleet_release *release) {
+    if (!facts->hardware || !facts->hardware[0])
+        return FLEET_REASON_HARDWARE_UNKNOWN;
+    for (size_t i = 0; i < release->hardware_count; i++) {
+        if (strcmp(facts->hardware, release->hardware[i]) == 0)
+            return FLEET_REASON_OFFERED;
+    }
+    return FLEET_REASON_WRONG_HARDWARE;
+}
+
+/* The ratchet. Equal to the floor's sequence only for the same bits; a floor of zero holds nothing back. */
+static enum fleet_reason check_floor(const struct fleet_floor *floor, const struct fleet_release *release) {
+    static const uint8_t unknown[FLEET_SHA256_SIZE];
+
+    if (release->security_version < floor->security_version)
+        return FLEET_REASON_SECURITY_FLOOR;
+    if (release->sequence < floor->sequence)
+        return FLEET_REASON_BELOW_FLOOR;
+    if (release->sequence == floor->sequence &&
+        (memcmp(floor->sha256, unknown, sizeof unknown) == 0 || memcmp(floor->sha256, release->sha256, sizeof unknown) != 0))
+        return FLEET_REASON_DIFFERENT_BITS;
+    return FLEET_REASON_OFFERED;
+}
+
+static enum fleet_reason check_stepping_stone(const struct fleet_facts *facts, const struct fleet_release *release) {
+    if (release->requires_sequence == 0)
+        return FLEET_REASON_OFFERED;
+    if (!facts->installed_known)
+        return FLEET_REASON_INSTALLED_UNKNOWN;
+    return facts->installed_sequence >= release->requires_sequence ? FLEET_REASON_OFFERED : FLEET_REASON_STEPPING_STONE;
+}
+
+enum fleet_reason fleet_offer_check_download(const struct fleet_facts *facts, const struct fleet_release *release) {
+    enum fleet_reason reason = check_state(facts->state);
+
+    if (reason != FLEET_REASON_OFFERED)
+        return reason;
+    if (!facts->product || !facts->product[0])
+        return FLEET_REASON_NO_PRODUCT;
+    if (strcmp(facts->product, release->product) != 0)
+        return FLEET_REASON_WRONG_PRODUCT;
+    if (release->withdrawn)
+        return FLEET_REASON_WITHDRAWN;
+    reason = check_hardware(facts, release);
+    return reason == FLEET_REASON_OFFERED ? check_floor(&facts->floor, release) : reason;
+}
+
+enum fleet_reason fleet_offer_check_release(const struct fleet_facts *facts, const struct fleet_release *release) {
+    enum fleet_reason reason = fleet_offer_check_download(facts, release);
+
+    return reason == FLEET_REASON_OFFERED ? check_stepping_stone(facts, release) : reason;
+}
+
+enum fleet_reason fleet_offer_check_publish(int64_t highest_sequence, int64_t highest_security_version, const struct fleet_release *release) {
+    if (release->sequence <= highest_sequence)
+        return FLEET_REASON_BELOW_FLOOR;
+    if (release->security_version < highest_security_version)
+        return FLEET_REASON_SECURITY_FLOOR;
+    return FLEET_REASON_OFFERED;
+}
+
+static bool is_quarantined(const struct fleet_facts *facts, int64_t release) {
+    if (facts->quarantined_count >= FLEET_MAX_QUARANTINED)
+        return true;
+    for (size_t i = 0; i < facts->quarantined_count; i++) {
+        if (facts->quarantined[i] == release)
+            return true;
+    }
+    return false;
+}
+
+/* What the product offers by itself: the newest release that fits. When none does, the reason is that of the newest one for this hardware. */
+static struct fleet_offer decide_latest(const struct fleet_facts *facts, const struct fleet_line *line) {
+    struct fleet_offer offer = {.reason = FLEET_REASON_NO_RELEASE};
+    int64_t above = facts->floor.sequence;
+
+    if (facts->installed_known && facts->installed_sequence > above)
+        above = facts->installed_sequence;
+    for (size_t i = line->release_count; i-- > 0;) {
+        const struct fleet_release *release = &line->releases[i];
+        enum fleet_reason reason;
+
+        if (release->withdrawn)
+            continue;
+        reason = fleet_offer_check_release(facts, release);
+        if (release->sequence <= above && reason != FLEET_REASON_WRONG_HARDWARE && reason != FLEET_REASON_HARDWARE_UNKNOWN)
+            reason = FLEET_REASON_UP_TO_DATE;
+        else if (reason == FLEET_REASON_OFFERED && is_quarantined(facts, release->id))
+            reason = FLEET_REASON_QUARANTINED;
+        if (reason == FLEET_REASON_OFFERED)
+            return (struct fleet_offer){.reason = reason, .release = release, .creates_deployment = true};
+        if (offer.reason == FLEET_REASON_NO_RELEASE || offer.reason == FLEET_REASON_WRONG_HARDWARE)
+            offer.reason = reason;
+        if (reason == FLEET_REASON_UP_TO_DATE)
+            break; /* the rest is older still */
+    }
+    return offer;
+}
+
+static struct fleet_offer decide_open(const struct fleet_facts *facts) {
+    struct fleet_offer offer = {.reason = fleet_offer_check_release(facts, facts->open_release)};
+    bool after_install = facts->open_state == FLEET_INSTALLING || facts->open_state == FLEET_REBOOTING;
+
+    if (facts->open_state == FLEET_CANCELLING)
+        offer.reason = FLEET_REASON_AWAITING_REPORT;
+    else if (after_install && facts->installed_known && facts->installed_sequence == facts->open_release->sequence)
+        offer.reason = FLEET_REASON_AWAITING_REPORT;
+    if (offer.reason == FLEET_REASON_OFFERED)
+        offer.release = facts->open_release;
+    return offer;
+}
+
+struct fleet_offer fleet_offer_decide(const struct fleet_facts *facts, const struct fleet_line *line) {
+    struct fleet_offer offer = {.reason = check_state(facts->state)};
+    bool withdrawn = facts->has_open && (!facts->open_release || facts->open_release->withdrawn);
+
+    if (offer.reason != FLEET_REASON_OFFERED)
+        return offer;
+    offer.reason = FLEET_REASON_NO_PRODUCT;
+    if (!facts->product || !facts->product[0] || !line->exists)
+        return offer;
+    if (facts->has_open && !withdrawn)
+        return decide_open(facts);
+    if (withdrawn && (facts->open_state == FLEET_INSTALLING || facts->open_state == FLEET_REBOOTING || facts->open_state == FLEET_CANCELLING)) {
+        offer.reason = FLEET_REASON_WITHDRAWN; /* it is past the point of return: let it finish */
+        return offer;
+    }
+    if (line->policy == FLEET_POLICY_LATEST)
+        offer = decide_latest(facts, line);
+    else
+        offer.reason = withdrawn ? FLEET_REASON_WITHDRAWN : FLEET_REASON_POLICY_HOLDS;
+    offer.supersedes_open = withdrawn && offer.reason == FLEET_REASON_OFFERED;
+    return offer;
+}
