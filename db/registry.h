@@ -23,6 +23,7 @@ struct db_device_hot {
     int64_t open_deployment; /* 0: none */
     int64_t open_release;
     enum fleet_deployment_state open_state;
+    bool open_by_policy;
     int64_t quarantined[FLEET_MAX_QUARANTINED]; /* release ids */
     size_t quarantined_count;
     int64_t last_seen; /* 0: never */

@@ -173,11 +173,12 @@ static struct fleet_offer decide_latest(const struct fleet_facts *facts, const s
 
 static struct fleet_offer decide_open(const struct fleet_facts *facts) {
     struct fleet_offer offer = {.reason = fleet_offer_check_release(facts, facts->open_release)};
-    bool after_install = facts->open_state == FLEET_INSTALLING || facts->open_state == FLEET_REBOOTING;
+    bool runs_it = facts->installed_known && facts->installed_sequence == facts->open_release->sequence;
+    bool past_install = facts->open_state == FLEET_INSTALLING || facts->open_state == FLEET_REBOOTING;
 
     if (facts->open_state == FLEET_CANCELLING)
         offer.reason = FLEET_REASON_AWAITING_REPORT;
-    else if (after_install && facts->installed_known && facts->installed_sequence == facts->open_release->sequence)
+    else if (runs_it && (past_install || facts->open_by_policy))
         offer.reason = FLEET_REASON_AWAITING_REPORT;
     if (offer.reason == FLEET_REASON_OFFERED)
         offer.release = facts->open_release;

@@ -72,6 +72,7 @@ struct fleet_facts {
     struct fleet_floor floor;
     bool has_open; /* an open deployment */
     enum fleet_deployment_state open_state;
+    bool open_by_policy;                      /* made by the product's policy, not by an operator, who may mean a repair */
     const struct fleet_release *open_release; /* NULL: its release is gone; treated as withdrawn */
     const int64_t *quarantined;               /* release ids */
     size_t quarantined_count;
