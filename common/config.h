@@ -40,8 +40,15 @@ struct config_table {
 };
 
 /* Fallbacks, then the file (path NULL: none), then the environment. ERR_CONFIG names file, line, section and key. An unknown key or section,
- * a key given twice, a value out of range: an error. Unknown variables with the prefix are errors too. */
+ * a key given twice, a value out of range: an error. Unknown variables with the prefix are errors too. "key =" means none, even
+ * where there is a fallback. A line has at most 198 bytes. */
 bool config_load(const struct config_table *table, const char *path, void *ret_config, struct err *err) MUST_USE;
+
+/* The same over a text in memory; name stands for the file in messages and anchors relative paths (NULL: none). */
+bool config_parse(const struct config_table *table, const char *name, const char *text, size_t len, bool environment, void *ret_config,
+                  struct err *err) MUST_USE;
+
+/* Frees the texts, overwritten first. */
 void config_free(const struct config_table *table, void *config);
 
 /* The commented sample file; and the values in force in the same form (secrets hidden). */

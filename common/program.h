@@ -37,8 +37,8 @@ struct option {
     const char *help;
 };
 
-/* Takes options (anywhere, "--name=value" too; "--" ends them) and leaves the operands in *ret_operands (borrowed from argv; at most 64).
- * ERR_USAGE for an unknown, doubled or value-less option. */
+/* Takes options behind argv[0] (anywhere, "--name=value" too; "--" ends them) and leaves the operands in *ret_operands (borrowed from argv; at most
+ * 64). ERR_USAGE for an unknown, doubled or value-less option. */
 bool option_parse(const struct option *options, size_t count, int argc, char **argv, struct option_texts *ret_operands, struct err *err) MUST_USE;
 void option_help(FILE *out, const struct option *options, size_t count);
 
