@@ -78,8 +78,8 @@ bool metadata_parse(enum metadata_role role, const char *name, const void *data,
 void metadata_free(struct metadata *metadata);     /* NULL is fine */
 void metadata_cleanup(struct metadata **metadata); /* fits CLEANUP(metadata_cleanup) */
 
-/* The verdict on a file's signatures by these signers; see envelope_verify(). */
-enum verdict metadata_verify(const struct metadata *metadata, const struct signers *signers, struct err *err) MUST_USE;
+/* The verdict on a file's signatures by these signers; see envelope_verify(). `role` names the keys in messages. */
+enum verdict metadata_verify(const struct metadata *metadata, const struct signers *signers, const char *role, struct err *err) MUST_USE;
 
 /* ERR_EXPIRED naming file and time. The moment of expiry is already too late. */
 bool metadata_check_expiry(const struct metadata *metadata, int64_t now, struct err *err) MUST_USE;

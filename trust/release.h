@@ -26,7 +26,7 @@ struct release {
     const char *sha256; /* 64 hex digits, of the image as downloaded */
 
     const char *product;
-    const char *const *hardware; /* hardware_count ids, in ascending order, none twice */
+    const char *const *hardware; /* hardware_count ids, none twice */
     size_t hardware_count;       /* ≥ 1 */
     const char *version;         /* SemVer; for people */
     int64_t sequence;            /* ≥ 1; orders all releases of a product */
