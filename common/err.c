@@ -43,7 +43,7 @@ static const struct {
     [ERR_DEVICE_RETIRED] = {"device-retired", "E_DEVICE_RETIRED"},
     [ERR_IDENTITY] = {"identity", "E_IDENTITY"},
     [ERR_NOT_ENTITLED] = {"not-entitled", "E_NOT_ENTITLED"},
-    [ERR_DOWNGRADE] = {"downgrade", "E_DOWNGRADE"},
+    [ERR_DOWNGRADE] = {"downgrade-refused", "E_DOWNGRADE"},
     [ERR_FORMAT] = {"format", "E_FORMAT"},
     [ERR_SIGNATURE] = {"signature", "E_SIGNATURE"},
     [ERR_THRESHOLD] = {"threshold", "E_THRESHOLD"},
