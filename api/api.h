@@ -34,6 +34,8 @@ enum api_run {
 enum api_policy {
     API_IDEMPOTENT = 1, /* honours Idempotency-Key (every POST of /api/v1) */
     API_IF_MATCH = 2,   /* 428 without If-Match; the handler compares by api_if_match() */
+    API_BY_PRODUCT =
+        4, /* a token whose scope is limited to products is let in: the handler asks api_allow() for each object. Without it, it is not. */
 };
 
 enum { API_MAX_PARAMS = 8, API_MAX_VARS = 4, API_MAX_HEADERS = 12, API_REQUEST_ID_SIZE = 33 };
@@ -41,8 +43,8 @@ enum { API_MAX_PARAMS = 8, API_MAX_VARS = 4, API_MAX_HEADERS = 12, API_REQUEST_I
 struct api_call;
 struct api_env;
 
-/* A streamed body. begin runs at the headers, before a byte is read: refuse there. write sees each piece on the worker thread. discard is called instead
- * of the handler when the body ended early or anything failed after begin. */
+/* A streamed body. begin runs at the headers, before a byte is read: refuse there. write sees each piece on the worker thread. discard is called
+ * instead of the handler when the body ended early or anything failed after begin. */
 struct api_stream {
     bool (*begin)(struct api_call *call, struct err *err);
     bool (*write)(struct api_call *call, const void *data, size_t len, struct err *err);
@@ -98,10 +100,12 @@ struct api_reply {
     size_t header_count;
     const void *body; /* in the arena */
     size_t body_len;
-    struct api_blob blob;       /* instead of body when blob.release is set */
-    uint64_t head_length;       /* HEAD: the Content-Length that GET would have; used when head_length_set */
+    struct api_blob blob; /* instead of body when blob.release is set */
+    uint64_t head_length; /* HEAD: the Content-Length that GET would have; used when head_length_set */
     bool head_length_set;
-    const char *reason;         /* for the log and the metrics: why nothing was offered, which problem; static or arena */
+    const char *reason;      /* for the log and the metrics: why nothing was offered, which problem; static or arena */
+    const void *stored_body; /* what an Idempotency-Key replays, when the body held a secret; in the arena */
+    size_t stored_body_len;
 };
 
 struct api_call {
@@ -115,7 +119,7 @@ struct api_call {
 
     const char *method; /* "GET" for HEAD too; see .head */
     bool head;
-    const char *path;   /* raw, as sent, without the query */
+    const char *path; /* raw, as sent, without the query */
     struct api_param vars[API_MAX_VARS];
     size_t var_count;
     struct api_param query[API_MAX_PARAMS];
