@@ -211,9 +211,21 @@ const struct metadata_file *trusted_expected_targets(const struct trusted *trust
     return NULL;
 }
 
+static bool is_file(const struct metadata_file *file, const struct metadata *metadata) {
+    return file != NULL && metadata != NULL && file->version == metadata->version &&
+           (file->sha256 == NULL || text_equal(file->sha256, metadata->sha256));
+}
+
 static bool is_listed(const struct trusted *trusted, const struct metadata *metadata) {
-    const struct metadata_file *file = trusted_expected_targets(trusted, metadata->name);
-    return file != NULL && file->version == metadata->version && (file->sha256 == NULL || text_equal(file->sha256, metadata->sha256));
+    return is_file(trusted_expected_targets(trusted, metadata->name), metadata);
+}
+
+bool trusted_has_snapshot(const struct trusted *trusted) {
+    return is_file(trusted_expected_snapshot(trusted), trusted->snapshot);
+}
+
+bool trusted_has_targets(const struct trusted *trusted) {
+    return is_file(trusted_expected_targets(trusted, NULL), trusted->targets);
 }
 
 /* After a new snapshot: what it does not list is not trusted any more. */
@@ -294,7 +306,7 @@ bool trusted_update_targets(struct trusted *trusted, const struct metadata *dele
     const struct signers *signers = delegation != NULL ? &delegation->signers : root_signers(trusted, METADATA_TARGETS);
     const struct metadata *held = role != NULL ? trusted_targets(trusted, role) : NULL;
     if (held != NULL) {
-        return metadata_verify(held, signers, what, err) == VERDICT_VERIFIED;
+        return metadata_verify(held, signers, what, err) == VERDICT_VERIFIED && metadata_check_expiry(held, now, err);
     }
     CLEANUP(metadata_cleanup) struct metadata *targets = NULL;
     if (!metadata_check_expiry(trusted->snapshot, now, err) || !check_announced(what, expected, data, len, err) ||

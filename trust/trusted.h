@@ -46,7 +46,8 @@ bool trusted_update_timestamp(struct trusted *trusted, const void *data, size_t 
 bool trusted_update_snapshot(struct trusted *trusted, const void *data, size_t len, int64_t now, struct err *err) MUST_USE;
 
 /* Top-level targets (delegator and role NULL) or a delegated role, against snapshot (ERR_MIX: it does not list the role) and the delegator's keys;
- * errors as for snapshot. New top-level targets drop all delegated roles. A role that is held already is only verified by this delegator's keys too.
+ * errors as for snapshot. New top-level targets drop all delegated roles. A role that is held already keeps its file,
+ * which is only verified by this delegator's keys too.
  * ERR_FORMAT past TRUSTED_DELEGATED_MAX. */
 bool trusted_update_targets(struct trusted *trusted, const struct metadata *delegator, const char *role, const void *data, size_t len, int64_t now,
                             struct err *err) MUST_USE;
@@ -58,6 +59,10 @@ bool trusted_recall(struct trusted *trusted, enum metadata_role role, const void
 /* What timestamp says of snapshot, snapshot of targets (role NULL) or of a delegated role; NULL while unknown. */
 const struct metadata_file *trusted_expected_snapshot(const struct trusted *trusted);
 const struct metadata_file *trusted_expected_targets(const struct trusted *trusted, const char *role);
+
+/* Is the file that is expected held already? */
+bool trusted_has_snapshot(const struct trusted *trusted);
+bool trusted_has_targets(const struct trusted *trusted);
 
 /* Borrowed; NULL while it is not held. Role NULL is the top level. */
 const struct metadata *trusted_targets(const struct trusted *trusted, const char *role);
