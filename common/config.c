@@ -54,14 +54,18 @@ static bool has_section(const struct config_table *table, const char *section, s
     return false;
 }
 
-/* libinih says nothing of a section without keys, so the heads are looked at here. Other faults of a head it reports itself. */
+/* libinih says nothing of a section without keys and goes on behind a broken head, so the heads are looked at here. */
 static bool check_head(struct load *load, const char *line) {
     line += strspn(line, " \t");
-    const char *end = line[0] == '[' ? strchr(line, ']') : NULL;
-    if (end == NULL || has_section(load->table, line + 1, (size_t)(end - line - 1)))
+    if (line[0] != '[')
+        return true;
+    size_t len = strcspn(line + 1, "]");
+    if (line[1 + len] == '\0')
+        return fail_line(load, "a section head without \"]\"", "");
+    if (has_section(load->table, line + 1, len))
         return true;
     char name[NAME_MAX_BYTES];
-    snprintf(name, sizeof(name), "%.*s", (int)(end - line - 1), line + 1);
+    snprintf(name, sizeof(name), "%.*s", (int)len, line + 1);
     return fail_line(load, "unknown section", name);
 }
 
