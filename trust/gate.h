@@ -33,7 +33,11 @@ struct gate_result {
  * starts from the newest root must accept the result. */
 bool gate_check(const struct gate_request *request, struct arena *arena, struct gate_result *ret_result, struct err *err) MUST_USE;
 
-/* Appends a fresh timestamp for the set's snapshot, version max(floor + 1, set's + 1, time), valid 24 h, and takes it into the set. ERR_INVALID while
+/* The release half of gate_check(), for sets that are trusted already. */
+bool gate_check_releases(const struct trusted *now, const struct trusted *next, struct arena *arena, struct trusted_releases *ret_all,
+                         struct trusted_releases *ret_added, struct err *err) MUST_USE;
+
+/* Signs a fresh timestamp for the set's snapshot, version max(floor + 1, set's + 1, time), valid 24 h, and takes it into the set. ERR_INVALID while
  * there is no snapshot, ERR_KEY when root does not name the key. */
 bool gate_renew_timestamp(struct trusted *trusted, const struct key *timestamp_key, int64_t version_floor, int64_t time, struct err *err) MUST_USE;
 

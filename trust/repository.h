@@ -35,8 +35,7 @@ struct repository_root {
 /* A whole root, with consistent_snapshot true. ERR_THRESHOLD when a threshold is not within 1 … distinct keys. */
 bool repository_root(const struct repository_root *root, struct draft **ret_draft, struct err *err) MUST_USE;
 
-/* Targets one version after `previous` with the same content (members unknown here included); previous NULL: version 1, empty, role name
- * from `role` (NULL: "targets"). */
+/* Targets one version after `previous` with the same content (members unknown here included); previous NULL: version 1, empty. */
 bool repository_targets(const struct metadata *previous, int64_t expires_at, struct draft **ret_draft, struct err *err) MUST_USE;
 
 /* Adds a release to a targets draft. ERR_INVALID (release_check), ERR_CONFLICT when the path is there already. Drops the draft's signatures. */
@@ -54,9 +53,8 @@ struct repository_file {
 bool repository_snapshot(const struct metadata *previous, const struct repository_file *files, size_t count, int64_t expires_at,
                          struct draft **ret_draft, struct err *err) MUST_USE;
 
-/* Timestamp for these bytes of a snapshot; the version is the caller's: max(last + 1, UTC seconds). */
-bool repository_timestamp(int64_t version, const void *snapshot, size_t snapshot_len, int64_t expires_at, struct draft **ret_draft,
-                          struct err *err) MUST_USE;
+/* Timestamp for this snapshot; the version is the caller's: max(last + 1, UTC seconds). */
+bool repository_timestamp(int64_t version, const struct metadata *snapshot, int64_t expires_at, struct draft **ret_draft, struct err *err) MUST_USE;
 
 /* The latest expiry a new file may state for the role. */
 int64_t repository_expiry(enum metadata_role role, int64_t now);
