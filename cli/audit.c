@@ -1,0 +1,38 @@
+#include "cli/groups.h"
+#include "cli/view.h"
+
+struct audit_row {
+    int64_t seq, time;
+    const char *actor, *action, *object, *detail;
+};
+
+static const struct json_field row_fields[] = {
+    {"seq", JSON_INT, offsetof(struct audit_row, seq), JSON_REQUIRED, 0, 0, NULL},
+    {"time", JSON_TIME, offsetof(struct audit_row, time), JSON_REQUIRED, 0, 0, NULL},
+    {"actor", JSON_TEXT, offsetof(struct audit_row, actor), JSON_REQUIRED, 0, 0, NULL},
+    {"action", JSON_TEXT, offsetof(struct audit_row, action), JSON_REQUIRED, 0, 0, NULL},
+    {"object", JSON_TEXT, offsetof(struct audit_row, object), JSON_REQUIRED, 0, 0, NULL},
+    {"detail", JSON_TEXT, offsetof(struct audit_row, detail), JSON_NULLABLE, 0, 65536, NULL},
+};
+static const struct json_shape row_shape = JSON_SHAPE_OPEN(struct audit_row, row_fields);
+
+static const struct cli_column row_columns[] = {
+    {.title = "SEQ", .field = "seq", .right = true}, {.title = "TIME", .field = "time"},     {.title = "ACTOR", .field = "actor"},
+    {.title = "ACTION", .field = "action"},          {.title = "OBJECT", .field = "object"}, {.title = "DETAIL", .field = "detail"},
+};
+static const struct cli_view row_view = {
+    .shape = &row_shape, .list = row_columns, .list_count = ARRAY_LEN(row_columns), .none = "the audit is empty"};
+
+struct list_args {
+    int64_t limit;
+};
+
+static const struct cli_option list_options[] = {
+    {"limit", 0, OPTION_INT, offsetof(struct list_args, limit), "N", "at most N rows, the oldest ones [all]"},
+};
+const struct cli_options cli_audit_list_options = CLI_OPTIONS(struct list_args, list_options);
+
+bool cli_audit_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
+    const struct list_args *list = args;
+    return cli_view_list(cli, "/api/v1/audit", NULL, 0, list->limit, &row_view, err);
+}

@@ -1,0 +1,78 @@
+#include "cli/groups.h"
+#include "common/text.h"
+
+static const struct {
+    const char *group, *summary;
+} groups[] = {
+    {"keys", "make and look at signing keys"},
+    {"release", "sign, publish and list releases"},
+    {"products", "lines of devices and what they are offered"},
+    {"devices", "the registry of devices"},
+    {"deployments", "one device, one release"},
+    {"tokens", "who may use the administrator's API"},
+    {"events", "what happened in the fleet"},
+    {"audit", "who changed what"},
+    {"whoami", "what the server knows of your token"},
+};
+
+const char *cli_group_summary(const char *group) {
+    for (size_t i = 0; i < ARRAY_LEN(groups); i++)
+        if (text_equal(groups[i].group, group))
+            return groups[i].summary;
+    return NULL;
+}
+
+const struct cli_command cli_commands[] = {
+    /* group, verb, operands, fewest, most, summary, detail, options, function */
+    {"keys", "init", "DIR", 1, 1, "make the keys of a new repository and its root 1",
+     "DIR gets root-1.pem …, targets-1.pem, snapshot-1.pem, online/timestamp.pem and online/directive.pem, each\n"
+     "encrypted and of mode 0400, keys.json with their public parts, and 1.root.json.",
+     &cli_keys_init_options, cli_keys_init},
+    {"keys", "list", "DIR", 1, 1, "the keys of a folder", NULL, NULL, cli_keys_list},
+    {"keys", "status", "DIR", 1, 1, "what expires when, as verified from root 1 of DIR", NULL, &cli_keys_status_options, cli_keys_status},
+    {"keys", "export", "DIR NAME", 2, 2, "the public part of a key as PEM",
+     "Fit for `openssl dgst -sha256 -verify FILE -signature IMAGE.sig IMAGE` (NAME: targets-1).", &cli_keys_export_options, cli_keys_export},
+
+    {"release", "publish", "IMAGE", 1, 1, "sign a release offline and publish it",
+     "The metadata of the server is verified from DIR/1.root.json and what was seen before, as a device would; the\n"
+     "difference from the last release is shown before anything is signed.",
+     &cli_publish_options, cli_publish_release},
+    {"release", "list", "", 0, 0, "releases, the newest first", NULL, &cli_release_list_options, cli_release_list},
+    {"release", "show", "PRODUCT VERSION", 2, 2, "one release", NULL, NULL, cli_release_show},
+
+    {"products", "list", "", 0, 0, "all products", NULL, NULL, cli_products_list},
+    {"products", "show", "PRODUCT", 1, 1, "one product", NULL, NULL, cli_products_show},
+    {"products", "create", "PRODUCT", 1, 1, "a new product (its first release makes one as well)", NULL, &cli_products_create_options,
+     cli_products_create},
+    {"products", "set-policy", "PRODUCT latest|rollout", 2, 2, "what its devices are offered by themselves",
+     "latest: the newest release that fits; rollout: only what is assigned. Open deployments stay.", NULL, cli_products_set_policy},
+
+    {"devices", "list", "", 0, 0, "devices in the order of their ids", NULL, &cli_devices_list_options, cli_devices_list},
+    {"devices", "show", "DEVICE", 1, 1, "one device", NULL, NULL, cli_devices_show},
+    {"devices", "add", "DEVICE", 1, 1, "register a device before it is seen", NULL, &cli_devices_add_options, cli_devices_add},
+    {"devices", "accept", "DEVICE", 1, 1, "let a pending device in, with the key it was seen with", NULL, NULL, cli_devices_accept},
+    {"devices", "revoke", "DEVICE", 1, 1, "refuse a device at once", NULL, &cli_devices_reason_options, cli_devices_revoke},
+    {"devices", "retire", "DEVICE", 1, 1, "take a device out of service", NULL, &cli_devices_reason_options, cli_devices_retire},
+    {"devices", "tag", "DEVICE", 1, 1, "change the tags of a device", NULL, &cli_devices_tag_options, cli_devices_tag},
+
+    {"deployments", "assign", "DEVICE RELEASE", 2, 2, "give one device one release",
+     "RELEASE is VERSION (of the device's product) or PRODUCT/VERSION. An open deployment of the device is superseded.", NULL,
+     cli_deployments_assign},
+    {"deployments", "list", "", 0, 0, "deployments, the newest first", NULL, &cli_deployments_list_options, cli_deployments_list},
+    {"deployments", "show", "DEPLOYMENT", 1, 1, "one deployment", NULL, NULL, cli_deployments_show},
+    {"deployments", "cancel", "DEPLOYMENT", 1, 1, "take a deployment back", NULL, &cli_deployments_cancel_options, cli_deployments_cancel},
+
+    {"tokens", "create", "", 0, 0, "a new token; its secret is shown once",
+     "Scopes: device:read device:write release:read release:publish rollout:read rollout:write rollout:approve\n"
+     "token:admin audit:read metrics:read; behind @ the one product that it is for.",
+     &cli_tokens_create_options, cli_tokens_create},
+    {"tokens", "list", "", 0, 0, "all tokens, without their secrets", NULL, NULL, cli_tokens_list},
+    {"tokens", "show", "TOKEN", 1, 1, "one token", NULL, NULL, cli_tokens_show},
+    {"tokens", "revoke", "TOKEN", 1, 1, "refuse a token from now on", NULL, NULL, cli_tokens_revoke},
+
+    {"events", "list", "", 0, 0, "events, the newest first", NULL, &cli_events_list_options, cli_events_list},
+    {"audit", "list", "", 0, 0, "every change in its order", NULL, &cli_audit_list_options, cli_audit_list},
+    {"whoami", "", "", 0, 0, "what the server knows of your token", NULL, NULL, cli_whoami_show},
+};
+
+const size_t cli_command_count = ARRAY_LEN(cli_commands);

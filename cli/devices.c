@@ -1,0 +1,275 @@
+#include "cli/groups.h"
+#include "cli/prompt.h"
+#include "cli/reason.h"
+#include "cli/view.h"
+#include "common/text.h"
+
+#define DEVICES "/api/v1/devices"
+
+struct installed {
+    const char *version;
+    int64_t sequence;
+};
+
+struct floor {
+    int64_t sequence, security_version;
+};
+
+struct device {
+    const char *id, *state, *product, *hardware;
+    struct json_texts tags, pins;
+    const char *attributes; /* as JSON */
+    struct installed *installed;
+    struct floor *floor;
+    const char *deployment;
+    int64_t first_seen, last_seen, created_at;
+};
+
+static const struct json_field installed_fields[] = {
+    {"version", JSON_TEXT, offsetof(struct installed, version), JSON_NULLABLE, 0, 0, NULL},
+    {"sequence", JSON_INT, offsetof(struct installed, sequence), 0, 0, 0, NULL},
+};
+static const struct json_shape installed_shape = JSON_SHAPE_OPEN(struct installed, installed_fields);
+static const struct json_field floor_fields[] = {
+    {"sequence", JSON_INT, offsetof(struct floor, sequence), 0, 0, 0, NULL},
+    {"security_version", JSON_INT, offsetof(struct floor, security_version), 0, 0, 0, NULL},
+};
+static const struct json_shape floor_shape = JSON_SHAPE_OPEN(struct floor, floor_fields);
+static const struct json_field device_fields[] = {
+    {"id", JSON_TEXT, offsetof(struct device, id), JSON_REQUIRED, 0, 0, NULL},
+    {"state", JSON_TEXT, offsetof(struct device, state), JSON_REQUIRED, 0, 0, NULL},
+    {"product", JSON_TEXT, offsetof(struct device, product), JSON_NULLABLE, 0, 0, NULL},
+    {"hardware", JSON_TEXT, offsetof(struct device, hardware), JSON_NULLABLE, 0, 0, NULL},
+    {"tags", JSON_TEXTS, offsetof(struct device, tags), JSON_NULLABLE, 0, 0, NULL},
+    {"pins", JSON_TEXTS, offsetof(struct device, pins), JSON_NULLABLE, 0, 0, NULL},
+    {"attributes", JSON_RAW, offsetof(struct device, attributes), JSON_NULLABLE, 0, 0, NULL},
+    {"installed", JSON_STRUCT, offsetof(struct device, installed), JSON_NULLABLE, 0, 0, &installed_shape},
+    {"floor", JSON_STRUCT, offsetof(struct device, floor), JSON_NULLABLE, 0, 0, &floor_shape},
+    {"deployment", JSON_TEXT, offsetof(struct device, deployment), JSON_NULLABLE, 0, 0, NULL},
+    {"first_seen", JSON_TIME, offsetof(struct device, first_seen), JSON_NULLABLE, 0, 0, NULL},
+    {"last_seen", JSON_TIME, offsetof(struct device, last_seen), JSON_NULLABLE, 0, 0, NULL},
+    {"created_at", JSON_TIME, offsetof(struct device, created_at), JSON_NULLABLE, 0, 0, NULL},
+};
+static const struct json_shape device_shape = JSON_SHAPE_OPEN(struct device, device_fields);
+
+static const char *format_installed(struct arena *arena, const void *object) {
+    const struct installed *installed = ((const struct device *)object)->installed;
+    if (installed == NULL)
+        return NULL;
+    return arena_printf(arena, "%s (%lld)", installed->version == NULL ? "?" : installed->version, (long long)installed->sequence);
+}
+
+static const char *format_floor(struct arena *arena, const void *object) {
+    const struct floor *floor = ((const struct device *)object)->floor;
+    if (floor == NULL)
+        return NULL;
+    return arena_printf(arena, "sequence %lld, security version %lld", (long long)floor->sequence, (long long)floor->security_version);
+}
+
+static const char *format_attributes(struct arena *arena UNUSED, const void *object) {
+    const char *attributes = ((const struct device *)object)->attributes;
+    return text_equal(attributes, "{}") ? NULL : attributes;
+}
+
+static const struct cli_column list_columns[] = {
+    {.title = "DEVICE", .field = "id"},
+    {.title = "STATE", .field = "state"},
+    {.title = "PRODUCT", .field = "product"},
+    {.title = "HARDWARE", .field = "hardware"},
+    {.title = "INSTALLED", .format = format_installed},
+    {.title = "LAST SEEN", .field = "last_seen"},
+    {.title = "TAGS", .field = "tags"},
+};
+static const struct cli_column show_columns[] = {
+    {.title = "device", .field = "id"},
+    {.title = "state", .field = "state"},
+    {.title = "product", .field = "product"},
+    {.title = "hardware", .field = "hardware"},
+    {.title = "tags", .field = "tags"},
+    {.title = "installed", .format = format_installed},
+    {.title = "floor", .format = format_floor},
+    {.title = "deployment", .field = "deployment"},
+    {.title = "attributes", .format = format_attributes},
+    {.title = "public keys", .field = "pins"},
+    {.title = "first seen", .field = "first_seen"},
+    {.title = "last seen", .field = "last_seen"},
+    {.title = "created", .field = "created_at"},
+};
+static const struct cli_view device_view = {
+    .shape = &device_shape,
+    .list = list_columns,
+    .list_count = ARRAY_LEN(list_columns),
+    .show = show_columns,
+    .show_count = ARRAY_LEN(show_columns),
+    .none = "no such devices",
+};
+
+struct list_args {
+    const char *state, *product, *hardware, *tag, *version, *id_prefix;
+    int64_t limit;
+};
+
+static const struct cli_option list_options[] = {
+    {"state", 0, OPTION_TEXT, offsetof(struct list_args, state), "STATE", "only pending, active, revoked or retired ones"},
+    {"product", 0, OPTION_TEXT, offsetof(struct list_args, product), "PRODUCT", "only of this product"},
+    {"hardware", 0, OPTION_TEXT, offsetof(struct list_args, hardware), "ID", "only on this hardware"},
+    {"tag", 0, OPTION_TEXT, offsetof(struct list_args, tag), "TAG", "only with this tag"},
+    {"installed", 0, OPTION_TEXT, offsetof(struct list_args, version), "VERSION", "only those that run this version"},
+    {"prefix", 0, OPTION_TEXT, offsetof(struct list_args, id_prefix), "TEXT", "only ids that begin so"},
+    {"limit", 0, OPTION_INT, offsetof(struct list_args, limit), "N", "at most N rows [all]"},
+};
+const struct cli_options cli_devices_list_options = CLI_OPTIONS(struct list_args, list_options);
+
+struct add_args {
+    const char *product, *hardware, *spki_sha256;
+    struct option_texts tags;
+};
+
+static const struct cli_option add_options[] = {
+    {"product", 0, OPTION_TEXT, offsetof(struct add_args, product), "PRODUCT", "its line of versions"},
+    {"hardware", 0, OPTION_TEXT, offsetof(struct add_args, hardware), "ID", "what its images are built for"},
+    {"tag", 0, OPTION_TEXTS, offsetof(struct add_args, tags), "TAG", "a tag (may be repeated)"},
+    {"pin", 0, OPTION_TEXT, offsetof(struct add_args, spki_sha256), "SHA256",
+     "hash of its public key (SubjectPublicKeyInfo); without it the first certificate seen is pinned"},
+};
+const struct cli_options cli_devices_add_options = CLI_OPTIONS(struct add_args, add_options);
+
+struct reason_args {
+    const char *reason;
+};
+
+static const struct cli_option reason_options[] = {
+    {"reason", 0, OPTION_TEXT, offsetof(struct reason_args, reason), "TEXT", "why, for the audit"},
+};
+const struct cli_options cli_devices_reason_options = CLI_OPTIONS(struct reason_args, reason_options);
+
+struct tag_args {
+    struct option_texts add, remove;
+    bool clear;
+};
+
+static const struct cli_option tag_options[] = {
+    {"add", 0, OPTION_TEXTS, offsetof(struct tag_args, add), "TAG", "put this tag on (may be repeated)"},
+    {"remove", 0, OPTION_TEXTS, offsetof(struct tag_args, remove), "TAG", "take this tag off (may be repeated)"},
+    {"clear", 0, OPTION_FLAG, offsetof(struct tag_args, clear), NULL, "take all tags off first"},
+};
+const struct cli_options cli_devices_tag_options = CLI_OPTIONS(struct tag_args, tag_options);
+
+/* Bodies. */
+struct device_input {
+    const char *id, *product, *hardware, *spki_sha256;
+    struct json_texts tags;
+};
+
+static const struct json_field input_fields[] = {
+    {"id", JSON_TEXT, offsetof(struct device_input, id), 0, 0, 0, NULL},
+    {"product", JSON_TEXT, offsetof(struct device_input, product), 0, 0, 0, NULL},
+    {"hardware", JSON_TEXT, offsetof(struct device_input, hardware), 0, 0, 0, NULL},
+    {"spki_sha256", JSON_TEXT, offsetof(struct device_input, spki_sha256), 0, 0, 0, NULL},
+    {"tags", JSON_TEXTS, offsetof(struct device_input, tags), 0, 0, 0, NULL},
+};
+static const struct json_shape input_shape = JSON_SHAPE(struct device_input, input_fields);
+
+struct tags_input {
+    struct json_texts tags;
+};
+
+static const struct json_field tags_fields[] = {
+    {"tags", JSON_TEXTS, offsetof(struct tags_input, tags), JSON_REQUIRED, 0, 0, NULL},
+};
+static const struct json_shape tags_shape = JSON_SHAPE(struct tags_input, tags_fields);
+
+bool cli_devices_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
+    const struct list_args *list = args;
+    const struct cli_query query[] = {
+        {"state", list->state}, {"product", list->product}, {"hardware", list->hardware},
+        {"tag", list->tag},     {"version", list->version}, {"id_prefix", list->id_prefix},
+    };
+    return cli_view_list(cli, DEVICES, query, ARRAY_LEN(query), list->limit, &device_view, err);
+}
+
+bool cli_devices_show(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
+    return cli_view_get(cli, cli_view_path(&cli->arena, DEVICES, operands->items[0], (char *)NULL), &device_view, err);
+}
+
+bool cli_devices_add(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
+    const struct add_args *add = args;
+    struct device_input input = {.id = operands->items[0], .product = add->product, .hardware = add->hardware, .spki_sha256 = add->spki_sha256};
+    const char *tags[ARRAY_LEN(add->tags.items)];
+    for (size_t i = 0; i < add->tags.count; i++)
+        tags[i] = add->tags.items[i];
+    input.tags = (struct json_texts){.count = add->tags.count, .items = tags};
+    CLEANUP(buf_free) struct buf body = BUF_INIT(16 * 1024);
+    struct cli_reply reply;
+    json_write(&body, &input_shape, &input);
+    return cli_client_post(cli, DEVICES, &body, &reply, err) && cli_view_show(cli, &reply, &device_view, err);
+}
+
+bool cli_devices_accept(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
+    struct cli_reply reply;
+    const char *path = cli_view_path(&cli->arena, DEVICES, operands->items[0], "accept", (char *)NULL);
+    return cli_client_post(cli, path, NULL, &reply, err) && cli_view_show(cli, &reply, &device_view, err);
+}
+
+/* Revoke and retire: a question, then the POST. */
+static bool end_service(struct cli *cli, const char *device, const char *verb, const char *question, const char *reason, struct err *err) {
+    const char *path = cli_view_path(&cli->arena, DEVICES, device, verb, (char *)NULL);
+    if (question == NULL || path == NULL)
+        return err_no_memory(err);
+    struct cli_reply reply;
+    return cli_prompt_confirm(cli, question, err) && cli_reason_post(cli, path, reason, &reply, err) && cli_view_show(cli, &reply, &device_view, err);
+}
+
+bool cli_devices_revoke(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
+    const struct reason_args *reason = args;
+    const char *question = arena_printf(&cli->arena, "Refuse device %s from now on, also on open connections?", operands->items[0]);
+    return end_service(cli, operands->items[0], "revoke", question, reason->reason, err);
+}
+
+bool cli_devices_retire(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
+    const struct reason_args *reason = args;
+    const char *question = arena_printf(&cli->arena, "Take device %s out of service?", operands->items[0]);
+    return end_service(cli, operands->items[0], "retire", question, reason->reason, err);
+}
+
+static bool has(const struct option_texts *texts, const char *text) {
+    for (size_t i = 0; i < texts->count; i++)
+        if (text_equal(texts->items[i], text))
+            return true;
+    return false;
+}
+
+/* The tags that result: what was there (unless --clear) without --remove, then --add. */
+static bool merge_tags(struct arena *arena, const struct json_texts *before, const struct tag_args *change, struct json_texts *ret_tags,
+                       struct err *err) {
+    struct json_texts tags = {.items = arena_array(arena, before->count + change->add.count + 1, sizeof(*tags.items))};
+    if (tags.items == NULL)
+        return err_no_memory(err);
+    for (size_t i = 0; i < before->count && !change->clear; i++)
+        if (!has(&change->remove, before->items[i]) && !has(&change->add, before->items[i]))
+            tags.items[tags.count++] = before->items[i];
+    for (size_t i = 0; i < change->add.count; i++)
+        tags.items[tags.count++] = change->add.items[i];
+    *ret_tags = tags;
+    return true;
+}
+
+bool cli_devices_tag(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
+    const struct tag_args *change = args;
+    struct cli_reply before;
+    struct cli_reply reply;
+    struct device device;
+    struct tags_input input;
+    if (change->add.count + change->remove.count == 0 && !change->clear)
+        return err_set(err, ERR_USAGE, "nothing to change: give --add, --remove or --clear");
+    if (!cli_client_get(cli, cli_view_path(&cli->arena, DEVICES, operands->items[0], (char *)NULL), &before, err))
+        return false;
+    if (!json_read(&cli->arena, before.body, before.len, &device_shape, &device, NULL, err))
+        return err_prefix(err, "reply of the server");
+    if (!merge_tags(&cli->arena, &device.tags, change, &input.tags, err))
+        return false;
+    CLEANUP(buf_free) struct buf body = BUF_INIT(64 * 1024);
+    json_write(&body, &tags_shape, &input);
+    const char *path = cli_view_path(&cli->arena, DEVICES, operands->items[0], "tags", (char *)NULL);
+    return cli_client_replace(cli, "PUT", path, &before, &body, &reply, err) && cli_view_show(cli, &reply, &device_view, err);
+}

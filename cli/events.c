@@ -1,0 +1,45 @@
+#include "cli/groups.h"
+#include "cli/view.h"
+
+struct event {
+    const char *id;
+    int64_t time;
+    const char *kind, *device, *product;
+    const char *detail; /* as JSON */
+};
+
+static const struct json_field event_fields[] = {
+    {"id", JSON_TEXT, offsetof(struct event, id), JSON_REQUIRED, 0, 0, NULL},
+    {"time", JSON_TIME, offsetof(struct event, time), JSON_REQUIRED, 0, 0, NULL},
+    {"kind", JSON_TEXT, offsetof(struct event, kind), JSON_REQUIRED, 0, 0, NULL},
+    {"device", JSON_TEXT, offsetof(struct event, device), JSON_NULLABLE, 0, 0, NULL},
+    {"product", JSON_TEXT, offsetof(struct event, product), JSON_NULLABLE, 0, 0, NULL},
+    {"detail", JSON_RAW, offsetof(struct event, detail), JSON_NULLABLE, 0, 0, NULL},
+};
+static const struct json_shape event_shape = JSON_SHAPE_OPEN(struct event, event_fields);
+
+static const struct cli_column event_columns[] = {
+    {.title = "EVENT", .field = "id"},      {.title = "TIME", .field = "time"},       {.title = "KIND", .field = "kind"},
+    {.title = "DEVICE", .field = "device"}, {.title = "PRODUCT", .field = "product"}, {.title = "DETAIL", .field = "detail"},
+};
+static const struct cli_view event_view = {
+    .shape = &event_shape, .list = event_columns, .list_count = ARRAY_LEN(event_columns), .none = "no such events"};
+
+struct list_args {
+    const char *kind, *device, *product;
+    int64_t limit;
+};
+
+static const struct cli_option list_options[] = {
+    {"kind", 0, OPTION_TEXT, offsetof(struct list_args, kind), "KIND", "only of this kind"},
+    {"device", 0, OPTION_TEXT, offsetof(struct list_args, device), "DEVICE", "only of this device"},
+    {"product", 0, OPTION_TEXT, offsetof(struct list_args, product), "PRODUCT", "only of this product"},
+    {"limit", 0, OPTION_INT, offsetof(struct list_args, limit), "N", "at most N rows [all]"},
+};
+const struct cli_options cli_events_list_options = CLI_OPTIONS(struct list_args, list_options);
+
+bool cli_events_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
+    const struct list_args *list = args;
+    const struct cli_query query[] = {{"kind", list->kind}, {"device", list->device}, {"product", list->product}};
+    return cli_view_list(cli, "/api/v1/events", query, ARRAY_LEN(query), list->limit, &event_view, err);
+}

@@ -1,0 +1,68 @@
+/* The command groups: what commands.c needs of each group's file. */
+#ifndef PAWL_CLI_GROUPS_H
+#define PAWL_CLI_GROUPS_H
+
+#include "cli/cli.h"
+
+/* Each runs one row of the command table. `args` is the struct that the row's options describe. */
+#define CLI_COMMAND(name) bool name(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) MUST_USE
+
+/* keys.c: keys in a folder of their own, never on the server (the online pair excepted). */
+extern const struct cli_options cli_keys_init_options;
+extern const struct cli_options cli_keys_status_options;
+extern const struct cli_options cli_keys_export_options;
+CLI_COMMAND(cli_keys_init);
+CLI_COMMAND(cli_keys_list);
+CLI_COMMAND(cli_keys_status);
+CLI_COMMAND(cli_keys_export);
+
+/* publish.c and release.c */
+extern const struct cli_options cli_publish_options;
+extern const struct cli_options cli_release_list_options;
+CLI_COMMAND(cli_publish_release);
+CLI_COMMAND(cli_release_list);
+CLI_COMMAND(cli_release_show);
+
+/* products.c */
+extern const struct cli_options cli_products_create_options;
+CLI_COMMAND(cli_products_list);
+CLI_COMMAND(cli_products_show);
+CLI_COMMAND(cli_products_create);
+CLI_COMMAND(cli_products_set_policy);
+
+/* devices.c */
+extern const struct cli_options cli_devices_list_options;
+extern const struct cli_options cli_devices_add_options;
+extern const struct cli_options cli_devices_reason_options;
+extern const struct cli_options cli_devices_tag_options;
+CLI_COMMAND(cli_devices_list);
+CLI_COMMAND(cli_devices_show);
+CLI_COMMAND(cli_devices_add);
+CLI_COMMAND(cli_devices_accept);
+CLI_COMMAND(cli_devices_revoke);
+CLI_COMMAND(cli_devices_retire);
+CLI_COMMAND(cli_devices_tag);
+
+/* deployments.c */
+extern const struct cli_options cli_deployments_list_options;
+extern const struct cli_options cli_deployments_cancel_options;
+CLI_COMMAND(cli_deployments_list);
+CLI_COMMAND(cli_deployments_show);
+CLI_COMMAND(cli_deployments_assign);
+CLI_COMMAND(cli_deployments_cancel);
+
+/* tokens.c */
+extern const struct cli_options cli_tokens_create_options;
+CLI_COMMAND(cli_tokens_list);
+CLI_COMMAND(cli_tokens_show);
+CLI_COMMAND(cli_tokens_create);
+CLI_COMMAND(cli_tokens_revoke);
+
+/* events.c, audit.c, whoami.c */
+extern const struct cli_options cli_events_list_options;
+extern const struct cli_options cli_audit_list_options;
+CLI_COMMAND(cli_events_list);
+CLI_COMMAND(cli_audit_list);
+CLI_COMMAND(cli_whoami_show);
+
+#endif

@@ -1,0 +1,21 @@
+#include "cli/reason.h"
+
+#include "common/json.h"
+
+struct reason_input {
+    const char *reason;
+};
+
+static const struct json_field reason_fields[] = {
+    {"reason", JSON_TEXT, offsetof(struct reason_input, reason), 0, 0, 0, NULL},
+};
+static const struct json_shape reason_shape = JSON_SHAPE(struct reason_input, reason_fields);
+
+bool cli_reason_post(struct cli *cli, const char *path, const char *reason, struct cli_reply *ret_reply, struct err *err) {
+    if (reason == NULL)
+        return cli_client_post(cli, path, NULL, ret_reply, err);
+    const struct reason_input input = {.reason = reason};
+    CLEANUP(buf_free) struct buf body = BUF_INIT(8 * 1024);
+    json_write(&body, &reason_shape, &input);
+    return cli_client_post(cli, path, &body, ret_reply, err);
+}

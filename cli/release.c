@@ -1,0 +1,90 @@
+#include "trust/release.h"
+#include "cli/groups.h"
+#include "cli/view.h"
+#include "common/text.h"
+
+#define RELEASES "/api/v1/releases"
+
+struct row {
+    const char *product, *version, *path, *file, *sha256, *encryption, *notes;
+    int64_t sequence, security_version, requires_sequence, size_bytes, created_at, published_at, withdrawn_at;
+    struct json_texts hardware;
+    bool signature;
+};
+
+static const struct json_field row_fields[] = {
+    {"product", JSON_TEXT, offsetof(struct row, product), JSON_REQUIRED, 0, 0, NULL},
+    {"version", JSON_TEXT, offsetof(struct row, version), JSON_REQUIRED, 0, 0, NULL},
+    {"sequence", JSON_INT, offsetof(struct row, sequence), JSON_REQUIRED, 0, 0, NULL},
+    {"security_version", JSON_INT, offsetof(struct row, security_version), 0, 0, 0, NULL},
+    {"requires_sequence", JSON_INT, offsetof(struct row, requires_sequence), JSON_NULLABLE, 0, 0, NULL},
+    {"hardware", JSON_TEXTS, offsetof(struct row, hardware), JSON_NULLABLE, 0, 0, NULL},
+    {"path", JSON_TEXT, offsetof(struct row, path), 0, 0, 0, NULL},
+    {"file", JSON_TEXT, offsetof(struct row, file), 0, 0, 0, NULL},
+    {"sha256", JSON_TEXT, offsetof(struct row, sha256), 0, 0, 0, NULL},
+    {"size_bytes", JSON_INT, offsetof(struct row, size_bytes), 0, 0, 0, NULL},
+    {"encryption", JSON_TEXT, offsetof(struct row, encryption), JSON_NULLABLE, 0, 0, NULL},
+    {"signature", JSON_BOOL, offsetof(struct row, signature), 0, 0, 0, NULL},
+    {"notes", JSON_TEXT, offsetof(struct row, notes), JSON_NULLABLE, 0, RELEASE_NOTES_MAX, NULL},
+    {"created_at", JSON_TIME, offsetof(struct row, created_at), JSON_NULLABLE, 0, 0, NULL},
+    {"published_at", JSON_TIME, offsetof(struct row, published_at), JSON_NULLABLE, 0, 0, NULL},
+    {"withdrawn_at", JSON_TIME, offsetof(struct row, withdrawn_at), JSON_NULLABLE, 0, 0, NULL},
+};
+static const struct json_shape row_shape = JSON_SHAPE_OPEN(struct row, row_fields);
+
+static const struct cli_column list_columns[] = {
+    {.title = "PRODUCT", .field = "product"},
+    {.title = "VERSION", .field = "version"},
+    {.title = "SEQUENCE", .field = "sequence", .right = true},
+    {.title = "SECURITY", .field = "security_version", .right = true},
+    {.title = "HARDWARE", .field = "hardware"},
+    {.title = "BYTES", .field = "size_bytes", .right = true},
+    {.title = "PUBLISHED", .field = "published_at"},
+};
+static const struct cli_column show_columns[] = {
+    {.title = "product", .field = "product"},
+    {.title = "version", .field = "version"},
+    {.title = "sequence", .field = "sequence"},
+    {.title = "security version", .field = "security_version"},
+    {.title = "requires sequence", .field = "requires_sequence", .zero_is_none = true},
+    {.title = "hardware", .field = "hardware"},
+    {.title = "path", .field = "path"},
+    {.title = "sha256", .field = "sha256"},
+    {.title = "bytes", .field = "size_bytes"},
+    {.title = "encryption", .field = "encryption"},
+    {.title = "detached signature", .field = "signature"},
+    {.title = "signed", .field = "created_at"},
+    {.title = "published", .field = "published_at"},
+    {.title = "withdrawn", .field = "withdrawn_at"},
+    {.title = "notes", .field = "notes"},
+};
+static const struct cli_view release_view = {
+    .shape = &row_shape,
+    .list = list_columns,
+    .list_count = ARRAY_LEN(list_columns),
+    .show = show_columns,
+    .show_count = ARRAY_LEN(show_columns),
+    .none = "no such releases",
+};
+
+struct list_args {
+    const char *product;
+    int64_t limit;
+};
+
+static const struct cli_option list_options[] = {
+    {"product", 0, OPTION_TEXT, offsetof(struct list_args, product), "PRODUCT", "only of this product"},
+    {"limit", 0, OPTION_INT, offsetof(struct list_args, limit), "N", "at most N rows [all]"},
+};
+const struct cli_options cli_release_list_options = CLI_OPTIONS(struct list_args, list_options);
+
+bool cli_release_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
+    const struct list_args *list = args;
+    const struct cli_query query[] = {{"product", list->product}};
+    return cli_view_list(cli, RELEASES, query, ARRAY_LEN(query), list->limit, &release_view, err);
+}
+
+bool cli_release_show(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
+    const char *path = cli_view_path(&cli->arena, RELEASES, operands->items[0], operands->items[1], (char *)NULL);
+    return cli_view_get(cli, path, &release_view, err);
+}

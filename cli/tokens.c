@@ -1,0 +1,144 @@
+#include <string.h>
+
+#include "cli/groups.h"
+#include "cli/prompt.h"
+#include "cli/view.h"
+#include "common/file.h"
+#include "common/text.h"
+
+#define TOKENS "/api/v1/tokens"
+
+struct token {
+    const char *id, *name, *created_by;
+    struct json_texts scopes;
+    int64_t created_at, expires_at, last_used_at, revoked_at;
+};
+
+static const struct json_field token_fields[] = {
+    {"id", JSON_TEXT, offsetof(struct token, id), JSON_REQUIRED, 0, 0, NULL},
+    {"name", JSON_TEXT, offsetof(struct token, name), JSON_NULLABLE, 0, 0, NULL},
+    {"scopes", JSON_TEXTS, offsetof(struct token, scopes), JSON_NULLABLE, 0, 0, NULL},
+    {"created_by", JSON_TEXT, offsetof(struct token, created_by), JSON_NULLABLE, 0, 0, NULL},
+    {"created_at", JSON_TIME, offsetof(struct token, created_at), JSON_NULLABLE, 0, 0, NULL},
+    {"expires_at", JSON_TIME, offsetof(struct token, expires_at), JSON_NULLABLE, 0, 0, NULL},
+    {"last_used_at", JSON_TIME, offsetof(struct token, last_used_at), JSON_NULLABLE, 0, 0, NULL},
+    {"revoked_at", JSON_TIME, offsetof(struct token, revoked_at), JSON_NULLABLE, 0, 0, NULL},
+};
+static const struct json_shape token_shape = JSON_SHAPE_OPEN(struct token, token_fields);
+
+static const struct cli_column token_columns[] = {
+    {.title = "TOKEN", .field = "id"},           {.title = "NAME", .field = "name"},
+    {.title = "EXPIRES", .field = "expires_at"}, {.title = "LAST USED", .field = "last_used_at"},
+    {.title = "REVOKED", .field = "revoked_at"}, {.title = "BY", .field = "created_by"},
+    {.title = "SCOPES", .field = "scopes"},
+};
+static const struct cli_view token_view = {.shape = &token_shape, .list = token_columns, .list_count = ARRAY_LEN(token_columns), .none = "no tokens"};
+
+struct create_args {
+    const char *name, *expires, *out;
+    struct option_texts scopes;
+};
+
+static const struct cli_option create_options[] = {
+    {"scope", 0, OPTION_TEXTS, offsetof(struct create_args, scopes), "SCOPE[@PRODUCT]", "what it may do (repeat for more)"},
+    {"name", 0, OPTION_TEXT, offsetof(struct create_args, name), "TEXT", "a note for people"},
+    {"expires", 0, OPTION_TEXT, offsetof(struct create_args, expires), "DURATION", "30m, 12h, 90d; at most 365d [90d]"},
+    {"out", 'o', OPTION_TEXT, offsetof(struct create_args, out), "FILE", "write the token to a new file of mode 0600 instead of showing it"},
+};
+const struct cli_options cli_tokens_create_options = CLI_OPTIONS(struct create_args, create_options);
+
+struct token_input {
+    const char *name;
+    struct json_texts scopes;
+    int64_t expires_in_s;
+};
+
+static const struct json_field input_fields[] = {
+    {"name", JSON_TEXT, offsetof(struct token_input, name), 0, 0, 0, NULL},
+    {"scopes", JSON_TEXTS, offsetof(struct token_input, scopes), 0, 0, 0, NULL},
+    {"expires_in_s", JSON_INT, offsetof(struct token_input, expires_in_s), 0, 0, 0, NULL},
+};
+static const struct json_shape input_shape = JSON_SHAPE(struct token_input, input_fields);
+
+enum { EXPIRES_DEFAULT_S = 90 * 86400, EXPIRES_MIN_S = 60, EXPIRES_MAX_S = 365 * 86400 };
+
+struct new_token {
+    const char *token; /* as JSON */
+    const char *secret;
+};
+
+static const struct json_field new_fields[] = {
+    {"token", JSON_RAW, offsetof(struct new_token, token), JSON_REQUIRED, 0, 0, NULL},
+    {"secret", JSON_TEXT, offsetof(struct new_token, secret), JSON_NULLABLE, 0, 0, NULL},
+};
+static const struct json_shape new_shape = JSON_SHAPE_OPEN(struct new_token, new_fields);
+
+bool cli_tokens_list(struct cli *cli, const void *args UNUSED, const struct option_texts *operands UNUSED, struct err *err) {
+    return cli_view_list(cli, TOKENS, NULL, 0, 0, &token_view, err);
+}
+
+bool cli_tokens_show(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
+    return cli_view_get(cli, cli_view_path(&cli->arena, TOKENS, operands->items[0], (char *)NULL), &token_view, err);
+}
+
+static bool request_token(struct cli *cli, const struct create_args *create, struct cli_reply *ret_reply, struct err *err) {
+    struct token_input input = {.name = create->name, .expires_in_s = EXPIRES_DEFAULT_S};
+    if (create->expires != NULL &&
+        (!text_to_duration(create->expires, &input.expires_in_s) || input.expires_in_s < EXPIRES_MIN_S || input.expires_in_s > EXPIRES_MAX_S))
+        return err_set(err, ERR_USAGE, "--expires '%s' must be from 60s to 365d", create->expires);
+    const char *scopes[ARRAY_LEN(create->scopes.items)];
+    for (size_t i = 0; i < create->scopes.count; i++)
+        scopes[i] = create->scopes.items[i];
+    input.scopes = (struct json_texts){.count = create->scopes.count, .items = scopes};
+    CLEANUP(buf_free) struct buf body = BUF_INIT(16 * 1024);
+    json_write(&body, &input_shape, &input);
+    return cli_client_post(cli, TOKENS, &body, ret_reply, err);
+}
+
+/* The secret goes to one place only: the file, or standard output. */
+static bool hand_over(struct cli *cli, const struct create_args *create, const struct cli_reply *reply, struct err *err) {
+    struct new_token made;
+    struct token token;
+    if (!json_read(&cli->arena, reply->body, reply->len, &new_shape, &made, NULL, err) ||
+        !json_read(&cli->arena, made.token, strlen(made.token), &token_shape, &token, NULL, err))
+        return err_prefix(err, "reply of the server");
+    if (made.secret == NULL)
+        return err_set(err, ERR_CONFLICT, "token %s was made, but its secret was in a reply that got lost: revoke it and make another", token.id);
+    const char *line = arena_printf(&cli->arena, "%s\n", made.secret);
+    if (line == NULL)
+        return err_no_memory(err);
+    if (create->out != NULL && !file_write_new(create->out, line, strlen(line), 0600, err))
+        return err_prefix(err, "token %s was made but cannot be kept (revoke it)", token.id);
+    if (cli->json)
+        return create->out != NULL ? cli_view_json(cli, made.token, strlen(made.token), err) : cli_view_json(cli, reply->body, reply->len, err);
+    if (create->out != NULL) {
+        cli_note(cli, "token %s is in %s", token.id, create->out);
+        return true;
+    }
+    cli_note(cli, "token %s; this is the only time that it is shown:", token.id);
+    CLEANUP(buf_wipe) struct buf out = BUF_INIT(1024);
+    buf_text(&out, line);
+    return cli_view_write(cli, &out, err);
+}
+
+bool cli_tokens_create(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
+    const struct create_args *create = args;
+    struct cli_reply reply;
+    if (create->scopes.count == 0)
+        return err_set(err, ERR_USAGE, "give at least one --scope (device:read, release:publish, …)");
+    if (create->out != NULL && file_exists(create->out))
+        return err_set(err, ERR_USAGE, "%s exists already", create->out);
+    return request_token(cli, create, &reply, err) && hand_over(cli, create, &reply, err);
+}
+
+bool cli_tokens_revoke(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
+    const char *asked = arena_printf(&cli->arena, "Refuse token %s from now on?", operands->items[0]);
+    const char *path = cli_view_path(&cli->arena, TOKENS, operands->items[0], (char *)NULL);
+    struct cli_reply reply;
+    if (asked == NULL || path == NULL)
+        return err_no_memory(err);
+    if (!cli_prompt_confirm(cli, asked, err) || !cli_client_update(cli, "DELETE", path, NULL, &reply, err))
+        return false;
+    cli_note(cli, "token %s is refused from now on", operands->items[0]);
+    return true;
+}

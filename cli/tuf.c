@@ -1,0 +1,94 @@
+#include "cli/tuf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/keyring.h"
+#include "common/hash.h"
+#include "common/text.h"
+
+enum { FOLDER_NAME_DIGITS = 16 };
+
+/* One refresh. */
+struct fetching {
+    struct cli *cli;
+    bool no_timestamp; /* the server said that there is none */
+};
+
+static bool fetch_file(void *context, const char *name, size_t max_bytes, struct buf *out, struct err *err) {
+    struct fetching *fetching = context;
+    struct cli_reply reply;
+    const char *path = arena_printf(&fetching->cli->arena, "/api/v1/metadata/%s", name);
+    const struct cli_request request = {.method = "GET", .path = path, .max_reply_bytes = max_bytes, .missing_ok = true};
+    if (path == NULL)
+        return err_no_memory(err);
+    if (!cli_client_call(fetching->cli, &request, &reply, err))
+        return err_prefix(err, "%s", name);
+    if (reply.status == 404) {
+        fetching->no_timestamp = fetching->no_timestamp || text_equal(name, "timestamp.json");
+        return err_set(err, ERR_NOT_FOUND, "the server has no %s", name);
+    }
+    buf_append(out, reply.body, reply.len);
+    return buf_ok(out, name, err);
+}
+
+static bool default_folder(struct cli *cli, const struct buf *root, const char **ret_folder, struct err *err) {
+    char digest[SHA256_HEX_SIZE];
+    const char *state = getenv("XDG_STATE_HOME");
+    const char *home = getenv("HOME");
+    if (!hash_sha256_hex(root->data, root->len, digest, err))
+        return false;
+    if (state != NULL && state[0] == '/')
+        *ret_folder = arena_printf(&cli->arena, "%s/pawl/%.*s", state, FOLDER_NAME_DIGITS, digest);
+    else if (home != NULL)
+        *ret_folder = arena_printf(&cli->arena, "%s/.local/state/pawl/%.*s", home, FOLDER_NAME_DIGITS, digest);
+    else
+        return err_set(err, ERR_USAGE, "neither HOME nor XDG_STATE_HOME is set: give the profile a state_dir");
+    return *ret_folder != NULL || err_no_memory(err);
+}
+
+bool cli_tuf_open(struct cli *cli, const char *key_folder, struct cli_tuf *ret_tuf, struct err *err) {
+    CLEANUP(buf_free) struct buf root = BUF_INIT(METADATA_ROOT_MAX);
+    const char *folder = cli->profile.state_dir;
+    struct cli_tuf tuf = {0};
+    if (!cli_keyring_read_root(&cli->arena, key_folder, &root, err))
+        return err_prefix(err, "the root that everything is verified from");
+    if (folder == NULL && !default_folder(cli, &root, &folder, err))
+        return false;
+    if (!tuf_client_pin(folder, root.data, root.len, err) || !tuf_client_open(folder, &tuf.client, err))
+        return err_prefix(err, "state in %s", folder);
+    tuf.trusted = tuf_client_trusted(tuf.client);
+    tuf.unpublished = tuf.trusted->timestamp == NULL && tuf.trusted->snapshot == NULL && tuf.trusted->targets == NULL;
+    *ret_tuf = tuf;
+    return true;
+}
+
+void cli_tuf_close(struct cli_tuf *tuf) {
+    tuf_client_free(tuf->client);
+    tuf->client = NULL;
+}
+
+bool cli_tuf_refresh(struct cli *cli, struct cli_tuf *tuf, int64_t now, struct err *err) {
+    struct fetching fetching = {.cli = cli};
+    const struct tuf_fetch fetch = {.get = fetch_file, .context = &fetching};
+    bool refreshed = tuf_client_refresh(tuf->client, &fetch, now, err) && tuf_client_load_all(tuf->client, &fetch, now, err);
+    tuf->trusted = tuf_client_trusted(tuf->client);
+    /* A server that has published nothing yet has no timestamp. One that has, and hides it, is told from it by our own state. */
+    if (!refreshed && tuf->unpublished && fetching.no_timestamp && err->code == ERR_NOT_FOUND)
+        return trusted_check_root(tuf->trusted, now, err);
+    if (!refreshed)
+        return err_prefix(err, "metadata of the server");
+    tuf->unpublished = false;
+    return true;
+}
+
+bool cli_tuf_last_release(const struct trusted_releases *releases, const char *product, struct release *ret_release) {
+    bool found = false;
+    for (size_t i = 0; i < releases->count; i++) { /* ordered by product, then sequence */
+        if (!text_equal(releases->items[i].product, product))
+            continue;
+        *ret_release = releases->items[i];
+        found = true;
+    }
+    return found;
+}
