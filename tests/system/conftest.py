@@ -1,0 +1,110 @@
+"""Fixtures: one contract, one PKI and one set of release keys a session; servers a module, so that the suite stays quick."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from lib import firmware  # noqa: E402
+from lib.contract import Contract  # noqa: E402
+from lib.pki import Pki  # noqa: E402
+from lib.server import ReleaseKeys, Server  # noqa: E402
+
+HARDWARE = "qemu-arm"
+
+
+@pytest.fixture(scope="session")
+def contract():
+    return Contract()
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory):
+    return Pki(tmp_path_factory.mktemp("pki") / "pki")
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory):
+    return ReleaseKeys(tmp_path_factory.mktemp("keys") / "keys")
+
+
+class Servers:
+    """Starts servers and ends them; a log is attached to a failed test through `running`."""
+
+    def __init__(self, folder, pki, keys, contract):
+        self.folder, self.pki, self.keys, self.contract = folder, pki, keys, contract
+        self.running = []
+
+    def __call__(self, config=None, environment=None, start=True, root=None):
+        made = Server(self.folder / f"server-{len(self.running) + 1}", self.pki, self.keys, self.contract, config, environment, root)
+        self.running.append(made)
+        return made.start() if start else made
+
+    def close(self):
+        problems = []
+        for server in self.running:
+            try:
+                server.stop()
+            except AssertionError as error:
+                problems.append(str(error))
+            if "ERROR: AddressSanitizer" in server.log() or "runtime error:" in server.log() or "LeakSanitizer" in server.log():
+                problems.append(f"sanitizer report in {server.log_path}:\n{server.log()[-6000:]}")
+        assert not problems, "\n".join(problems)
+
+
+_live = []
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory, pki, keys, contract):
+    made = Servers(tmp_path_factory.mktemp("servers"), pki, keys, contract)
+    _live.append(made)
+    yield made
+    _live.remove(made)
+    made.close()
+
+
+@pytest.fixture
+def new_server(tmp_path, pki, keys, contract):
+    """Servers of this one test."""
+    made = Servers(tmp_path, pki, keys, contract)
+    _live.append(made)
+    yield made
+    _live.remove(made)
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def server(servers):
+    """An empty server that takes new devices at once."""
+    return servers({"enrolment": {"auto_accept": "yes"}})
+
+
+@pytest.fixture(scope="module")
+def operator(server):
+    return server.operator()
+
+
+@pytest.fixture(scope="module")
+def router(server):
+    """The server with two releases of product "router": U-Boot images for HARDWARE."""
+    server.publish(firmware.UBOOT_ARM, "router", "1.0.0", (HARDWARE,))
+    server.publish(firmware.UBOOT_ARM64, "router", "1.1.0", (HARDWARE,))
+    return server
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for group in _live:
+            for server in group.running:
+                report.sections.append((f"log of {server.folder.name} ({'alive' if server.alive() else 'ended'})", server.log()[-6000:]))
+
+
+def pytest_collection_modifyitems(items):
+    """The judgement over the whole session comes last."""
+    items.sort(key=lambda item: item.fspath.basename == "test_contract.py")

@@ -1,0 +1,84 @@
+"""A bad line between a device and the server: bytes pass untouched until it is cut, or come slowly."""
+
+import socket
+import threading
+import time
+
+
+class Proxy:
+    """cut_after: bytes towards the client before every connection is cut. rate: bytes a second towards the client."""
+
+    def __init__(self, target_port, cut_after=None, rate=None):
+        self.target_port = target_port
+        self.cut_after = cut_after
+        self.rate = rate
+        self.down = 0  # bytes that reached the client
+        self.connections = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.open = set()
+        self.lock = threading.Lock()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target_port))
+            except OSError:
+                client.close()
+                continue
+            with self.lock:
+                self.open |= {client, server}
+            threading.Thread(target=self._pump, args=(client, server, False), daemon=True).start()
+            threading.Thread(target=self._pump, args=(server, client, True), daemon=True).start()
+
+    def _pump(self, source, sink, towards_client):
+        try:
+            while True:
+                data = source.recv(16384 if not self.rate else max(1, min(16384, self.rate // 10)))
+                if not data:
+                    break
+                if towards_client:
+                    if self.cut_after is not None and self.down + len(data) > self.cut_after:
+                        data = data[: max(0, self.cut_after - self.down)]
+                        sink.sendall(data)
+                        self.down += len(data)
+                        self.cut()
+                        return
+                    self.down += len(data)
+                sink.sendall(data)
+                if towards_client and self.rate:
+                    time.sleep(len(data) / self.rate)
+        except OSError:
+            pass
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self):
+        """Ends every connection now."""
+        with self.lock:
+            ends, self.open = self.open, set()
+        for end in ends:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            end.close()
+
+    def close(self):
+        self.listener.close()
+        self.cut()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

@@ -1,0 +1,250 @@
+"""The route table, the contract and the credentials: every row × every credential (F18 of reliability-security.md)."""
+
+import ssl
+import sqlite3
+
+import pytest
+
+from lib.routes import dump
+from lib.wire import Closed, Connection, context, head_bytes
+
+ROWS = dump()
+NOTHING = "ab" * 32
+
+# How to ask each route: path, body. A route that is not listed fails the matrix.
+SHAPES = {
+    "GET /check": ("/check", None),
+    "GET /firmware/{path...}": ("/firmware/router/1.1.0/u-boot.bin", None),
+    "GET /tuf/{file}": ("/tuf/timestamp.json", None),
+    "POST /report": ("/report", {"deployment": "nothing", "report_seq": 1, "state": "downloading"}),
+    "GET /whoami": ("/whoami", None),
+    "GET /healthz": ("/healthz", None),
+    "GET /readyz": ("/readyz", None),
+    "GET /metrics": ("/metrics", None),
+    "GET /api/v1/openapi.yaml": ("/api/v1/openapi.yaml", None),
+    "GET /api/v1/whoami": ("/api/v1/whoami", None),
+    "GET /api/v1/products": ("/api/v1/products", None),
+    "POST /api/v1/products": ("/api/v1/products", {}),
+    "GET /api/v1/products/{product}": ("/api/v1/products/router", None),
+    "PUT /api/v1/products/{product}": ("/api/v1/products/router", {}),
+    "GET /api/v1/devices": ("/api/v1/devices", None),
+    "POST /api/v1/devices": ("/api/v1/devices", {}),
+    "GET /api/v1/devices/{device}": ("/api/v1/devices/matrix-active", None),
+    "PUT /api/v1/devices/{device}/tags": ("/api/v1/devices/matrix-active/tags", {}),
+    "POST /api/v1/devices/{device}/accept": ("/api/v1/devices/nobody/accept", None),
+    "POST /api/v1/devices/{device}/revoke": ("/api/v1/devices/nobody/revoke", None),
+    "POST /api/v1/devices/{device}/retire": ("/api/v1/devices/nobody/retire", None),
+    "GET /api/v1/images/{sha256}": (f"/api/v1/images/{NOTHING}", None),
+    "PUT /api/v1/images/{sha256}": (f"/api/v1/images/{NOTHING}", b"x"),
+    "GET /api/v1/releases": ("/api/v1/releases", None),
+    "POST /api/v1/releases": ("/api/v1/releases", {}),
+    "GET /api/v1/releases/{product}/{version}": ("/api/v1/releases/router/1.0.0", None),
+    "GET /api/v1/metadata": ("/api/v1/metadata", None),
+    "POST /api/v1/metadata": ("/api/v1/metadata", {}),
+    "GET /api/v1/metadata/{file}": ("/api/v1/metadata/timestamp.json", None),
+    "GET /api/v1/deployments": ("/api/v1/deployments", None),
+    "POST /api/v1/deployments": ("/api/v1/deployments", {}),
+    "GET /api/v1/deployments/{deployment}": ("/api/v1/deployments/nothing", None),
+    "POST /api/v1/deployments/{deployment}/cancel": ("/api/v1/deployments/nothing/cancel", None),
+    "GET /api/v1/tokens": ("/api/v1/tokens", None),
+    "POST /api/v1/tokens": ("/api/v1/tokens", {}),
+    "GET /api/v1/tokens/{token}": ("/api/v1/tokens/nothing", None),
+    "DELETE /api/v1/tokens/{token}": ("/api/v1/tokens/nothing", None),
+    "GET /api/v1/events": ("/api/v1/events", None),
+    "GET /api/v1/audit": ("/api/v1/audit", None),
+}
+
+SCOPES = ["device:read", "device:write", "release:read", "release:publish", "rollout:read", "rollout:write", "rollout:approve", "token:admin", "audit:read",
+          "metrics:read"]
+DEVICE_ROWS = [row for row in ROWS if "device" in row.listeners]
+ADMIN_ROWS = [row for row in ROWS if "admin" in row.listeners]
+OPERATOR_ROWS = [row for row in ADMIN_ROWS if row.role == "operator"]
+
+
+def test_table_equals_contract(contract):
+    """Both ways: every row is documented, everything documented is a row."""
+    assert {(row.method, row.pattern) for row in ROWS} == contract.operations()
+
+
+def test_rows_say_what_the_contract_says(contract):
+    for row in ROWS:
+        item = next(item for template, _, item in contract.templates if template == row.pattern)
+        operation = item[row.method.lower()]
+        assert ("device" in operation["tags"]) == ("device" in row.listeners), row
+        security = operation["security"]
+        if row.role == "anyone":
+            assert security == [], row
+        elif row.role == "operator":
+            assert security == [{"bearerToken": [row.scope] if row.scope else []}], row
+        else:
+            assert security == [{"deviceCertificate": []}], row
+
+
+def test_rows_are_unique():
+    assert len({(row.method, row.pattern) for row in ROWS}) == len(ROWS)
+
+
+def test_every_route_has_a_shape():
+    assert {repr(row) for row in ROWS} == set(SHAPES)
+
+
+@pytest.fixture(scope="module")
+def matrix(router):
+    router.device("matrix-active").check(product="router", hardware="qemu-arm")
+    return router
+
+
+class Sources:
+    """Another loopback address for each attempt, so that failed logins are not slowed down."""
+
+    def __init__(self):
+        self.count = 0
+
+    def __call__(self):
+        self.count += 1
+        return f"127.1.{self.count // 250}.{self.count % 250 + 1}"
+
+
+source = Sources()
+
+
+def ask(client, row):
+    path, body = SHAPES[repr(row)]
+    headers = [("If-Match", "*")] if row.method in ("PUT", "DELETE") and "images" not in path else []
+    with client.connect() as connection:
+        return client.request(row.method, path, body, headers=headers, connection=connection)
+
+
+@pytest.fixture(scope="module")
+def tokens(matrix):
+    """One secret for each way of holding scopes."""
+    admin = matrix.operator()
+    made = {scope: admin.token_with(scope) for scope in SCOPES}
+    for scope in SCOPES:
+        made["all but " + scope] = admin.token_with(*[other for other in SCOPES if other != scope])
+    gone = admin.ok("POST", "/api/v1/tokens", {"scopes": SCOPES})
+    assert admin.delete(f"/api/v1/tokens/{gone['token']['id']}", headers=[("If-Match", "*")]).status == 204
+    made["deleted"] = gone["secret"]
+    return made
+
+
+@pytest.mark.parametrize("row", OPERATOR_ROWS, ids=repr)
+class TestOperatorRoute:
+    def test_without_credentials(self, matrix, tokens, row):
+        for token in ("", "pawl_x_" + "A" * 43, tokens["deleted"]):
+            client = matrix.operator(token=token or "x", source=source())
+            if not token:
+                client.headers = []
+            reply = ask(client, row)
+            assert reply.status == 401 and reply.problem == "unauthenticated"
+
+    def test_with_a_device_certificate(self, matrix, row):
+        """A device's certificate is no administrator's: the handshake fails, or it counts for nothing."""
+        client = matrix.operator(certificate=matrix.pki.device("matrix-active"), source=source())
+        client.headers = []
+        try:
+            assert ask(client, row).status == 401
+        except (Closed, ssl.SSLError, ConnectionResetError, BrokenPipeError):
+            pass
+
+    def test_with_every_other_scope(self, matrix, tokens, row):
+        if not row.scope:
+            assert ask(matrix.operator(tokens["device:read"]), row).status == 200
+            return
+        reply = ask(matrix.operator(tokens["all but " + row.scope]), row)
+        assert reply.status == 403 and reply.problem == "scope"
+
+    def test_with_the_scope_alone(self, matrix, tokens, row):
+        reply = ask(matrix.operator(tokens[row.scope or "device:read"]), row)
+        assert reply.status not in (401, 403, 405) and reply.status < 500
+
+
+@pytest.mark.parametrize("row", [row for row in ADMIN_ROWS if row.role == "anyone"], ids=repr)
+def test_open_route(matrix, row):
+    client = matrix.operator(token="x")
+    client.headers = []
+    assert ask(client, row).status == 200
+
+
+def http_bytes(server, certificate, row, version=None):
+    path, body = SHAPES[repr(row)]
+    tls = context(server.pki.server_ca, certificate and certificate.cert, certificate and certificate.key, version)
+    try:
+        with Connection(server.device_port, tls, timeout=10) as connection:
+            connection.send(head_bytes(row.method, path, [("Content-Length", "2")] if body is not None else []) + (b"{}" if body is not None else b""))
+            return connection.receive_all(10)
+    except Closed as closed:
+        return closed.received
+    except (ssl.SSLError, ConnectionResetError, BrokenPipeError):
+        return b""
+
+
+@pytest.mark.parametrize("row", DEVICE_ROWS, ids=repr)
+class TestDeviceRoute:
+    @pytest.mark.parametrize("who", ["nobody", "foreign", "expired", "administrator"])
+    def test_strangers_see_no_http(self, matrix, row, who):
+        pki = matrix.pki
+        certificate = {"nobody": lambda: None, "foreign": lambda: pki.device("matrix-active", "--foreign"), "expired": lambda: pki.device("matrix-active", "--expired"),
+                       "administrator": lambda: pki.admin("root")}[who]()
+        for version in ("1.2", "1.3"):
+            assert http_bytes(matrix, certificate, row, version) == b""
+
+    def test_a_token_is_no_device(self, matrix, row):
+        """A bearer token beside a device's certificate changes nothing."""
+        device = matrix.device("matrix-active", headers=[("Authorization", f"Bearer {matrix.token}")])
+        plain = matrix.device("matrix-active")
+        assert ask(device, row).status == ask(plain, row).status
+
+    def test_active(self, matrix, row):
+        reply = ask(matrix.device("matrix-active"), row)
+        assert reply.status not in (401, 405) and reply.status < 500
+        assert reply.status != 403 or reply.problem == "not-entitled"
+
+    def test_pending(self, pending, row):
+        reply = ask(pending.device("matrix-pending"), row)
+        if row.role == "any-device":
+            assert reply.status == 200
+        else:
+            assert reply.status == 403 and reply.problem == "device-pending"
+
+    @pytest.mark.parametrize("state", ["revoked", "retired"])
+    def test_out_of_service(self, matrix, out_of_service, row, state):
+        data = http_bytes(matrix, matrix.pki.device(f"matrix-{state}"), row)
+        assert data == b"" or data.startswith(b"HTTP/1.1 403 "), data[:100]
+
+
+@pytest.fixture(scope="module")
+def pending(servers):
+    server = servers({"enrolment": {"auto_accept": "no"}})
+    server.device("matrix-pending").get("/whoami")
+    return server
+
+
+@pytest.fixture(scope="module")
+def out_of_service(matrix):
+    admin = matrix.operator()
+    for action, state in (("revoke", "revoked"), ("retire", "retired")):
+        with matrix.device(f"matrix-{state}").connect() as connection:
+            matrix.device(f"matrix-{state}").get("/whoami", connection=connection)
+        admin.ok("POST", f"/api/v1/devices/matrix-{state}/{action}")
+
+
+def test_device_cannot_use_another_ones_deployment(matrix):
+    """Device A on what belongs to B: not its reports, not its image."""
+    matrix.device("matrix-a").directive(product="router", hardware="qemu-arm", version="0.0.1", sequence=0)
+    deployment = matrix.operator().device("matrix-a")["deployment"]
+    other = matrix.device("matrix-b")
+    assert other.check().status in (200, 204)
+    assert other.report(deployment, 1, "downloading").status in (403, 404)
+    reply = other.get("/firmware/router/1.1.0/u-boot.bin")
+    assert reply.status == 403 and reply.problem == "not-entitled"
+    assert other.get("/firmware/router/1.1.0/u-boot.bin.sig").status == 403
+
+
+def test_no_secret_at_rest(matrix, tokens):
+    """The database holds hashes of the secrets alone."""
+    connection = sqlite3.connect(f"file:{matrix.database_path}?mode=ro", uri=True)
+    text = "\n".join(connection.iterdump())
+    connection.close()
+    for secret in [*tokens.values(), matrix.token]:
+        assert secret.rsplit("_", 1)[1] not in text and secret.split("_", 2)[2] not in text
