@@ -1,0 +1,32 @@
+/* What handlers ask of a call: is this object within the token's reach, is the precondition met, what does the body say. */
+#ifndef PAWL_API_CALL_H
+#define PAWL_API_CALL_H
+
+#include "api/api.h"
+#include "common/json.h"
+
+/* ERR_SCOPE unless one grant of the token gives the row's scope for this product ("" or NULL: for all of them). */
+bool api_allow(const struct api_call *call, const char *product, struct err *err) MUST_USE;
+
+/* For lists with a product= filter: a token that is limited to products must name one of them. */
+bool api_allow_list(const struct api_call *call, struct err *err) MUST_USE;
+
+/* ERR_PRECONDITION unless If-Match names this revision (or is "*"). */
+bool api_if_match(const struct api_call *call, int64_t revision, struct err *err) MUST_USE;
+
+/* Reads the JSON body; ERR_MEDIA_TYPE when it says it is something else. An absent body is {} (required members still are). */
+bool api_body(struct api_call *call, const struct json_shape *shape, void *ret_object, uint64_t *ret_present, struct err *err) MUST_USE;
+
+/* One audit row in the call's transaction. object is "kind:id"; detail a JSON object as text, NULL: none. */
+bool api_audit(struct api_call *call, const char *action, const char *kind, const char *id, const char *detail, struct err *err) MUST_USE;
+
+/* {"name":"value"}, in the arena; NULL without memory. Pairs with a NULL value are left out; ends with (char *)NULL. */
+const char *api_detail(struct api_call *call, ...) __attribute__((sentinel)) MUST_USE;
+
+/* ERR_INVALID naming the field unless text is an identifier. */
+bool api_check_id(const char *text, const char *field, struct err *err) MUST_USE;
+
+/* A number that a path or a body gives as text: ids of deployments. ERR_NOT_FOUND for anything else: no such thing exists. */
+bool api_number(const char *text, const char *what, int64_t *ret_number, struct err *err) MUST_USE;
+
+#endif

@@ -1,0 +1,59 @@
+/* What stands behind the rows of the route table: api_<file>_<what>() is in api/<file>.c. */
+#ifndef PAWL_API_HANDLERS_H
+#define PAWL_API_HANDLERS_H
+
+#include "api/api.h"
+#include "trust/release.h"
+
+#define API_IMAGE_MAX ((size_t)RELEASE_LENGTH_MAX)
+
+bool api_check_get(struct api_call *call, struct err *err);
+bool api_firmware_get(struct api_call *call, struct err *err);
+bool api_report_post(struct api_call *call, struct err *err);
+bool api_tuf_get(struct api_call *call, struct err *err); /* /tuf/{file} and /api/v1/metadata/{file} */
+bool api_whoami_device(struct api_call *call, struct err *err);
+bool api_whoami_operator(struct api_call *call, struct err *err);
+
+bool api_system_healthz(struct api_call *call, struct err *err);
+bool api_system_readyz(struct api_call *call, struct err *err);
+bool api_system_metrics(struct api_call *call, struct err *err);
+bool api_system_openapi(struct api_call *call, struct err *err);
+
+bool api_product_list(struct api_call *call, struct err *err);
+bool api_product_create(struct api_call *call, struct err *err);
+bool api_product_get(struct api_call *call, struct err *err);
+bool api_product_put(struct api_call *call, struct err *err);
+
+bool api_device_list(struct api_call *call, struct err *err);
+bool api_device_create(struct api_call *call, struct err *err);
+bool api_device_get(struct api_call *call, struct err *err);
+bool api_device_tags(struct api_call *call, struct err *err);
+bool api_device_accept(struct api_call *call, struct err *err);
+bool api_device_revoke(struct api_call *call, struct err *err);
+bool api_device_retire(struct api_call *call, struct err *err);
+
+bool api_image_get(struct api_call *call, struct err *err);
+bool api_image_put(struct api_call *call, struct err *err);
+extern const struct api_stream api_image_stream;
+
+bool api_release_list(struct api_call *call, struct err *err);
+bool api_release_publish(struct api_call *call, struct err *err);
+bool api_release_get(struct api_call *call, struct err *err);
+
+bool api_metadata_get(struct api_call *call, struct err *err);
+bool api_metadata_post(struct api_call *call, struct err *err);
+
+bool api_deployment_list(struct api_call *call, struct err *err);
+bool api_deployment_assign(struct api_call *call, struct err *err);
+bool api_deployment_get(struct api_call *call, struct err *err);
+bool api_deployment_cancel(struct api_call *call, struct err *err);
+
+bool api_token_list(struct api_call *call, struct err *err);
+bool api_token_create(struct api_call *call, struct err *err);
+bool api_token_get(struct api_call *call, struct err *err);
+bool api_token_delete(struct api_call *call, struct err *err);
+
+bool api_event_list(struct api_call *call, struct err *err);
+bool api_audit_list(struct api_call *call, struct err *err);
+
+#endif

@@ -1,0 +1,100 @@
+#include "api/list.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/hex.h"
+#include "common/text.h"
+#include "db/db.h"
+
+enum { CURSOR_MAX = 128 }; /* bytes of a position */
+
+struct page {
+    struct json_list items;
+    const char *next;
+};
+
+static bool known(const char *name, const char *const *filters) {
+    if (strcmp(name, "limit") == 0 || strcmp(name, "cursor") == 0)
+        return true;
+    for (; filters != NULL && *filters != NULL; filters++)
+        if (strcmp(name, *filters) == 0)
+            return true;
+    return false;
+}
+
+/* A cursor is the position in hex: opaque enough that nobody builds one, and the same for every list. */
+static bool cursor_read(struct api_call *call, const char *cursor, bool by_number, struct api_list *list, struct err *err) {
+    size_t len = strlen(cursor);
+    char *text = arena_alloc(call->arena, len / 2 + 1);
+    if (text == NULL)
+        return err_no_memory(err);
+    bool good = len <= 2 * CURSOR_MAX && hex_decode(cursor, len, text) && strlen(text) == len / 2 && text_is_printable(text);
+    if (good && by_number)
+        good = text_to_int(text, 1, INT64_MAX, &list->after_number);
+    if (!good)
+        return err_set_field(err, ERR_INVALID, "cursor", "'cursor' is none that a list of this kind gave");
+    list->after = text;
+    return true;
+}
+
+bool api_list_begin(struct api_call *call, const char *const *filters, bool by_number, struct api_list *ret_list, struct err *err) {
+    struct api_list list = {.limit = API_LIST_DEFAULT, .after = ""};
+    for (size_t i = 0; i < call->query_count; i++)
+        if (!known(call->query[i].name, filters))
+            return err_set_field(err, ERR_INVALID, call->query[i].name, "query parameter '%s' is not known here", call->query[i].name);
+    const char *limit = api_query(call, "limit");
+    int64_t number = API_LIST_DEFAULT;
+    if (limit != NULL && !text_to_int(limit, 1, DB_MAX_PAGE, &number))
+        return err_set_field(err, ERR_INVALID, "limit", "'limit' must be a number from 1 to %d", DB_MAX_PAGE);
+    list.limit = (size_t)number;
+    const char *cursor = api_query(call, "cursor");
+    if (cursor != NULL && *cursor != '\0' && !cursor_read(call, cursor, by_number, &list, err))
+        return false;
+    *ret_list = list;
+    return true;
+}
+
+static void escape(struct buf *out, const char *text) {
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~:@", c) != NULL;
+        if (plain)
+            buf_byte(out, (char)c);
+        else
+            buf_printf(out, "%%%02X", c);
+    }
+}
+
+/* The same request with another cursor. */
+static bool link_next(struct api_call *call, const char *cursor, struct err *err) {
+    struct buf link CLEANUP(buf_free) = BUF_INIT(4096);
+    buf_printf(&link, "<%s?cursor=%s", call->path, cursor);
+    for (size_t i = 0; i < call->query_count; i++) {
+        if (strcmp(call->query[i].name, "cursor") == 0)
+            continue;
+        buf_printf(&link, "&%s=", call->query[i].name);
+        escape(&link, call->query[i].value);
+    }
+    buf_text(&link, ">; rel=\"next\"");
+    return buf_ok(&link, "the Link field", err) && api_reply_header(call, "Link", link.data, err);
+}
+
+bool api_list_reply(struct api_call *call, const struct json_shape *item, void *items, size_t count, const char *last, struct err *err) {
+    const struct json_field fields[] = {
+        {.name = "items", .type = JSON_STRUCTS, .offset = offsetof(struct page, items), .shape = item},
+        {.name = "next", .type = JSON_TEXT, .offset = offsetof(struct page, next), .flags = JSON_NULLABLE},
+    };
+    const struct json_shape shape = JSON_SHAPE(struct page, fields);
+    struct page page = {.items = {.count = count, .items = items}};
+    if (last != NULL) {
+        char *cursor = arena_alloc(call->arena, 2 * strlen(last) + 1);
+        if (cursor == NULL)
+            return err_no_memory(err);
+        hex_encode(last, strlen(last), cursor);
+        page.next = cursor;
+        if (!link_next(call, cursor, err))
+            return false;
+    }
+    return api_reply_json(call, 0, &shape, &page, err);
+}

@@ -1,0 +1,21 @@
+/* What every list shares: limit, cursor, the parameters it knows, the page with its "next" and Link. */
+#ifndef PAWL_API_LIST_H
+#define PAWL_API_LIST_H
+
+#include "api/reply.h"
+
+enum { API_LIST_DEFAULT = 100 };
+
+struct api_list {
+    size_t limit;
+    const char *after;    /* the position behind the page before; "" at the start */
+    int64_t after_number; /* the same for lists by number; 0 at the start */
+};
+
+/* filters: NULL-terminated names beside limit and cursor; another one in the query is ERR_INVALID. */
+bool api_list_begin(struct api_call *call, const char *const *filters, bool by_number, struct api_list *ret_list, struct err *err) MUST_USE;
+
+/* The page of items; last: the position of the last one, NULL when nothing follows. */
+bool api_list_reply(struct api_call *call, const struct json_shape *item, void *items, size_t count, const char *last, struct err *err) MUST_USE;
+
+#endif

@@ -1,0 +1,44 @@
+/* The TUF metadata that is served: verified as a client would at start, replaced by the publish gate, its timestamp renewed. */
+#ifndef PAWL_API_SERVED_H
+#define PAWL_API_SERVED_H
+
+#include <stdatomic.h>
+
+#include "db/metadata.h"
+#include "trust/gate.h"
+
+struct api_env;
+
+enum { API_SERVED_ROLES = 4, API_SERVED_RENEW_S = 6 * 3600 };
+
+/* What every thread may ask without SQL: root, timestamp, snapshot, targets in this order; version 0: not there yet. */
+struct api_served {
+    struct {
+        _Atomic int64_t version;
+        _Atomic int64_t expires_at;
+    } roles[API_SERVED_ROLES];
+};
+
+enum { API_SERVED_ROOT, API_SERVED_TIMESTAMP, API_SERVED_SNAPSHOT, API_SERVED_TARGETS };
+extern const char *const api_served_names[API_SERVED_ROLES];
+
+/* Everything that is stored, walked and verified from root 1 as a client would. Free with trusted_free(). ERR_NOT_FOUND: no root yet. */
+bool api_served_load(struct db_conn *conn, struct trusted **ret_trusted, struct err *err) MUST_USE;
+
+/* Stores what is new in `after` (made from `before`) and shows it to all threads after COMMIT. */
+bool api_served_store(struct db_conn *tx, const struct api_env *env, const struct trusted *before, const struct trusted *after, int64_t now,
+                      struct err *err) MUST_USE;
+
+/* At start: fills the atomics. */
+void api_served_publish(struct api_served *served, const struct trusted *trusted);
+
+/* On the writer: signs a new timestamp when there is a snapshot. */
+bool api_served_renew(struct db_conn *tx, const struct api_env *env, int64_t now, struct err *err) MUST_USE;
+
+/* ERR_KEY when root does not name the key for the role: "timestamp" or the directive. */
+bool api_served_check_keys(const struct trusted *trusted, const struct key *timestamp_key, const struct key *directive_key, struct err *err) MUST_USE;
+
+/* "timestamp.json", "3.root.json" … taken apart. False: no name of ours. */
+bool api_served_name(const char *file, const char **ret_role, int64_t *ret_version) MUST_USE;
+
+#endif
