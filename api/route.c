@@ -40,7 +40,7 @@ const struct api_route api_routes[] = {
     ADMIN("POST", "/api/v1/devices/{device}/revoke", "device:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_device_revoke),
     ADMIN("POST", "/api/v1/devices/{device}/retire", "device:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_device_retire),
 
-    ADMIN("GET", "/api/v1/images/{sha256}", "release:read", API_NO_BODY, 0, API_READ, 0, api_image_get),
+    ADMIN("GET", "/api/v1/images/{sha256}", "release:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_image_get),
     {API_ADMIN, "PUT", "/api/v1/images/{sha256}", API_OPERATOR, "release:publish", API_STREAM, API_IMAGE_MAX, API_WRITE, API_BY_PRODUCT,
      api_image_put, &api_image_stream},
 

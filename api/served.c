@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/api.h"
 #include "api/env.h"
 #include "common/text.h"
 
@@ -65,6 +66,19 @@ void api_served_publish(struct api_served *served, const struct trusted *trusted
         atomic_store(&served->roles[i].version, metadata != NULL ? metadata->version : 0);
         atomic_store(&served->roles[i].expires_at, metadata != NULL ? metadata->expires_at : 0);
     }
+}
+
+bool api_served_gate(struct api_call *call, const struct trusted *before, const struct gate_file *files, size_t count, struct gate_result *ret_result,
+                     struct err *err) {
+    const struct gate_request request = {
+        .now = before,
+        .files = files,
+        .file_count = count,
+        .timestamp_key = call->env->timestamp_key,
+        .time = call->now,
+        .timestamp_version_floor = before->timestamp != NULL ? before->timestamp->version : 0,
+    };
+    return gate_check(&request, call->arena, ret_result, err);
 }
 
 struct change {

@@ -8,6 +8,7 @@
 #include "trust/gate.h"
 
 struct api_env;
+struct api_call;
 
 enum { API_SERVED_ROLES = 4, API_SERVED_RENEW_S = 6 * 3600 };
 
@@ -24,6 +25,10 @@ extern const char *const api_served_names[API_SERVED_ROLES];
 
 /* Everything that is stored, walked and verified from root 1 as a client would. Free with trusted_free(). ERR_NOT_FOUND: no root yet. */
 bool api_served_load(struct db_conn *conn, struct trusted **ret_trusted, struct err *err) MUST_USE;
+
+/* The publish gate over what is served now; result->trusted is the caller's to free. */
+bool api_served_gate(struct api_call *call, const struct trusted *before, const struct gate_file *files, size_t count, struct gate_result *ret_result,
+                     struct err *err) MUST_USE;
 
 /* Stores what is new in `after` (made from `before`) and shows it to all threads after COMMIT. */
 bool api_served_store(struct db_conn *tx, const struct api_env *env, const struct trusted *before, const struct trusted *after, int64_t now,

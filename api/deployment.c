@@ -1,0 +1,83 @@
+#include "db/deployment.h"
+
+#include "api/call.h"
+#include "api/handlers.h"
+#include "api/list.h"
+#include "api/shapes.h"
+#include "db/device.h"
+
+static bool reply_deployment(struct api_call *call, int status, int64_t id, struct err *err) {
+    struct db_deployment deployment;
+    struct api_deployment reply;
+    return db_deployment_get(call->db, id, call->arena, &deployment, err) && api_deployment_from(call->arena, &deployment, &reply, err) &&
+           api_reply_json(call, status, &api_shape_deployment, &reply, err);
+}
+
+bool api_deployment_list(struct api_call *call, struct err *err) {
+    static const char *const filters[] = {"device", "product", "state", NULL};
+    struct api_list list;
+    struct db_deployments page;
+    if (!api_allow_list(call, err) || !api_list_begin(call, filters, true, &list, err))
+        return false;
+    struct db_deployment_filter filter = {
+        .device = api_query(call, "device"),
+        .product = api_query(call, "product"),
+        .by_state = api_query(call, "state") != NULL,
+    };
+    if (filter.by_state && !fleet_deployment_state_parse(api_query(call, "state"), &filter.state))
+        return err_set_field(err, ERR_INVALID, "state", "'state' is no state of a deployment");
+    if (!db_deployment_list(call->db, &filter, list.after_number, list.limit, call->arena, &page, err))
+        return false;
+    struct api_deployment *items = arena_array(call->arena, page.count, sizeof(*items));
+    if (items == NULL && page.count > 0)
+        return err_no_memory(err);
+    for (size_t i = 0; i < page.count; i++)
+        if (!api_deployment_from(call->arena, &page.items[i], &items[i], err))
+            return false;
+    return api_list_reply(call, &api_shape_deployment, items, page.count, page.more ? items[page.count - 1].id : NULL, err);
+}
+
+bool api_deployment_assign(struct api_call *call, struct err *err) {
+    struct api_deployment_input input;
+    struct db_device device;
+    struct db_release release;
+    int64_t id;
+    if (!api_body(call, &api_shape_deployment_input, &input, NULL, err) || !api_check_id(input.device, "device", err) ||
+        (input.product != NULL && !api_check_id(input.product, "product", err)) ||
+        !db_device_get(call->db, input.device, call->arena, &device, err) || !api_allow(call, device.product, err))
+        return false;
+    const char *product = input.product != NULL ? input.product : device.product;
+    if (product[0] == '\0')
+        return err_set(err, ERR_CONFLICT, "device '%s' has no product yet: it says so at its first poll", device.id);
+    if (!api_allow(call, product, err) || !db_release_get_version(call->db, product, input.version, call->arena, &release, err) ||
+        !db_deployment_assign(call->db, device.id, release.id, call->now, &id, err))
+        return false;
+    const char *number = arena_printf(call->arena, "%lld", (long long)id);
+    if (number == NULL)
+        return err_no_memory(err);
+    const char *detail = api_detail(call, "device", device.id, "product", product, "version", release.version, (char *)NULL);
+    return api_audit(call, "deployment.assign", "deployment", number, detail, err) &&
+           api_reply_headerf(call, err, "Location", "/api/v1/deployments/%s", number) && reply_deployment(call, 201, id, err);
+}
+
+/* The deployment of the path, when the token reaches it. */
+static bool find(struct api_call *call, int64_t *ret_id, struct err *err) {
+    struct db_deployment deployment;
+    return api_number(api_var(call, "deployment"), "deployment", ret_id, err) &&
+           db_deployment_get(call->db, *ret_id, call->arena, &deployment, err) && api_allow(call, deployment.product, err);
+}
+
+bool api_deployment_get(struct api_call *call, struct err *err) {
+    int64_t id;
+    return find(call, &id, err) && reply_deployment(call, 0, id, err);
+}
+
+bool api_deployment_cancel(struct api_call *call, struct err *err) {
+    int64_t id;
+    struct api_reason_input input;
+    if (!find(call, &id, err) || !api_body(call, &api_shape_reason_input, &input, NULL, err) ||
+        !db_deployment_cancel(call->db, id, input.reason != NULL ? input.reason : "", call->now, err))
+        return false;
+    const char *detail = api_detail(call, "reason", input.reason, (char *)NULL);
+    return api_audit(call, "deployment.cancel", "deployment", api_var(call, "deployment"), detail, err) && reply_deployment(call, 0, id, err);
+}

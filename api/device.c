@@ -1,0 +1,153 @@
+#include "db/device.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/call.h"
+#include "api/env.h"
+#include "api/handlers.h"
+#include "api/list.h"
+#include "api/shapes.h"
+#include "common/hex.h"
+#include "common/text.h"
+
+static bool reply_device(struct api_call *call, int status, const char *id, struct err *err) {
+    struct db_device device;
+    struct api_device reply;
+    return db_device_get(call->db, id, call->arena, &device, err) && api_device_from(call->arena, &device, &reply, err) &&
+           api_reply_etag(call, device.revision, err) && api_reply_json(call, status, &api_shape_device, &reply, err);
+}
+
+/* The device of the path, when the token reaches it. */
+static bool find(struct api_call *call, struct db_device *ret_device, struct err *err) {
+    return db_device_get(call->db, api_var(call, "device"), call->arena, ret_device, err) && api_allow(call, ret_device->product, err);
+}
+
+bool api_device_list(struct api_call *call, struct err *err) {
+    static const char *const filters[] = {"state", "product", "hardware", "tag", "version", "id_prefix", NULL};
+    struct api_list list;
+    struct db_devices page;
+    if (!api_allow_list(call, err) || !api_list_begin(call, filters, false, &list, err))
+        return false;
+    struct db_device_filter filter = {
+        .product = api_query(call, "product"),
+        .hardware = api_query(call, "hardware"),
+        .tag = api_query(call, "tag"),
+        .version = api_query(call, "version"),
+        .id_prefix = api_query(call, "id_prefix"),
+        .by_state = api_query(call, "state") != NULL,
+    };
+    if (filter.by_state && !fleet_device_state_parse(api_query(call, "state"), &filter.state))
+        return err_set_field(err, ERR_INVALID, "state", "'state' must be pending, active, revoked or retired");
+    if (!db_device_list(call->db, &filter, list.after, list.limit, call->arena, &page, err))
+        return false;
+    struct api_device *items = arena_array(call->arena, page.count, sizeof(*items));
+    if (items == NULL && page.count > 0)
+        return err_no_memory(err);
+    for (size_t i = 0; i < page.count; i++)
+        if (!api_device_from(call->arena, &page.items[i], &items[i], err))
+            return false;
+    return api_list_reply(call, &api_shape_device, items, page.count, page.more ? page.items[page.count - 1].id : NULL, err);
+}
+
+static bool check_tags(const struct json_texts *tags, struct err *err) {
+    for (size_t i = 0; i < tags->count; i++)
+        if (!api_check_id(tags->items[i], "tags", err))
+            return false;
+    return true;
+}
+
+static bool check_input(const struct api_device_input *input, uint8_t pin[DB_PIN_SIZE], struct err *err) {
+    if (!api_check_id(input->id, "id", err) || (input->product != NULL && !api_check_id(input->product, "product", err)) ||
+        (input->hardware != NULL && !api_check_id(input->hardware, "hardware", err)) || !check_tags(&input->tags, err))
+        return false;
+    if (input->spki_sha256 != NULL && !hex_decode(input->spki_sha256, strlen(input->spki_sha256), pin))
+        return err_set_field(err, ERR_INVALID, "spki_sha256", "'spki_sha256' must be 64 lower-case hex digits");
+    return true;
+}
+
+bool api_device_create(struct api_call *call, struct err *err) {
+    struct api_device_input input;
+    uint8_t pin[DB_PIN_SIZE];
+    if (!api_body(call, &api_shape_device_input, &input, NULL, err) || !check_input(&input, pin, err) || !api_allow(call, input.product, err))
+        return false;
+    struct db_device_new device = {
+        .id = input.id,
+        .state = FLEET_DEVICE_ACTIVE,
+        .product = input.product,
+        .hardware = input.hardware,
+        .pin = input.spki_sha256 != NULL ? pin : NULL,
+        .tags = {.count = input.tags.count, .items = input.tags.items},
+    };
+    const char *detail = api_detail(call, "product", input.product, "spki_sha256", input.spki_sha256, (char *)NULL);
+    return db_device_insert(call->db, &device, call->now, err) && api_audit(call, "device.create", "device", input.id, detail, err) &&
+           api_reply_headerf(call, err, "Location", "/api/v1/devices/%s", input.id) && reply_device(call, 201, input.id, err);
+}
+
+bool api_device_get(struct api_call *call, struct err *err) {
+    struct db_device device;
+    return find(call, &device, err) && reply_device(call, 0, device.id, err);
+}
+
+bool api_device_tags(struct api_call *call, struct err *err) {
+    struct db_device device;
+    struct api_tags_input input;
+    if (!find(call, &device, err) || !api_if_match(call, device.revision, err) || !api_body(call, &api_shape_tags_input, &input, NULL, err) ||
+        !check_tags(&input.tags, err))
+        return false;
+    const struct db_texts tags = {.count = input.tags.count, .items = input.tags.items};
+    const struct db_device_change change = {.tags = &tags};
+    struct buf detail CLEANUP(buf_free) = BUF_INIT(4096);
+    json_write(&detail, &api_shape_tags_input, &input);
+    return buf_ok(&detail, "the audit's detail", err) && db_device_update(call->db, device.id, device.revision, &change, err) &&
+           api_audit(call, "device.tags", "device", device.id, detail.data, err) && reply_device(call, 0, device.id, err);
+}
+
+bool api_device_accept(struct api_call *call, struct err *err) {
+    struct db_device device;
+    return find(call, &device, err) && db_device_move(call->db, device.id, FLEET_DEVICE_ACTIVE, 0, call->now, err) &&
+           api_audit(call, "device.accept", "device", device.id, NULL, err) && reply_device(call, 0, device.id, err);
+}
+
+struct cut {
+    const struct api_env *env;
+    char id[DB_DEVICE_ID_SIZE];
+};
+
+/* After COMMIT: the registry refuses the device already; what is still open is closed. */
+static void cut_apply(struct db *db, void *arg, bool committed) {
+    (void)db;
+    struct cut *cut = arg;
+    if (committed)
+        cut->env->disconnect(cut->env->server, cut->id);
+    free(cut);
+}
+
+static bool cut_off(struct api_call *call, const char *id, struct err *err) {
+    struct cut *cut = calloc(1, sizeof(*cut));
+    if (cut == NULL)
+        return err_no_memory(err);
+    cut->env = call->env;
+    if (text_copy(cut->id, sizeof(cut->id), id) && db_on_commit(call->db, cut_apply, cut, err))
+        return true;
+    free(cut);
+    return false;
+}
+
+static bool move_out(struct api_call *call, enum fleet_device_state to, const char *action, struct err *err) {
+    struct db_device device;
+    struct api_reason_input input;
+    if (!find(call, &device, err) || !api_body(call, &api_shape_reason_input, &input, NULL, err) ||
+        !db_device_move(call->db, device.id, to, 0, call->now, err) || !cut_off(call, device.id, err))
+        return false;
+    const char *detail = api_detail(call, "reason", input.reason, (char *)NULL);
+    return api_audit(call, action, "device", device.id, detail, err) && reply_device(call, 0, device.id, err);
+}
+
+bool api_device_revoke(struct api_call *call, struct err *err) {
+    return move_out(call, FLEET_DEVICE_REVOKED, "device.revoke", err);
+}
+
+bool api_device_retire(struct api_call *call, struct err *err) {
+    return move_out(call, FLEET_DEVICE_RETIRED, "device.retire", err);
+}

@@ -1,0 +1,121 @@
+#include "api/token.h"
+
+#include <string.h>
+
+#include "api/call.h"
+#include "api/env.h"
+#include "api/handlers.h"
+#include "api/list.h"
+#include "api/shapes.h"
+#include "common/hash.h"
+#include "common/hex.h"
+#include "common/random.h"
+
+bool api_token_make(struct arena *arena, struct db_token *token, const char **ret_text, struct err *err) {
+    uint8_t secret[32];
+    char id[13];
+    struct buf text CLEANUP(buf_wipe) = BUF_INIT(128);
+    random_hex(id, 6);
+    random_bytes(secret, sizeof(secret));
+    buf_printf(&text, "pawl_%s_", id);
+    size_t head = text.len;
+    base64url_encode(&text, secret, sizeof(secret));
+    if (!buf_ok(&text, "the token", err) || !hash_sha256(text.data + head, text.len - head, token->secret_sha256, err))
+        return false;
+    token->id = arena_strdup(arena, id);
+    const char *copy = arena_strndup(arena, text.data, text.len);
+    if (token->id == NULL || copy == NULL)
+        return err_no_memory(err);
+    *ret_text = copy;
+    return true;
+}
+
+bool api_token_parse(const char *text, char ret_id[DB_TOKEN_ID_SIZE], uint8_t ret_secret_sha256[32]) {
+    if (strncmp(text, "pawl_", 5) != 0)
+        return false;
+    const char *id = text + 5;
+    size_t id_len = strspn(id, "0123456789abcdefghijklmnopqrstuvwxyz");
+    if (id_len == 0 || id_len >= DB_TOKEN_ID_SIZE || id[id_len] != '_' || strlen(id + id_len + 1) != API_TOKEN_SECRET_LEN)
+        return false;
+    struct err ignored;
+    if (!hash_sha256(id + id_len + 1, API_TOKEN_SECRET_LEN, ret_secret_sha256, &ignored))
+        return false;
+    memcpy(ret_id, id, id_len);
+    ret_id[id_len] = '\0';
+    return true;
+}
+
+bool api_token_list(struct api_call *call, struct err *err) {
+    struct api_list list;
+    struct db_tokens page;
+    if (!api_list_begin(call, NULL, false, &list, err) || !db_token_list(call->db, list.after, list.limit, call->arena, &page, err))
+        return false;
+    struct api_token *items = arena_array(call->arena, page.count, sizeof(*items));
+    if (items == NULL && page.count > 0)
+        return err_no_memory(err);
+    for (size_t i = 0; i < page.count; i++)
+        if (!api_token_from(call->arena, &page.items[i], &items[i], err))
+            return false;
+    return api_list_reply(call, &api_shape_token, items, page.count, page.more ? items[page.count - 1].id : NULL, err);
+}
+
+/* Nobody gives what he does not have. */
+static bool check_grants(const struct db_token *giver, const struct db_token *token, struct err *err) {
+    for (size_t i = 0; i < token->grant_count; i++) {
+        const struct db_grant *grant = &token->grants[i];
+        if (!db_token_allows(giver, grant->scope, grant->product))
+            return err_set_field(err, ERR_SCOPE, "scopes", "the token that asks does not have '%s'%s%s itself", grant->scope,
+                                 grant->product[0] != '\0' ? " for product " : "", grant->product);
+    }
+    return true;
+}
+
+/* The reply, and the one to replay: the secret is shown once. */
+static bool reply_new(struct api_call *call, const struct db_token *token, const char *secret, struct err *err) {
+    struct api_token shown;
+    if (!api_token_from(call->arena, token, &shown, err))
+        return false;
+    struct api_new_token reply = {.token = &shown};
+    if (!api_reply_json(call, 201, &api_shape_new_token, &reply, err))
+        return false;
+    call->reply.stored_body = call->reply.body;
+    call->reply.stored_body_len = call->reply.body_len;
+    reply.secret = secret;
+    return api_reply_headerf(call, err, "Location", "/api/v1/tokens/%s", token->id) && api_reply_json(call, 201, &api_shape_new_token, &reply, err);
+}
+
+bool api_token_create(struct api_call *call, struct err *err) {
+    struct api_token_input input;
+    uint64_t present;
+    const char *secret;
+    if (!api_body(call, &api_shape_token_input, &input, &present, err))
+        return false;
+    struct db_token token = {
+        .name = input.name != NULL ? input.name : "",
+        .created_by = call->operator_.actor,
+        .created_at = call->now,
+        .expires_at = call->now + ((present & API_TOKEN_HAS_EXPIRY) != 0 ? input.expires_in_s : API_TOKEN_EXPIRY_S),
+        .revision = 1,
+    };
+    if (!api_scopes_read(call->arena, &input.scopes, &token, err) || !check_grants(call->operator_.token, &token, err) ||
+        !api_token_make(call->arena, &token, &secret, err) || !db_token_insert(call->db, &token, err))
+        return false;
+    const char *detail = api_detail(call, "name", token.name, (char *)NULL);
+    return api_audit(call, "token.create", "token", token.id, detail, err) && reply_new(call, &token, secret, err);
+}
+
+bool api_token_get(struct api_call *call, struct err *err) {
+    struct db_token token;
+    struct api_token reply;
+    return db_token_get(call->db, api_var(call, "token"), call->arena, &token, err) && api_token_from(call->arena, &token, &reply, err) &&
+           api_reply_etag(call, token.revision, err) && api_reply_json(call, 0, &api_shape_token, &reply, err);
+}
+
+bool api_token_delete(struct api_call *call, struct err *err) {
+    struct db_token token;
+    if (!db_token_get(call->db, api_var(call, "token"), call->arena, &token, err) || !api_if_match(call, token.revision, err) ||
+        !db_token_revoke(call->db, token.id, token.revision, call->now, err) || !api_audit(call, "token.revoke", "token", token.id, NULL, err))
+        return false;
+    call->reply.status = 204;
+    return true;
+}
