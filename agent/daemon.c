@@ -1,0 +1,67 @@
+#include "agent/daemon.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "agent/backoff.h"
+#include "common/log.h"
+#include "common/random.h"
+
+/* A signal handler can reach nothing but a global. */
+volatile sig_atomic_t agent_daemon_stop = 0;
+
+static void on_signal(UNUSED int number) {
+    agent_daemon_stop = 1;
+}
+
+void agent_daemon_catch_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal};
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGINT, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    (void)sigaction(SIGPIPE, &action, NULL);
+}
+
+/* The signals are blocked between the question and the wait, so that none is missed. */
+static void wait_ms(int64_t ms) {
+    const struct timespec timeout = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+    sigset_t signals, before;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    (void)sigprocmask(SIG_BLOCK, &signals, &before);
+    if (agent_daemon_stop == 0 && sigtimedwait(&signals, NULL, &timeout) > 0)
+        agent_daemon_stop = 1;
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+static int64_t next_wait_ms(const struct agent_settings *settings, const struct agent_outcome *outcome, int64_t failures) {
+    uint64_t random = random_below(UINT64_MAX);
+    if (outcome->result == AGENT_RESULT_CHANGED)
+        return 0;
+    if (outcome->result == AGENT_RESULT_FAILED)
+        return agent_backoff_ms(failures, settings->retry_min_s * 1000, settings->retry_max_s * 1000, outcome->retry_after_s * 1000, random);
+    return agent_backoff_poll_ms(outcome->poll_after_s * 1000, settings->poll_interval_s * 1000, settings->poll_max_s * 1000, random);
+}
+
+void agent_daemon_run(struct agent *agent) {
+    const struct agent_settings *settings = agent->settings;
+    int64_t failures = 0;
+    wait_ms((int64_t)random_below((uint64_t)settings->poll_splay_s * 1000 + 1));
+    while (agent_daemon_stop == 0) {
+        struct agent_outcome outcome;
+        struct err err = {0};
+        char seconds[24];
+        failures = agent_update_run(agent, &outcome, &err) ? 0 : failures + 1;
+        if (outcome.result == AGENT_RESULT_REBOOTING && settings->reboot == AGENT_REBOOT_EXIT) {
+            log_event(LOG_INFO, "ended for the reboot", (char *)NULL);
+            return;
+        }
+        int64_t ms = next_wait_ms(settings, &outcome, failures);
+        snprintf(seconds, sizeof(seconds), "%lld", (long long)((ms + 999) / 1000));
+        log_event(LOG_DEBUG, "waiting", "seconds", seconds, (char *)NULL);
+        wait_ms(ms);
+    }
+    log_event(LOG_INFO, "stopped by a signal", (char *)NULL);
+}

@@ -1,0 +1,16 @@
+/* The agent as a service: pass after pass until it is told to stop. */
+#ifndef PAWL_AGENT_DAEMON_H
+#define PAWL_AGENT_DAEMON_H
+
+#include <signal.h>
+
+#include "agent/update.h"
+
+/* SIGTERM and SIGINT set *stop; a pass that runs ends at its next network step, a command of the device's maker is waited for. */
+void agent_daemon_catch_signals(void);
+extern volatile sig_atomic_t agent_daemon_stop;
+
+/* Returns when it was told to stop, or with reboot = exit when a reboot is wanted. */
+void agent_daemon_run(struct agent *agent);
+
+#endif

@@ -1,0 +1,400 @@
+#include "agent/update.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/boot.h"
+#include "agent/check.h"
+#include "agent/download.h"
+#include "agent/install.h"
+#include "agent/report.h"
+#include "agent/state.h"
+#include "agent/trial.h"
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/text.h"
+
+enum { ARENA_MAX = 64 << 20, PEM_MAX = 262144, PATH_MAX_BYTES = 4096 };
+
+/* One pass. */
+struct pass {
+    struct agent *agent;
+    struct arena arena;
+    struct agent_state state;
+    struct agent_boot boot;
+    struct tuf_client *tuf;
+    struct tuf_fetch fetch;
+    int64_t now; /* UTC; with clock = none what the directive says */
+    struct directive directive;
+    struct release release;
+    const char *image; /* path of the verified download … */
+    int image_fd;      /* … and itself */
+    struct agent_outcome *outcome;
+};
+
+/* What a step says. */
+enum step { STEP_FAILED = 0, STEP_ON, STEP_END };
+
+static enum step on(bool ok) {
+    return ok ? STEP_ON : STEP_FAILED;
+}
+
+/* Tells the server, as far as it can be told; what it does not hear now it hears later. */
+static bool tell(struct pass *pass, const char *state, int64_t progress, const struct err *error, struct err *err) {
+    const struct agent_report report = {.state = state, .progress = progress, .error = error};
+    struct err later;
+    if (!agent_report_queue(&pass->state, pass->directive.deployment, &report, err) || !agent_state_save(&pass->state, err))
+        return false;
+    if (!agent_report_send(&pass->state, pass->agent->transport, &later))
+        log_err(LOG_WARN, "report kept for later", &later);
+    return true;
+}
+
+/* The last step of a release that will not be installed. The server hears it once per deployment. */
+static enum step reject(struct pass *pass, struct err *err) {
+    const struct err why = *err;
+    struct err ignored;
+    if (text_equal(pass->state.deployment, pass->directive.deployment) && text_equal(pass->state.reported, "rejected"))
+        return STEP_FAILED;
+    if (!tell(pass, "rejected", -1, &why, &ignored))
+        log_err(LOG_WARN, "the refusal could not be recorded", &ignored);
+    return STEP_FAILED;
+}
+
+static enum step step_boot(struct pass *pass, struct err *err) {
+    const struct agent_settings *settings = pass->agent->settings;
+    if (!agent_boot_read(settings, &pass->boot, err))
+        return STEP_FAILED;
+    switch (agent_trial_resume(settings, &pass->state, &pass->boot, err)) {
+    case AGENT_TRIAL_DONE:
+        return STEP_ON;
+    case AGENT_TRIAL_CONFIRMED:
+        return on(agent_download_discard(&pass->state, NULL, err));
+    case AGENT_TRIAL_REBOOTING:
+        pass->outcome->result = AGENT_RESULT_REBOOTING;
+        return STEP_END;
+    case AGENT_TRIAL_WAITING:
+        log_event(LOG_INFO, "nothing to do: waiting for `pawl-agent confirm`", "release", pass->state.trial->release->path, (char *)NULL);
+        pass->outcome->result = AGENT_RESULT_WAITING;
+        return STEP_END;
+    case AGENT_TRIAL_FAILED:
+        break;
+    }
+    return STEP_FAILED;
+}
+
+static enum step step_reports(struct pass *pass, struct err *err) {
+    return on(agent_report_send(&pass->state, pass->agent->transport, err));
+}
+
+static enum step step_root(struct pass *pass, struct err *err) {
+    return on(tuf_client_walk_root(pass->tuf, &pass->fetch, err));
+}
+
+static enum step step_metadata(struct pass *pass, struct err *err) {
+    return on(tuf_client_refresh(pass->tuf, &pass->fetch, pass->now, err));
+}
+
+static enum step step_check(struct pass *pass, struct err *err) {
+    struct agent *agent = pass->agent;
+    bool ok = agent_check_directive(agent->settings, &agent->identity, &pass->state, agent->transport,
+                                    &tuf_client_trusted(pass->tuf)->root->directive, pass->now, &pass->arena, &pass->directive, err);
+    pass->outcome->poll_after_s = agent_transport_last(agent->transport)->poll_after_s;
+    if (ok && agent->settings->clock == AGENT_CLOCK_NONE)
+        pass->now = pass->directive.issued_at;
+    return on(ok);
+}
+
+/* The directive may be newer than the metadata fetched a moment ago: once more, but no further. */
+static enum step step_freshness(struct pass *pass, struct err *err) {
+    int64_t said = pass->directive.timestamp_version;
+    if (pass->directive.action != DIRECTIVE_INSTALL || said <= tuf_client_trusted(pass->tuf)->timestamp->version)
+        return STEP_ON;
+    if (!tuf_client_refresh(pass->tuf, &pass->fetch, pass->now, err))
+        return STEP_FAILED;
+    int64_t have = tuf_client_trusted(pass->tuf)->timestamp->version;
+    if (said > have)
+        return on(err_set(err, ERR_FREEZE, "the directive names timestamp %lld, the newest to be had is %lld", (long long)said, (long long)have));
+    return STEP_ON;
+}
+
+static enum step step_action(struct pass *pass, UNUSED struct err *err) {
+    if (pass->directive.action == DIRECTIVE_INSTALL)
+        return STEP_ON;
+    log_event(LOG_INFO, pass->directive.action == DIRECTIVE_HOLD ? "nothing to do: the server says hold" : "nothing to do: the server has no update",
+              "installed", pass->state.installed != NULL ? pass->state.installed->path : NULL, (char *)NULL);
+    pass->outcome->result = AGENT_RESULT_NOTHING;
+    return STEP_END;
+}
+
+/* What the server offers counts only as far as the offline keys said the same. */
+static enum step step_release(struct pass *pass, struct err *err) {
+    if (!tuf_client_release(pass->tuf, &pass->fetch, pass->now, &pass->arena, pass->directive.path, &pass->release, err) ||
+        !directive_check_release(&pass->directive, &pass->release, err))
+        return reject(pass, err);
+    return STEP_ON;
+}
+
+/* A deployment that was confirmed here is done, whatever the server remembers. */
+static enum step step_done_before(struct pass *pass, UNUSED struct err *err) {
+    const struct agent_state *state = &pass->state;
+    bool same = state->installed != NULL && text_equal(state->installed->sha256, pass->release.sha256) &&
+                text_equal(state->deployment, pass->directive.deployment) && text_equal(state->reported, "confirmed");
+    if (!same)
+        return STEP_ON;
+    log_event(LOG_INFO, "nothing to do: this deployment is confirmed", "installed", state->installed->path, (char *)NULL);
+    pass->outcome->result = AGENT_RESULT_NOTHING;
+    return STEP_END;
+}
+
+static enum step step_eligible(struct pass *pass, struct err *err) {
+    if (!agent_check_eligible(pass->agent->settings, &pass->state, &pass->release, err))
+        return reject(pass, err);
+    return STEP_ON;
+}
+
+static enum step step_space(struct pass *pass, struct err *err) {
+    if (agent_download_check_space(&pass->state, &pass->release, err))
+        return STEP_ON;
+    const struct err why = *err;
+    struct err ignored;
+    if (!tell(pass, "downloading", -1, &why, &ignored))
+        log_err(LOG_WARN, "the lack of space could not be recorded", &ignored);
+    return STEP_FAILED;
+}
+
+static enum step step_download(struct pass *pass, struct err *err) {
+    int64_t have = agent_download_have(&pass->state, &pass->release);
+    if (have == pass->release.length)
+        return STEP_ON;
+    if (!tell(pass, "downloading", have * 100 / pass->release.length, NULL, err))
+        return STEP_FAILED;
+    return on(agent_download_fetch(&pass->state, pass->agent->transport, &pass->release, err));
+}
+
+/* Opened once: what is hashed here is what is installed. A wrong file is thrown away, or it would be resumed for ever. */
+static enum step step_verify(struct pass *pass, struct err *err) {
+    if (!agent_download_open(&pass->state, &pass->release, &pass->image, &pass->image_fd, err))
+        return STEP_FAILED;
+    if (agent_install_verify(pass->image_fd, &pass->release, err)) {
+        log_event(LOG_INFO, "downloaded and verified", "release", pass->release.path, "sha256", pass->release.sha256, (char *)NULL);
+        return on(tell(pass, "downloaded", 100, NULL, err));
+    }
+    const struct err why = *err;
+    struct err ignored;
+    if (!agent_download_discard(&pass->state, NULL, &ignored) || !tell(pass, "downloading", 0, &why, &ignored))
+        log_err(LOG_WARN, "a wrong download could not be put away", &ignored);
+    return STEP_FAILED;
+}
+
+/* An installation that failed is an attempt; the slot that runs and the boot loader were not touched. */
+static enum step install_failed(struct pass *pass, struct err *err) {
+    const struct err why = *err;
+    struct err ignored;
+    if (!agent_state_add_attempt(&pass->state, pass->release.sha256, err_tag(why.code), &ignored) || !tell(pass, "failed", -1, &why, &ignored))
+        log_err(LOG_WARN, "the failure could not be recorded", &ignored);
+    return STEP_FAILED;
+}
+
+static enum step step_install(struct pass *pass, struct err *err) {
+    const struct agent_settings *settings = pass->agent->settings;
+    const struct release *release = &pass->release;
+    bool ok;
+    if (!tell(pass, "installing", -1, NULL, err))
+        return STEP_FAILED;
+    if (settings->installer == AGENT_INSTALLER_COMMAND) {
+        log_event(LOG_INFO, "installing", "release", release->path, "by", "command", (char *)NULL);
+        ok = agent_install_command(settings, pass->image, release, pass->directive.deployment, err);
+    } else {
+        const char *running = agent_boot_slot_path(settings, pass->boot.slot);
+        const char *slot = agent_boot_slot_path(settings, agent_boot_other(pass->boot.slot));
+        log_event(LOG_INFO, "installing", "release", release->path, "slot", slot, (char *)NULL);
+        ok = agent_boot_hold(settings, pass->boot.slot, err) &&
+             agent_install_slot(pass->image_fd, release->plain_length, release->plain_sha256, slot, running, err);
+    }
+    return ok ? STEP_ON : install_failed(pass, err);
+}
+
+/* The last reports go out before the reboot; then the boot loader is told. */
+static enum step step_switch(struct pass *pass, struct err *err) {
+    const struct release *release = &pass->release;
+    const struct agent_release installed = {.path = release->path,
+                                            .product = release->product,
+                                            .version = release->version,
+                                            .sha256 = release->sha256,
+                                            .sequence = release->sequence,
+                                            .security_version = release->security_version};
+    struct err later;
+    switch (agent_trial_start(pass->agent->settings, &pass->state, &pass->boot, &installed, pass->directive.deployment, err)) {
+    case AGENT_TRIAL_FAILED:
+        return STEP_FAILED;
+    case AGENT_TRIAL_REBOOTING:
+        pass->outcome->result = AGENT_RESULT_REBOOTING;
+        break;
+    case AGENT_TRIAL_WAITING:
+        pass->outcome->result = AGENT_RESULT_WAITING;
+        break;
+    case AGENT_TRIAL_CONFIRMED:
+    case AGENT_TRIAL_DONE:
+        pass->outcome->result = AGENT_RESULT_CHANGED;
+        break;
+    }
+    if (!agent_report_send(&pass->state, pass->agent->transport, &later))
+        log_err(LOG_WARN, "report kept for later", &later);
+    return STEP_END;
+}
+
+typedef enum step (*step_function)(struct pass *pass, struct err *err);
+
+static const step_function with_clock[] = {
+    step_boot,        /* what runs now, and how the last update went */
+    step_reports,     /* what the server has not heard yet */
+    step_metadata,    /* root chain, timestamp, snapshot, targets */
+    step_check,       /* the directive, for a fresh nonce */
+    step_freshness,   /* no older metadata than the directive knows */
+    step_action,      /* is there anything to do? */
+    step_release,     /* the directive's release is what the release keys signed */
+    step_done_before, /* not what was confirmed already */
+    step_eligible,    /* product, hardware, stepping stone, floor, attempts */
+    step_space,       /* room for the signed length */
+    step_download,    /* resumed where it was cut */
+    step_verify,      /* length and hash of what was stored */
+    step_install,     /* the slot that does not run, read back */
+    step_switch,      /* boot loader and reboot */
+};
+
+/* The same with the directive first: the signed answer to a fresh nonce is the time by which expiry is judged. */
+static const step_function without_clock[] = {
+    step_boot,        step_reports,  step_root,  step_check,    step_metadata, step_freshness, step_action, step_release,
+    step_done_before, step_eligible, step_space, step_download, step_verify,   step_install,   step_switch,
+};
+
+static bool tuf_folder(const struct agent_settings *settings, struct buf *path, struct err *err) {
+    buf_printf(path, "%s/tuf", settings->state);
+    return buf_ok(path, "the metadata folder", err);
+}
+
+static bool open_pass(struct pass *pass, struct agent *agent, struct err *err) {
+    CLEANUP(buf_free) struct buf folder = BUF_INIT(PATH_MAX_BYTES);
+    arena_init(&pass->arena, ARENA_MAX);
+    pass->agent = agent;
+    pass->image_fd = -1;
+    pass->now = clock_now();
+    pass->fetch = agent_check_fetch(agent->transport);
+    return agent_state_load(&pass->arena, agent->settings->state, &pass->state, err) && tuf_folder(agent->settings, &folder, err) &&
+           tuf_client_open(folder.data, &pass->tuf, err);
+}
+
+static void close_pass(struct pass *pass) {
+    file_close(&pass->image_fd);
+    tuf_client_free(pass->tuf);
+    arena_clear(&pass->arena);
+}
+
+static bool run_steps(struct pass *pass, struct err *err) {
+    bool clock = pass->agent->settings->clock == AGENT_CLOCK_SYSTEM;
+    const step_function *steps = clock ? with_clock : without_clock;
+    size_t count = clock ? ARRAY_LEN(with_clock) : ARRAY_LEN(without_clock);
+    for (size_t i = 0; i < count; i++) {
+        switch (steps[i](pass, err)) {
+        case STEP_FAILED:
+            return false;
+        case STEP_END:
+            return true;
+        case STEP_ON:
+            break;
+        }
+    }
+    return err_set(err, ERR_INTERNAL, "the last step did not end the pass");
+}
+
+/* A refusal is a verdict on what the server offered; a failure is a fault that may pass. */
+static bool is_refusal(enum err_code code) {
+    return code >= ERR_DEVICE_PENDING && code != ERR_SLOW && code != ERR_INSTALL;
+}
+
+bool agent_update_run(struct agent *agent, struct agent_outcome *ret_outcome, struct err *err) {
+    struct pass pass = {0};
+    *ret_outcome = (struct agent_outcome){.result = AGENT_RESULT_FAILED};
+    pass.outcome = ret_outcome;
+    bool ok = open_pass(&pass, agent, err) && run_steps(&pass, err);
+    close_pass(&pass);
+    if (!ok) {
+        ret_outcome->result = AGENT_RESULT_FAILED;
+        ret_outcome->retry_after_s = agent_transport_last(agent->transport)->retry_after_s;
+        log_event(LOG_ERROR, is_refusal(err->code) ? "refused" : "stopped", "code", err_tag(err->code), "why", err->text, (char *)NULL);
+    }
+    return ok;
+}
+
+bool agent_update_confirm(struct agent *agent, bool passed, struct agent_outcome *ret_outcome, struct err *err) {
+    struct pass pass = {0};
+    struct err later;
+    *ret_outcome = (struct agent_outcome){.result = AGENT_RESULT_FAILED};
+    bool ok = open_pass(&pass, agent, err) && agent_boot_read(agent->settings, &pass.boot, err);
+    if (ok) {
+        enum agent_trial_result result = agent_trial_verdict(agent->settings, &pass.state, &pass.boot, passed, err);
+        ok = result != AGENT_TRIAL_FAILED;
+        ret_outcome->result = result == AGENT_TRIAL_REBOOTING ? AGENT_RESULT_REBOOTING : ok ? AGENT_RESULT_CHANGED : AGENT_RESULT_FAILED;
+        if (ok && !agent_report_send(&pass.state, agent->transport, &later))
+            log_err(LOG_WARN, "report kept for later", &later);
+    }
+    close_pass(&pass);
+    return ok;
+}
+
+/* The state is made before the root is pinned: a root without a state means that the state was lost, and with it the floor. */
+static bool provision(const struct agent_settings *settings, struct err *err) {
+    CLEANUP(buf_free) struct buf folder = BUF_INIT(PATH_MAX_BYTES);
+    CLEANUP(buf_free) struct buf pinned = BUF_INIT(PATH_MAX_BYTES);
+    CLEANUP(buf_free) struct buf root = BUF_INIT(METADATA_ROOT_MAX);
+    if (!tuf_folder(settings, &folder, err))
+        return false;
+    buf_printf(&pinned, "%s/root.json", folder.data);
+    if (!buf_ok(&pinned, "the metadata folder", err))
+        return false;
+    bool has_root = file_exists(pinned.data), has_state = agent_state_exists(settings->state);
+    if (has_root && !has_state)
+        return err_set(err, ERR_IO, "%s/state is gone, though this device has been used: its floor is lost; restore it, or provision anew",
+                       settings->state);
+    if (has_root)
+        return true;
+    if (!file_read(settings->trust_root, &root, err))
+        return err_prefix(err, "[device] trust_root");
+    return (has_state || agent_state_create(settings->state, err)) && tuf_client_pin(folder.data, root.data, root.len, err);
+}
+
+bool agent_update_examine(const struct agent_settings *settings, const volatile sig_atomic_t *stop, struct agent *ret_agent, struct err *err) {
+    CLEANUP(buf_free) struct buf certificate = BUF_INIT(PEM_MAX);
+    CLEANUP(buf_free) struct buf root = BUF_INIT(METADATA_ROOT_MAX);
+    CLEANUP(tuf_client_cleanup) struct tuf_client *client = NULL;
+    struct agent agent = {.settings = settings};
+    if (!file_exists(settings->trust_root))
+        return err_set(err, ERR_CONFIG, "[device] trust_root %s does not exist: without a pinned root nothing can be believed", settings->trust_root);
+    if (!file_read(settings->trust_root, &root, err) || !tuf_client_open_memory(root.data, root.len, &client, err))
+        return err_prefix(err, "[device] trust_root %s", settings->trust_root);
+    if (!file_read(settings->certificate, &certificate, err) ||
+        !certs_pem_device(certificate.data, certificate.len, settings->certificate, false, &agent.identity, err) ||
+        !agent_transport_open(settings, stop, &agent.transport, err))
+        return false;
+    *ret_agent = agent;
+    return true;
+}
+
+bool agent_update_open(const struct agent_settings *settings, const volatile sig_atomic_t *stop, struct agent *ret_agent, struct err *err) {
+    struct agent agent = {0};
+    if (!agent_update_examine(settings, stop, &agent, err))
+        return false;
+    if (!provision(settings, err)) {
+        agent_update_close(&agent);
+        return false;
+    }
+    *ret_agent = agent;
+    return true;
+}
+
+void agent_update_close(struct agent *agent) {
+    agent_transport_free(agent->transport);
+    agent->transport = NULL;
+}
