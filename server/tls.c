@@ -123,7 +123,7 @@ static int check_peer(struct tls *tls, X509_STORE_CTX *store_ctx) {
     }
     tls->identity = identity;
     tls->verified_at = clock_now();
-    tls->verified = true;
+    tls->proof = TLS_PROOF_CERTIFICATE;
     return X509_V_OK;
 }
 
@@ -145,7 +145,7 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session) {
     struct tls *tls = tls_of(ssl);
     struct session_record record;
     int64_t now = clock_now();
-    if (tls->verified && session_pack(session, &tls->identity, now, tls->verified_at, tls->context->generation, &record)) {
+    if (tls->proof != TLS_PROOF_NONE && session_pack(session, &tls->identity, now, tls->verified_at, tls->context->generation, &record)) {
         (void)session_store_put(tls->context->environment.sessions, &record, now);
         OPENSSL_cleanse(&record, sizeof(record));
     }
@@ -172,7 +172,7 @@ static SSL_SESSION *on_get_session(SSL *ssl, const unsigned char *id, int len, i
     if (session) {
         tls->identity = identity;
         tls->verified_at = record.verified_at;
-        tls->verified = true;
+        tls->proof = TLS_PROOF_RECORD;
     }
     OPENSSL_cleanse(&record, sizeof(record));
     return session;
@@ -341,10 +341,8 @@ enum tls_status tls_handshake(struct tls *tls) {
         return status_of(tls, result);
     }
     tls->resumed = SSL_session_reused(tls->ssl) == 1;
-    if (tls->context->role == API_DEVICE && !tls->verified) {
-        return TLS_FAILED; /* cannot be: a device context verifies every peer or takes it from a record */
-    }
-    return TLS_OK;
+    bool proven = tls->proof == (tls->resumed ? TLS_PROOF_RECORD : TLS_PROOF_CERTIFICATE);
+    return proven || tls->context->role != API_DEVICE ? TLS_OK : TLS_FAILED;
 }
 
 enum tls_status tls_read(struct tls *tls, void *data, size_t size, size_t *ret_len) {

@@ -24,6 +24,13 @@ struct tls_gather {
     size_t len;
 };
 
+/* What showed who the peer is. */
+enum tls_proof {
+    TLS_PROOF_NONE = 0,
+    TLS_PROOF_CERTIFICATE, /* a chain that was verified in this handshake */
+    TLS_PROOF_RECORD,      /* a session record, so far only offered */
+};
+
 struct tls_context;
 
 struct tls {
@@ -36,11 +43,11 @@ struct tls {
     uint64_t sent_bytes; /* that the kernel took */
     bool readable;       /* set by the owner at an edge, cleared when the socket is drained */
     bool writable;
-    bool dead;     /* the socket failed */
-    bool resumed;  /* after the handshake */
-    bool refused;  /* admit() said no */
-    bool verified; /* identity is set, by certificate or by record */
-    bool offered;  /* a session was offered and not used */
+    bool dead;            /* the socket failed */
+    bool resumed;         /* after the handshake */
+    bool refused;         /* admit() said no */
+    enum tls_proof proof; /* of identity */
+    bool offered;         /* the client named a session */
     int64_t verified_at;
     struct api_identity identity; /* id empty on listeners without devices */
 };

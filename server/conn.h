@@ -1,0 +1,86 @@
+/* One client's connection, as front.c (its life) and pump.c (its bytes) share it. */
+#ifndef PAWL_SERVER_CONN_H
+#define PAWL_SERVER_CONN_H
+
+#include "server/front.h"
+
+/* Where a connection is; each phase has one deadline and one step function in pump.c. */
+enum front_phase {
+    FRONT_HANDSHAKE = 0,
+    FRONT_HEAD,    /* between requests, or a head is coming */
+    FRONT_REQUEST, /* head and body go to the library as they come */
+    FRONT_REPLY,   /* the library has all of the request */
+    FRONT_CLOSING, /* the last bytes wait for the socket */
+    FRONT_LINGER,  /* we have ended; what still comes is thrown away for a while, so that the client can read why */
+    FRONT_DEAD,    /* everything is released; freed at the end of the turn */
+    FRONT_PHASE_COUNT
+};
+
+struct front_conn {
+    struct source client; /* of the TCP socket */
+    struct source end;    /* of our end of the link's socket pair */
+    struct worker *worker;
+    struct front_conn *prev, *next; /* all of the worker */
+    struct front_conn *next_fed, *next_dead;
+    bool in_fed;
+
+    enum front_phase phase;
+    enum api_listener role;
+    int fd;
+    struct tls tls;
+    struct gate gate;
+    bool first;          /* no request yet */
+    bool closing;        /* no further request */
+    bool counted_device; /* in the worker's limits */
+    char *kept;          /* WORKER_READ_SIZE: decrypted bytes that could not go on yet; NULL: none */
+    size_t kept_len;
+    size_t head_left; /* of the head, to be forwarded */
+
+    struct http_link *link;
+    int link_fd;
+    bool link_readable, link_writable, link_ended;
+    bool reply_done; /* the library has written all of the reply */
+
+    struct deadline deadline;
+    uint64_t received; /* of this request's body */
+    uint64_t mark;     /* bytes at the beginning of the rate window */
+    size_t linger_left;
+
+    uint8_t address_key[8];
+    char address[HTTP_ADDRESS_SIZE];
+};
+
+enum {
+    FRONT_BODY_WINDOW_MS = 10 * 1000,
+    FRONT_REPLY_WINDOW_MS = 30 * 1000,
+    FRONT_LINGER_MS = 2 * 1000,
+    FRONT_LINGER_BYTES = 4 * 1024 * 1024,
+};
+
+/* Moves bytes until nothing moves any more. The connection may be dead afterwards. */
+void pump_run(struct front_conn *conn);
+
+/* Says goodbye, then lingers. */
+void pump_close(struct front_conn *conn);
+
+/* Says goodbye as far as the socket takes it, and releases everything. */
+void pump_part(struct front_conn *conn);
+
+/* Answers a request that the gate refuses, and closes. */
+void pump_refuse(struct front_conn *conn, enum gate_refusal refusal);
+
+/* Releases everything at once. */
+void front_kill(struct front_conn *conn);
+
+void front_set_deadline(struct front_conn *conn, int64_t in_ms);
+
+/* After the handshake: the ceiling on a device's connections. False: it was over, the connection is dead. */
+bool front_admit(struct front_conn *conn) MUST_USE;
+
+/* A link for the first request. False: no memory or descriptors. */
+bool front_open_link(struct front_conn *conn) MUST_USE;
+
+/* To be looked at after http_run(). */
+void front_feed(struct front_conn *conn);
+
+#endif

@@ -1,0 +1,342 @@
+#include "server/front.h"
+
+#include <arpa/inet.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "server/conn.h"
+
+#define CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+/* ---- events ---- */
+
+static void on_client(struct source *source, uint32_t events) {
+    struct front_conn *conn = CONTAINER_OF(source, struct front_conn, client);
+    if (conn->phase == FRONT_DEAD) {
+        return;
+    }
+    if (events & (EPOLLERR | EPOLLHUP)) {
+        front_kill(conn);
+        return;
+    }
+    conn->tls.readable |= (events & (EPOLLIN | EPOLLRDHUP)) != 0;
+    conn->tls.writable |= (events & EPOLLOUT) != 0;
+    conn->closing |= (events & EPOLLRDHUP) != 0;
+    pump_run(conn);
+}
+
+static void on_end(struct source *source, uint32_t events) {
+    struct front_conn *conn = CONTAINER_OF(source, struct front_conn, end);
+    if (!conn->link) {
+        return;
+    }
+    conn->link_readable |= (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    conn->link_writable |= (events & EPOLLOUT) != 0;
+    pump_run(conn);
+}
+
+void front_feed(struct front_conn *conn) {
+    struct worker *worker = conn->worker;
+    worker->http_due = true;
+    if (!conn->in_fed && conn->phase != FRONT_DEAD) {
+        conn->in_fed = true;
+        conn->next_fed = worker->fed;
+        worker->fed = conn;
+    }
+}
+
+void front_reply_done(void *context) {
+    struct front_conn *conn = context;
+    conn->reply_done = true;
+    front_feed(conn);
+}
+
+void front_after_http(struct worker *worker) {
+    struct front_conn *list = worker->fed;
+    worker->fed = NULL;
+    while (list) {
+        struct front_conn *conn = list;
+        list = conn->next_fed;
+        conn->in_fed = false;
+        if (conn->link) {
+            conn->link_readable = true;
+            pump_run(conn);
+        }
+    }
+}
+
+/* ---- a connection's life ---- */
+
+void front_set_deadline(struct front_conn *conn, int64_t in_ms) {
+    deadlines_set(&conn->worker->deadlines, &conn->deadline, conn->worker->now_ms + in_ms);
+}
+
+/* Text for people, and the key by which an address is counted: IPv4 whole, IPv6 by its /64, which is what one customer has. */
+static void take_address(struct front_conn *conn, const struct sockaddr_storage *address) {
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
+    const unsigned char *bytes = v6->sin6_addr.s6_addr;
+    if (address->ss_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+        memcpy(conn->address_key, bytes, 8);
+        inet_ntop(AF_INET6, bytes, conn->address, sizeof(conn->address));
+        return;
+    }
+    const void *four = address->ss_family == AF_INET6 ? (const void *)(bytes + 12) : (const void *)&v4->sin_addr;
+    memcpy(conn->address_key, four, 4);
+    inet_ntop(AF_INET, four, conn->address, sizeof(conn->address));
+}
+
+/* A place under the ceilings on connections, or none. */
+static bool take_place(struct front_conn *conn) {
+    struct wire *wire = conn->worker->wire;
+    int64_t reserved = conn->role == API_ADMIN ? 0 : wire->settings.reserved_admin_connections;
+    if (atomic_fetch_add(&wire->connections, 1) >= wire->settings.max_connections - reserved) {
+        atomic_fetch_sub(&wire->connections, 1);
+        return false;
+    }
+    if (!limits_enter(wire->limits, conn->address_key, sizeof(conn->address_key), wire->settings.max_connections_per_address)) {
+        atomic_fetch_sub(&wire->connections, 1);
+        return false;
+    }
+    return true;
+}
+
+static void give_place(struct front_conn *conn) {
+    struct wire *wire = conn->worker->wire;
+    limits_leave(wire->limits, conn->address_key, sizeof(conn->address_key));
+    atomic_fetch_sub(&wire->connections, 1);
+}
+
+static struct tls_context *context_of(struct wire *wire, size_t listener) {
+    pthread_mutex_lock(&wire->contexts_lock);
+    struct tls_context *context = tls_context_ref(wire->contexts[listener]);
+    pthread_mutex_unlock(&wire->contexts_lock);
+    return context;
+}
+
+static uint64_t *open_counter(struct worker *worker, enum api_listener role) {
+    return &worker->counters.open_connections[role == API_ADMIN ? 2 : role == API_ENROL ? 1 : 0];
+}
+
+/* TLS, a place among the deadlines, epoll. */
+static bool set_up(struct front_conn *conn, size_t listener) {
+    struct worker *worker = conn->worker;
+    struct tls_context *context = context_of(worker->wire, listener);
+    bool ok = deadlines_reserve(&worker->deadlines, worker->conn_count + 1) && tls_start(&conn->tls, context, conn->fd, &worker->gather);
+    tls_context_unref(context);
+    if (ok && !worker_watch(worker, conn->fd, &conn->client, EPOLLIN | EPOLLOUT | EPOLLRDHUP)) {
+        tls_end(&conn->tls);
+        ok = false;
+    }
+    return ok;
+}
+
+void front_accept_take(struct worker *worker, const struct worker_listener *listener, int fd, const struct sockaddr_storage *address) {
+    struct front_conn *conn = calloc(1, sizeof(*conn));
+    worker_add(&worker->counters.accepted, 1);
+    if (conn) {
+        *conn = (struct front_conn){
+            .client = {on_client}, .end = {on_end}, .worker = worker, .role = listener->role, .fd = fd, .link_fd = -1, .first = true};
+        take_address(conn, address);
+    }
+    if (!conn || !take_place(conn)) {
+        worker_add(&worker->counters.refused_at_capacity, 1);
+        free(conn);
+        close(fd);
+        return;
+    }
+    if (!set_up(conn, listener->index)) {
+        give_place(conn);
+        free(conn);
+        close(fd);
+        return;
+    }
+    conn->next = worker->conns;
+    if (conn->next) {
+        conn->next->prev = conn;
+    }
+    worker->conns = conn;
+    worker->conn_count++;
+    worker->handshakes++;
+    worker_add(open_counter(worker, conn->role), 1);
+    front_set_deadline(conn, worker->wire->settings.handshake_deadline_ms);
+    pump_run(conn);
+}
+
+bool front_admit(struct front_conn *conn) {
+    struct wire *wire = conn->worker->wire;
+    const char *id = conn->tls.identity.id;
+    if (id[0] == '\0') {
+        return true;
+    }
+    conn->counted_device = limits_enter(wire->limits, id, strlen(id) + 1, wire->settings.max_connections_per_device);
+    if (!conn->counted_device) {
+        worker_add(&conn->worker->counters.refused_at_capacity, 1);
+        front_kill(conn);
+    }
+    return conn->counted_device;
+}
+
+bool front_open_link(struct front_conn *conn) {
+    struct http_peer peer = {.listener = conn->role, .identity = conn->tls.identity};
+    memcpy(peer.address, conn->address, sizeof(peer.address));
+    if (!http_open(conn->worker->http, &peer, conn, &conn->link, &conn->link_fd)) {
+        return false;
+    }
+    conn->link_readable = conn->link_writable = true;
+    if (!worker_watch(conn->worker, conn->link_fd, &conn->end, EPOLLIN | EPOLLOUT | EPOLLRDHUP)) {
+        http_detach(conn->link);
+        close(conn->link_fd);
+        conn->link = NULL;
+        conn->link_fd = -1;
+        return false;
+    }
+    return true;
+}
+
+void front_kill(struct front_conn *conn) {
+    struct worker *worker = conn->worker;
+    const char *id = conn->tls.identity.id;
+    if (conn->phase == FRONT_DEAD) {
+        return;
+    }
+    if (conn->phase == FRONT_HANDSHAKE) {
+        worker->handshakes--;
+        worker_add(&worker->counters.handshakes_failed, 1);
+    }
+    conn->phase = FRONT_DEAD;
+    worker->gather.len = 0;
+    if (conn->link) {
+        http_detach(conn->link);
+        close(conn->link_fd);
+        conn->link = NULL;
+    }
+    if (conn->counted_device) {
+        limits_leave(worker->wire->limits, id, strlen(id) + 1);
+    }
+    give_place(conn);
+    deadlines_cancel(&worker->deadlines, &conn->deadline);
+    tls_end(&conn->tls);
+    close(conn->fd);
+    free(conn->kept);
+    *(conn->prev ? &conn->prev->next : &worker->conns) = conn->next;
+    if (conn->next) {
+        conn->next->prev = conn->prev;
+    }
+    worker->conn_count--;
+    worker_add(open_counter(worker, conn->role), (uint64_t)-1);
+    conn->next_dead = worker->dead;
+    worker->dead = conn;
+}
+
+void front_reap(struct worker *worker) {
+    struct front_conn **at = &worker->fed;
+    while (worker->dead && *at) { /* the fed ones were fed in this turn: a short list */
+        struct front_conn *conn = *at;
+        if (conn->phase == FRONT_DEAD) {
+            *at = conn->next_fed;
+        } else {
+            at = &conn->next_fed;
+        }
+    }
+    while (worker->dead) {
+        struct front_conn *conn = worker->dead;
+        worker->dead = conn->next_dead;
+        free(conn);
+    }
+}
+
+/* ---- deadlines ---- */
+
+static void cut(struct front_conn *conn, uint64_t *counter) {
+    worker_add(counter, 1);
+    front_kill(conn);
+}
+
+/* Between requests, or a head that does not come to its end. */
+static void head_deadline(struct front_conn *conn) {
+    struct wire_counters *counters = &conn->worker->counters;
+    if (conn->gate.scanned > 0) {
+        worker_add(&counters->cut_head, 1);
+        pump_refuse(conn, GATE_HEAD_TIMEOUT);
+        pump_run(conn);
+        return;
+    }
+    worker_add(conn->first ? &counters->cut_head : &counters->cut_idle, 1);
+    pump_part(conn);
+}
+
+/* A request's body must keep up its minimum rate, unless it is the server that does not take it. */
+static void request_deadline(struct front_conn *conn) {
+    int64_t least = conn->worker->wire->settings.body_min_bytes_per_s * FRONT_BODY_WINDOW_MS / 1000;
+    if (conn->link_writable && conn->received - conn->mark < (uint64_t)least) {
+        cut(conn, &conn->worker->counters.cut_body);
+        return;
+    }
+    conn->mark = conn->received;
+    front_set_deadline(conn, FRONT_BODY_WINDOW_MS);
+}
+
+/* A client must go on acknowledging what is on its way to it. While the handler works there is nothing on its way. */
+static void reply_deadline(struct front_conn *conn) {
+    int64_t least = conn->worker->wire->settings.reply_min_bytes_per_s * FRONT_REPLY_WINDOW_MS / 1000;
+    int queued = 0;
+    (void)ioctl(conn->fd, SIOCOUTQ, &queued);
+    int64_t acknowledged = (int64_t)conn->tls.sent_bytes - queued;
+    if ((conn->tls.pending || queued > 0) && acknowledged - (int64_t)conn->mark < least) {
+        cut(conn, &conn->worker->counters.cut_reply);
+        return;
+    }
+    conn->mark = acknowledged > 0 ? (uint64_t)acknowledged : 0;
+    front_set_deadline(conn, FRONT_REPLY_WINDOW_MS);
+}
+
+void front_deadline(struct worker *worker, struct deadline *deadline) {
+    struct front_conn *conn = CONTAINER_OF(deadline, struct front_conn, deadline);
+    switch (conn->phase) {
+    case FRONT_HANDSHAKE:
+        cut(conn, &worker->counters.cut_handshake);
+        break;
+    case FRONT_HEAD:
+        head_deadline(conn);
+        break;
+    case FRONT_REQUEST:
+        request_deadline(conn);
+        break;
+    case FRONT_REPLY:
+    case FRONT_CLOSING:
+        reply_deadline(conn);
+        break;
+    default:
+        front_kill(conn);
+        break;
+    }
+}
+
+/* ---- for the whole worker ---- */
+
+void front_drain(struct worker *worker) {
+    for (struct front_conn *conn = worker->conns, *next; conn; conn = next) {
+        next = conn->next;
+        conn->closing = true;
+        if (conn->phase == FRONT_HANDSHAKE) {
+            front_kill(conn);
+        } else if (conn->phase == FRONT_HEAD && conn->gate.scanned == 0) {
+            pump_part(conn);
+        }
+    }
+}
+
+void front_cut(struct worker *worker, const char *device_id) {
+    for (struct front_conn *conn = worker->conns, *next; conn; conn = next) {
+        next = conn->next;
+        if (!device_id || strcmp(conn->tls.identity.id, device_id) == 0) {
+            front_kill(conn);
+        }
+    }
+}

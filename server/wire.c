@@ -1,0 +1,290 @@
+#include "server/wire.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "server/worker.h"
+
+enum { BACKLOG = 4096, UNSENT_LOW_WATER = 128 * 1024 };
+
+/* The numbers of the settings and what 0 stands for. */
+static const struct fallback {
+    size_t offset;
+    int64_t value;
+} fallbacks[] = {
+    {offsetof(struct wire_settings, handshake_deadline_ms), 8000},    {offsetof(struct wire_settings, head_deadline_ms), 8000},
+    {offsetof(struct wire_settings, idle_deadline_ms), 30000},        {offsetof(struct wire_settings, body_min_bytes_per_s), 1024},
+    {offsetof(struct wire_settings, reply_min_bytes_per_s), 256},     {offsetof(struct wire_settings, max_connections), 20000},
+    {offsetof(struct wire_settings, reserved_admin_connections), 32}, {offsetof(struct wire_settings, max_connections_per_address), 4000},
+    {offsetof(struct wire_settings, max_connections_per_device), 8},  {offsetof(struct wire_settings, max_handshakes), 256},
+    {offsetof(struct wire_settings, session_store_records), 65536},
+};
+
+static void fill_defaults(struct wire_settings *settings) {
+    for (size_t i = 0; i < ARRAY_LEN(fallbacks); i++) {
+        int64_t *number = (int64_t *)(void *)((char *)settings + fallbacks[i].offset);
+        *number = *number > 0 ? *number : fallbacks[i].value;
+    }
+    if (settings->workers <= 0) {
+        cpu_set_t cpus;
+        settings->workers = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+    }
+    settings->workers = settings->workers < WIRE_MAX_WORKERS ? settings->workers : WIRE_MAX_WORKERS;
+}
+
+/* ---- listening sockets ---- */
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static bool parse_address(const struct wire_listener *listener, int port, union address *ret_address, socklen_t *ret_len, struct err *err) {
+    union address address = {0};
+    if (port < 0 || port > 65535) {
+        return err_set(err, ERR_CONFIG, "port %d is not between 0 and 65535", port);
+    }
+    if (inet_pton(AF_INET, listener->address, &address.v4.sin_addr) == 1) {
+        address.v4.sin_family = AF_INET;
+        address.v4.sin_port = htons((uint16_t)port);
+        *ret_len = sizeof(address.v4);
+    } else if (inet_pton(AF_INET6, listener->address, &address.v6.sin6_addr) == 1) {
+        address.v6.sin6_family = AF_INET6;
+        address.v6.sin6_port = htons((uint16_t)port);
+        *ret_len = sizeof(address.v6);
+    } else {
+        return err_set(err, ERR_CONFIG, "'%s' is not an IPv4 or IPv6 address", listener->address);
+    }
+    *ret_address = address;
+    return true;
+}
+
+/* shared: one of several sockets on the port, which the kernel spreads connections over. */
+static bool open_socket(const struct wire_listener *listener, int port, bool shared, int *ret_fd, struct err *err) {
+    const int on = 1;
+    const int low_water = UNSENT_LOW_WATER;
+    union address address;
+    socklen_t len;
+    if (!parse_address(listener, port, &address, &len, err)) {
+        return false;
+    }
+    int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return err_errno(err, "socket for %s port %d", listener->address, port);
+    }
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* inherited by what is accepted */
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low_water, sizeof(low_water));
+    if ((shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) || bind(fd, &address.any, len) != 0) {
+        err_errno(err, "listening on %s port %d", listener->address, port);
+        close(fd);
+        return false;
+    }
+    *ret_fd = fd;
+    return true;
+}
+
+static int port_of(int fd) {
+    union address address = {0};
+    socklen_t len = sizeof(address);
+    getsockname(fd, &address.any, &len);
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
+}
+
+/* One socket a worker. A socket of our own that shares the port with nobody comes first: SO_REUSEPORT alone would let two servers of one user take
+ * turns on one port without a word. */
+static bool open_listener(struct wire *wire, size_t index, struct err *err) {
+    const struct wire_listener *listener = &wire->settings.listeners[index];
+    int probe;
+    if (!open_socket(listener, listener->port, false, &probe, err)) {
+        return false;
+    }
+    if (listen(probe, 1) != 0) {
+        err_errno(err, "listening on %s port %d", listener->address, listener->port);
+        close(probe);
+        return false;
+    }
+    wire->ports[index] = port_of(probe);
+    close(probe);
+    for (size_t i = 0; i < wire->worker_count; i++) {
+        int fd;
+        if (!open_socket(listener, wire->ports[index], true, &fd, err)) {
+            return false;
+        }
+        if (listen(fd, BACKLOG) != 0) {
+            err_errno(err, "listening on %s port %d", listener->address, wire->ports[index]);
+            close(fd);
+            return false;
+        }
+        if (!worker_listen(&wire->workers[i], index, fd, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- contexts ---- */
+
+static bool make_contexts(struct wire *wire, const struct wire_settings *settings, struct tls_context *ret_contexts[WIRE_MAX_LISTENERS],
+                          struct err *err) {
+    struct tls_environment environment = {.sessions = wire->sessions, .env = wire->env, .admit = wire->settings.admit};
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        ret_contexts[i] = tls_context_new(&settings->listeners[i], &environment, err);
+        if (!ret_contexts[i]) {
+            while (i-- > 0) {
+                tls_context_unref(ret_contexts[i]);
+            }
+            return false;
+        }
+    }
+    return true;
+}
+
+bool wire_reload(struct wire *wire, const struct wire_settings *settings, struct err *err) {
+    struct tls_context *fresh[WIRE_MAX_LISTENERS] = {0};
+    if (settings->listener_count != wire->settings.listener_count) {
+        return err_set(err, ERR_CONFIG, "listeners cannot be added or removed without a restart");
+    }
+    /* First the flush: contexts take the store's new generation, and what the old ones still make is void. */
+    session_store_flush(wire->sessions);
+    if (!make_contexts(wire, settings, fresh, err)) {
+        return false;
+    }
+    pthread_mutex_lock(&wire->contexts_lock);
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        struct tls_context *old = wire->contexts[i];
+        wire->contexts[i] = fresh[i];
+        fresh[i] = old;
+    }
+    pthread_mutex_unlock(&wire->contexts_lock);
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        tls_context_unref(fresh[i]);
+    }
+    return true;
+}
+
+/* ---- life ---- */
+
+static bool start(struct wire *wire, struct err *err) {
+    struct wire_settings *settings = &wire->settings;
+    if (settings->listener_count == 0 || settings->listener_count > WIRE_MAX_LISTENERS) {
+        return err_set(err, ERR_CONFIG, "%zu listeners, expected 1 to %d", settings->listener_count, WIRE_MAX_LISTENERS);
+    }
+    wire->sessions = session_store_new((size_t)settings->session_store_records);
+    wire->limits = limits_new((size_t)settings->max_connections * 2);
+    wire->workers = calloc((size_t)settings->workers, sizeof(struct worker));
+    if (!wire->sessions || !wire->limits || !wire->workers) {
+        return err_no_memory(err);
+    }
+    if (!make_contexts(wire, settings, wire->contexts, err)) {
+        return false;
+    }
+    size_t wanted = (size_t)settings->workers;
+    for (wire->worker_count = wanted; wire->workers_ready < wanted; wire->workers_ready++) {
+        if (!worker_init(&wire->workers[wire->workers_ready], wire, err)) {
+            wire->workers_ready++;
+            return false;
+        }
+    }
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        if (!open_listener(wire, i, err)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < wanted; i++) {
+        if (!worker_start(&wire->workers[i], err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct wire *wire_start(const struct wire_settings *settings, const struct api_env *env, struct db *db, struct err *err) {
+    struct wire *wire = calloc(1, sizeof(*wire));
+    if (!wire) {
+        err_no_memory(err);
+        return NULL;
+    }
+    wire->settings = *settings;
+    wire->env = env;
+    wire->db = db;
+    fill_defaults(&wire->settings);
+    pthread_mutex_init(&wire->contexts_lock, NULL);
+    if (!start(wire, err)) {
+        wire_stop(wire);
+        return NULL;
+    }
+    return wire;
+}
+
+int wire_port(const struct wire *wire, size_t listener) {
+    return listener < wire->settings.listener_count ? wire->ports[listener] : 0;
+}
+
+void wire_disconnect_device(struct wire *wire, const char *device_id) {
+    session_store_drop_device(wire->sessions, device_id);
+    for (size_t i = 0; i < wire->worker_count; i++) {
+        while (!worker_post_disconnect(&wire->workers[i], device_id)) {
+            clock_sleep_ms(10); /* no memory for forty bytes: a revocation must not be forgotten */
+        }
+    }
+}
+
+bool wire_drain(struct wire *wire, int64_t timeout_ms) {
+    int64_t end = clock_mono_ms() + timeout_ms;
+    atomic_store(&wire->draining, true);
+    for (size_t i = 0; i < wire->worker_count; i++) {
+        worker_wake(&wire->workers[i]);
+    }
+    while (atomic_load(&wire->connections) > 0) {
+        if (clock_mono_ms() >= end) {
+            return false;
+        }
+        clock_sleep_ms(10);
+    }
+    return true;
+}
+
+void wire_stop(struct wire *wire) {
+    if (!wire) {
+        return;
+    }
+    atomic_store(&wire->stopping, true);
+    for (size_t i = 0; i < wire->workers_ready; i++) {
+        if (wire->workers[i].started) {
+            worker_wake(&wire->workers[i]);
+            pthread_join(wire->workers[i].thread, NULL);
+        }
+    }
+    for (size_t i = 0; i < wire->workers_ready; i++) {
+        worker_free(&wire->workers[i]);
+    }
+    for (size_t i = 0; i < WIRE_MAX_LISTENERS; i++) {
+        tls_context_unref(wire->contexts[i]);
+    }
+    session_store_free(wire->sessions);
+    limits_free(wire->limits);
+    free(wire->workers);
+    pthread_mutex_destroy(&wire->contexts_lock);
+    free(wire);
+}
+
+void wire_count(struct wire *wire, struct wire_counters *ret_counters) {
+    struct wire_counters sum = {0};
+    const size_t count = sizeof(sum) / sizeof(uint64_t);
+    for (size_t i = 0; i < wire->worker_count; i++) {
+        for (size_t n = 0; n < count; n++) {
+            ((uint64_t *)&sum)[n] += __atomic_load_n((const uint64_t *)&wire->workers[i].counters + n, __ATOMIC_RELAXED);
+        }
+    }
+    *ret_counters = sum;
+}
