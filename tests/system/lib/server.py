@@ -19,6 +19,7 @@ from .tuf import load_key
 READY_WITHIN_S = 20
 TOKEN = re.compile(r"pawl_[A-Za-z0-9]+_[A-Za-z0-9_-]{43}")
 PASSPHRASE = "correct horse battery staple"
+ONLINE_PASSPHRASE = "only the server knows this one"
 
 
 class ReleaseKeys:
@@ -27,8 +28,10 @@ class ReleaseKeys:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.passphrase_file = self.folder.parent / "passphrase"
+        self.online_passphrase_file = self.folder.parent / "online-passphrase"
         write_secret(self.passphrase_file, PASSPHRASE + "\n")
-        run_pawl("keys", "init", str(self.folder), "--passphrase-file", str(self.passphrase_file))
+        write_secret(self.online_passphrase_file, ONLINE_PASSPHRASE + "\n")
+        run_pawl("keys", "init", self.folder, "--passphrase-file", self.passphrase_file, "--online-passphrase-file", self.online_passphrase_file)
 
     def copy(self, folder):
         shutil.copytree(self.folder, folder)
@@ -57,6 +60,7 @@ class Server:
         self.contract = contract
         self.keys = keys.copy(self.folder / "keys")
         self.passphrase_file = keys.passphrase_file
+        self.online_passphrase_file = keys.online_passphrase_file
         self.data = self.folder / "data"
         self.log_path = self.folder / "pawld.log"
         self.config_path = self.folder / "pawld.conf"
@@ -66,7 +70,7 @@ class Server:
         self.clients = []
         self.write_config(config or {})
         if root:  # a root of the test's own making, from the online keys
-            online = {name: load_key(self.keys / "online" / f"{name}.pem", PASSPHRASE) for name in ("timestamp", "directive")}
+            online = {name: load_key(self.keys / "online" / f"{name}.pem", ONLINE_PASSPHRASE) for name in ("timestamp", "directive")}
             (self.keys / "1.root.json").write_bytes(root(online))
         done = self.run("init", "--root", str(self.keys / "1.root.json"), "--online-keys", str(self.keys / "online"))
         found = TOKEN.search(done.stdout)
@@ -84,7 +88,7 @@ class Server:
             "trust": {
                 "timestamp_key": self.folder / "online" / "timestamp.pem",
                 "directive_key": self.folder / "online" / "directive.pem",
-                "passphrase_file": self.passphrase_file,
+                "passphrase_file": self.online_passphrase_file,
             },
         }
 
@@ -186,8 +190,9 @@ class Server:
 
     def pawl(self, *arguments, **options):
         """The operator's command line against this server."""
-        return run_pawl(*arguments, "--server", f"https://localhost:{self.admin_port}", "--ca", self.pki.server_ca, "--token-file", self.token_file,
-                        "--state-dir", self.folder / "pawl-state", **options)
+        options.setdefault("env", {"PATH": os.environ["PATH"], "HOME": str(self.folder), "XDG_STATE_HOME": str(self.folder / "state")})
+        return run_pawl(*arguments, "--yes", "--server", f"https://localhost:{self.admin_port}", "--ca", self.pki.server_ca, "--token-file", self.token_file,
+                        **options)
 
     def publish(self, image, product, version, hardware=("board-a",), *extra, **options):
         arguments = ["release", "publish", image, "--product", product, "--version", version]
