@@ -98,8 +98,6 @@ static const char *parser_says(const json_error_t *error) {
         return "it contains a NUL";
     case json_error_numeric_overflow:
         return "a number is too large";
-    case json_error_out_of_memory:
-        return "out of memory";
     default:
         return "syntax error";
     }
@@ -110,9 +108,10 @@ static json_t *parse(const void *data, size_t len, struct err *err) {
     if (!check_depth(data, len, err))
         return NULL;
     json_t *json = json_loadb(data, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    if (json == NULL) {
-        enum err_code code = json_error_code(&error) == json_error_out_of_memory ? ERR_NO_MEMORY : ERR_INVALID;
-        err_set(err, code, "not JSON at line %d, column %d: %s", error.line, error.column, parser_says(&error));
+    if (json == NULL && error.text[0] == '\0') { /* the parser names every fault but a lack of memory */
+        err_no_memory(err);
+    } else if (json == NULL) {
+        err_set(err, ERR_INVALID, "not JSON at line %d, column %d: %s", error.line, error.column, parser_says(&error));
     }
     return json;
 }
