@@ -269,13 +269,12 @@ static bool read_raw(struct reader *reader, const struct json_field *field, cons
     const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
     if (!check_numbers(reader, json))
         return false;
-    size_t len = json_dumpb(json, NULL, 0, flags);
-    if ((int64_t)len < field->min || (int64_t)len > ceiling(field, BULK_MAX))
+    size_t len = json_dumpb(json, NULL, 0, flags); /* 0: no memory, here and below */
+    if (len > 0 && ((int64_t)len < field->min || (int64_t)len > ceiling(field, BULK_MAX)))
         return refuse_size(reader, "bytes", field->min, ceiling(field, BULK_MAX));
-    char *text = arena_alloc(reader->arena, len + 1);
-    if (text == NULL)
+    char *text = len == 0 ? NULL : arena_alloc(reader->arena, len + 1);
+    if (text == NULL || json_dumpb(json, text, len, flags) != len)
         return err_no_memory(reader->err);
-    json_dumpb(json, text, len, flags);
     *raw = text;
     return true;
 }
