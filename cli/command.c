@@ -5,8 +5,8 @@
 #include "cli/client.h"
 #include "common/text.h"
 
-/* The options of every command: one table serves the parser and --help. */
-enum { GLOBAL_COUNT = 9, OPTIONS_MAX = 48 };
+/* The options of every command: one table serves the parser and --help. The last row is the program's alone (a release has a --version, too). */
+enum { PROGRAM_COUNT = 9, GLOBAL_COUNT = PROGRAM_COUNT - 1, OPTIONS_MAX = 48 };
 
 struct globals {
     struct cli_profile profile;
@@ -14,8 +14,8 @@ struct globals {
     bool version;
 };
 
-static void global_options(struct globals *globals, struct option ret_options[GLOBAL_COUNT]) {
-    const struct option options[GLOBAL_COUNT] = {
+static void global_options(struct globals *globals, struct option ret_options[PROGRAM_COUNT]) {
+    const struct option options[PROGRAM_COUNT] = {
         {"server", 's', OPTION_TEXT, &globals->profile.server, "URL", "administration listener, https://HOST[:PORT]"},
         {"ca", 0, OPTION_TEXT, &globals->profile.ca, "FILE", "PEM file of the only authorities believed for the server's certificate"},
         {"token-file", 0, OPTION_TEXT, &globals->profile.token_file, "FILE", "bearer token, mode 0400 or 0600 (also: PAWL_TOKEN_FILE)"},
@@ -47,12 +47,12 @@ const struct cli_command *cli_command_find(const char *group, const char *verb) 
     return NULL;
 }
 
-static void help_globals(FILE *out) {
+static void help_globals(FILE *out, size_t count) {
     struct globals globals = {0};
-    struct option options[GLOBAL_COUNT];
+    struct option options[PROGRAM_COUNT];
     global_options(&globals, options);
     fputs("\nOptions of every command:\n", out);
-    option_help(out, options, GLOBAL_COUNT);
+    option_help(out, options, count);
 }
 
 void cli_help_program(FILE *out) {
@@ -65,7 +65,7 @@ void cli_help_program(FILE *out) {
         last = group;
     }
     fputs("\n`pawl GROUP --help` lists the verbs, `pawl GROUP VERB --help` the options.\n", out);
-    help_globals(out);
+    help_globals(out, PROGRAM_COUNT);
     fputs("\nExit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused by the server, 4 server not reached,\n"
           "5 a signature, hash, version or expiry did not hold, 6 local file, 7 key or passphrase.\n",
           out);
@@ -97,7 +97,7 @@ void cli_help_command(FILE *out, const struct cli_command *command) {
         fputs("\nOptions:\n", out);
         option_help(out, options, count);
     }
-    help_globals(out);
+    help_globals(out, GLOBAL_COUNT);
 }
 
 void cli_note(const struct cli *cli, const char *format, ...) {
@@ -119,7 +119,7 @@ struct words {
 
 /* True when the word is a global option whose value is the next word. */
 static bool takes_next(const struct option *options, const char *word) {
-    for (size_t i = 0; i < GLOBAL_COUNT; i++) {
+    for (size_t i = 0; i < PROGRAM_COUNT; i++) {
         bool by_name = text_starts(word, "--") && text_equal(word + 2, options[i].name);
         bool by_letter = options[i].letter != 0 && word[1] == options[i].letter && word[2] == '\0';
         if (by_name || by_letter)
@@ -190,11 +190,11 @@ static bool run_command(struct cli *cli, const struct cli_command *command, int 
 
 /* No command is named: only --help and --version mean something. */
 static bool run_without_command(const char *group, const char *verb, int argc, char **argv, struct err *err) {
-    struct option options[GLOBAL_COUNT];
+    struct option options[PROGRAM_COUNT];
     struct globals globals = {0};
     struct option_texts operands;
     global_options(&globals, options);
-    bool parsed = option_parse(options, GLOBAL_COUNT, argc, argv, &operands, err);
+    bool parsed = option_parse(options, PROGRAM_COUNT, argc, argv, &operands, err);
     if (parsed && globals.version) {
         fputs("pawl " PAWL_VERSION "\n", stdout);
         return true;
@@ -217,7 +217,7 @@ static bool run_without_command(const char *group, const char *verb, int argc, c
 }
 
 static bool dispatch(struct cli *cli, int argc, char **argv, struct err *err) {
-    struct option globals[GLOBAL_COUNT];
+    struct option globals[PROGRAM_COUNT];
     struct globals unused = {0};
     global_options(&unused, globals);
     struct words words = find_words(argc, argv, globals);

@@ -50,15 +50,16 @@ void cli_progress_render(char ret_line[CLI_PROGRESS_LINE_SIZE], const char *what
         }
     }
     char head[64];
-    char tail[CLI_PROGRESS_LINE_SIZE];
+    char tail[192];
     snprintf(head, sizeof(head), "%.40s %3d %%", what, percent);
     snprintf(tail, sizeof(tail), "  %s of %s%s%s", done, total, speed, left);
     size_t taken = strlen(head) + strlen(tail) + 4; /* "  [" and "]" */
     size_t bar = columns > taken ? columns - taken : 0;
     bar = bar > BAR_MAX ? BAR_MAX : bar;
     if (bar < BAR_MIN) {
-        size_t room = columns + 1 < CLI_PROGRESS_LINE_SIZE ? columns + 1 : CLI_PROGRESS_LINE_SIZE;
-        snprintf(ret_line, room, "%s%s", head, tail);
+        snprintf(ret_line, CLI_PROGRESS_LINE_SIZE, "%s%s", head, tail);
+        if (columns < strlen(ret_line))
+            ret_line[columns] = '\0';
         return;
     }
     char cells[BAR_MAX + 1];

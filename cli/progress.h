@@ -6,7 +6,7 @@
 
 #include "common/buf.h"
 
-enum { CLI_PROGRESS_LINE_SIZE = 256 };
+enum { CLI_PROGRESS_LINE_SIZE = 320 };
 
 struct cli_progress {
     FILE *out; /* NULL: silent */
