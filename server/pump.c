@@ -108,6 +108,7 @@ static bool step_handshake(struct front_conn *conn) {
         return false;
     }
     worker->handshakes--;
+    worker_add(&worker->counters.sessions_stored, conn->tls.stored);
     if (conn->tls.offered && !conn->tls.resumed) {
         worker_add(&worker->counters.sessions_refused, 1);
     }

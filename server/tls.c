@@ -28,7 +28,6 @@ struct tls_context {
     struct tls_environment environment;
     enum api_listener role;
     enum certs_id_source id_source;
-    uint32_t generation;
     uint8_t id_context[8]; /* role and generation: a session is good for the listener and the CA set that made it */
     atomic_int references;
 };
@@ -145,8 +144,8 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session) {
     struct tls *tls = tls_of(ssl);
     struct session_record record;
     int64_t now = clock_now();
-    if (tls->proof != TLS_PROOF_NONE && session_pack(session, &tls->identity, now, tls->verified_at, tls->context->generation, &record)) {
-        (void)session_store_put(tls->context->environment.sessions, &record, now);
+    if (tls->proof != TLS_PROOF_NONE && session_pack(session, &tls->identity, now, tls->verified_at, tls->context->environment.generation, &record)) {
+        tls->stored += session_store_put(tls->context->environment.sessions, &record, now);
         OPENSSL_cleanse(&record, sizeof(record));
     }
     return 0; /* OpenSSL keeps its reference */
@@ -166,7 +165,7 @@ static SSL_SESSION *on_get_session(SSL *ssl, const unsigned char *id, int len, i
     memcpy(identity.id, record.device_id, sizeof(identity.id));
     memcpy(identity.spki_sha256, record.spki_sha256, sizeof(identity.spki_sha256));
     SSL_SESSION *session = NULL;
-    if (record.generation == tls->context->generation && admitted(tls, &identity)) {
+    if (record.generation == tls->context->environment.generation && admitted(tls, &identity)) {
         session = session_unpack(&record, ssl, id, (size_t)len, tls->context->id_context, sizeof(tls->context->id_context));
     }
     if (session) {
@@ -265,9 +264,8 @@ struct tls_context *tls_context_new(const struct wire_listener *listener, const 
     context->environment = *environment;
     context->role = listener->role;
     context->id_source = listener->identity_from_cn ? CERTS_ID_COMMON_NAME : CERTS_ID_SAN_URI;
-    context->generation = session_store_generation(environment->sessions);
     context->id_context[0] = (uint8_t)listener->role;
-    memcpy(context->id_context + 1, &context->generation, sizeof(context->generation));
+    memcpy(context->id_context + 1, &environment->generation, sizeof(environment->generation));
     ERR_clear_error();
     context->bio = bio_method_new();
     context->ssl_ctx = SSL_CTX_new(TLS_server_method());

@@ -48,6 +48,7 @@ struct tls {
     bool refused;         /* admit() said no */
     enum tls_proof proof; /* of identity */
     bool offered;         /* the client named a session */
+    unsigned stored;      /* sessions that went into the store */
     int64_t verified_at;
     struct api_identity identity; /* id empty on listeners without devices */
 };
@@ -55,6 +56,7 @@ struct tls {
 /* What a context needs beside its listener. All outlive it. */
 struct tls_environment {
     struct session_store *sessions;
+    uint32_t generation; /* of the store, that the context's sessions belong to */
     const struct api_env *env;
     bool (*admit)(const struct api_env *env, const struct api_identity *identity);
 };

@@ -73,7 +73,7 @@ static bool open_socket(const struct wire_listener *listener, int port, bool sha
     const int on = 1;
     const int low_water = UNSENT_LOW_WATER;
     union address address;
-    socklen_t len;
+    socklen_t len = 0;
     if (!parse_address(listener, port, &address, &len, err)) {
         return false;
     }
@@ -134,9 +134,9 @@ static bool open_listener(struct wire *wire, size_t index, struct err *err) {
 
 /* ---- contexts ---- */
 
-static bool make_contexts(struct wire *wire, const struct wire_settings *settings, struct tls_context *ret_contexts[WIRE_MAX_LISTENERS],
-                          struct err *err) {
-    struct tls_environment environment = {.sessions = wire->sessions, .env = wire->env, .admit = wire->settings.admit};
+static bool make_contexts(struct wire *wire, const struct wire_settings *settings, uint32_t generation,
+                          struct tls_context *ret_contexts[WIRE_MAX_LISTENERS], struct err *err) {
+    struct tls_environment environment = {.sessions = wire->sessions, .generation = generation, .env = wire->env, .admit = wire->settings.admit};
     for (size_t i = 0; i < settings->listener_count; i++) {
         ret_contexts[i] = tls_context_new(&settings->listeners[i], &environment, err);
         if (!ret_contexts[i]) {
@@ -154,11 +154,10 @@ bool wire_reload(struct wire *wire, const struct wire_settings *settings, struct
     if (settings->listener_count != wire->settings.listener_count) {
         return err_set(err, ERR_CONFIG, "listeners cannot be added or removed without a restart");
     }
-    /* First the flush: contexts take the store's new generation, and what the old ones still make is void. */
-    session_store_flush(wire->sessions);
-    if (!make_contexts(wire, settings, fresh, err)) {
+    if (!make_contexts(wire, settings, session_store_generation(wire->sessions) + 1, fresh, err)) {
         return false;
     }
+    session_store_flush(wire->sessions); /* what the old contexts still make is void */
     pthread_mutex_lock(&wire->contexts_lock);
     for (size_t i = 0; i < settings->listener_count; i++) {
         struct tls_context *old = wire->contexts[i];
@@ -185,7 +184,7 @@ static bool start(struct wire *wire, struct err *err) {
     if (!wire->sessions || !wire->limits || !wire->workers) {
         return err_no_memory(err);
     }
-    if (!make_contexts(wire, settings, wire->contexts, err)) {
+    if (!make_contexts(wire, settings, session_store_generation(wire->sessions), wire->contexts, err)) {
         return false;
     }
     size_t wanted = (size_t)settings->workers;
