@@ -35,7 +35,8 @@ static size_t own_options(const struct cli_command *command, void *args, struct 
         return 0;
     for (size_t i = 0; i < command->options->count; i++) {
         const struct cli_option *row = &command->options->rows[i];
-        ret_options[i] = (struct option){row->name, row->letter, row->kind, (char *)args + row->offset, row->value, row->help};
+        void *place = args == NULL ? NULL : (char *)args + row->offset; /* NULL: only for --help */
+        ret_options[i] = (struct option){row->name, row->letter, row->kind, place, row->value, row->help};
     }
     return command->options->count;
 }

@@ -12,6 +12,8 @@ static const struct {
     {"tokens", "who may use the administrator's API"},
     {"events", "what happened in the fleet"},
     {"audit", "who changed what"},
+    {"seal", "encrypt a file for holders of an identity (age)"},
+    {"unseal", "open a sealed file"},
     {"whoami", "what the server knows of your token"},
 };
 
@@ -32,6 +34,7 @@ const struct cli_command cli_commands[] = {
     {"keys", "status", "DIR", 1, 1, "what expires when, as verified from root 1 of DIR", NULL, &cli_keys_status_options, cli_keys_status},
     {"keys", "export", "DIR NAME", 2, 2, "the public part of a key as PEM",
      "Fit for `openssl dgst -sha256 -verify FILE -signature IMAGE.sig IMAGE` (NAME: targets-1).", &cli_keys_export_options, cli_keys_export},
+    {"keys", "identity", "FILE", 1, 1, "a new age identity that opens sealed images; prints its recipient", NULL, NULL, cli_seal_identity},
 
     {"release", "publish", "IMAGE", 1, 1, "sign a release offline and publish it",
      "The metadata of the server is verified from DIR/1.root.json and what was seen before, as a device would; the\n"
@@ -72,6 +75,9 @@ const struct cli_command cli_commands[] = {
 
     {"events", "list", "", 0, 0, "events, the newest first", NULL, &cli_events_list_options, cli_events_list},
     {"audit", "list", "", 0, 0, "every change in its order", NULL, &cli_audit_list_options, cli_audit_list},
+    {"seal", "", "[FILE]", 0, 1, "encrypt a file, or standard input, as age v1", NULL, &cli_seal_options, cli_seal_file},
+    {"unseal", "", "[FILE]", 0, 1, "open a sealed file, or standard input",
+     "To a pipe the plain text goes as it is opened: only exit code 0 says that all of it was genuine.", &cli_unseal_options, cli_seal_open},
     {"whoami", "", "", 0, 0, "what the server knows of your token", NULL, NULL, cli_whoami_show},
 };
 

@@ -16,6 +16,13 @@ CLI_COMMAND(cli_keys_list);
 CLI_COMMAND(cli_keys_status);
 CLI_COMMAND(cli_keys_export);
 
+/* seal.c: age files */
+extern const struct cli_options cli_seal_options;
+extern const struct cli_options cli_unseal_options;
+CLI_COMMAND(cli_seal_file);
+CLI_COMMAND(cli_seal_open);
+CLI_COMMAND(cli_seal_identity);
+
 /* publish.c and release.c */
 extern const struct cli_options cli_publish_options;
 extern const struct cli_options cli_release_list_options;

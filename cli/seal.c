@@ -1,0 +1,180 @@
+/* `pawl seal` and `pawl unseal`: age files, streamed with flat memory. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/groups.h"
+#include "common/file.h"
+#include "common/random.h"
+#include "common/text.h"
+#include "trust/seal.h"
+
+struct seal_args {
+    struct option_texts recipients, recipient_files;
+    const char *out;
+};
+
+static const struct cli_option seal_options[] = {
+    {"recipient", 'r', OPTION_TEXTS, offsetof(struct seal_args, recipients), "RECIPIENT", "who can open it: age1… (repeat for more)"},
+    {"recipients-file", 'R', OPTION_TEXTS, offsetof(struct seal_args, recipient_files), "FILE", "the same from a file, one a line"},
+    {"out", 'o', OPTION_TEXT, offsetof(struct seal_args, out), "FILE", "write to a new file instead of standard output"},
+};
+const struct cli_options cli_seal_options = CLI_OPTIONS(struct seal_args, seal_options);
+
+struct unseal_args {
+    const char *identity, *out;
+};
+
+static const struct cli_option unseal_options[] = {
+    {"identity", 'i', OPTION_TEXT, offsetof(struct unseal_args, identity), "FILE", "identities that may open it, mode 0400 or 0600"},
+    {"out", 'o', OPTION_TEXT, offsetof(struct unseal_args, out), "FILE", "write to a new file; without it standard output gets what may prove false"},
+};
+const struct cli_options cli_unseal_options = CLI_OPTIONS(struct unseal_args, unseal_options);
+
+/* Where the bytes go: standard output, or a temporary file that gets its name only when all of it is there. */
+struct output {
+    const char *path;      /* NULL: standard output */
+    const char *temporary; /* exists while non-NULL */
+    int fd;
+};
+
+static void drop_output(struct output *output) {
+    if (output->path == NULL)
+        return;
+    file_close(&output->fd);
+    if (output->temporary != NULL)
+        unlink(output->temporary);
+}
+
+static bool open_output(struct cli *cli, const char *path, mode_t mode, struct output *ret_output, struct err *err) {
+    if (path == NULL && cli->out_is_terminal)
+        return err_set(err, ERR_USAGE, "standard output is a terminal: give --out FILE");
+    if (path == NULL) {
+        *ret_output = (struct output){.fd = STDOUT_FILENO};
+        return true;
+    }
+    if (file_exists(path))
+        return err_set(err, ERR_IO, "%s exists already", path);
+    char unique[17];
+    random_hex(unique, sizeof(unique) / 2);
+    struct output output = {.path = path, .temporary = arena_printf(&cli->arena, "%s.new-%s", path, unique)};
+    if (output.temporary == NULL)
+        return err_no_memory(err);
+    output.fd = open(output.temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (output.fd < 0) {
+        err_errno(err, "%s", output.temporary);
+        err->code = ERR_IO;
+        return false;
+    }
+    *ret_output = output;
+    return true;
+}
+
+static bool keep_output(struct output *output, struct err *err) {
+    if (output->path == NULL)
+        return true;
+    if (fsync(output->fd) != 0)
+        return err_errno(err, "%s", output->temporary);
+    if (link(output->temporary, output->path) != 0) /* never replaces */
+        return err_errno(err, "%s", output->path);
+    return file_sync_parent(output->path, err);
+}
+
+static bool read_input(void *context, void *data, size_t cap, size_t *ret_len, struct err *err) {
+    const int *fd = context;
+    ssize_t got;
+    do
+        got = read(*fd, data, cap);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return err_errno(err, "read");
+    *ret_len = (size_t)got;
+    return true;
+}
+
+static bool write_output(void *context, const void *data, size_t len, struct err *err) {
+    const struct output *output = context;
+    return file_write_all(output->fd, data, len, err);
+}
+
+static bool open_input(const struct option_texts *operands, int *ret_fd, struct err *err) {
+    if (operands->count == 0 || text_equal(operands->items[0], "-")) {
+        *ret_fd = dup(STDIN_FILENO);
+        return *ret_fd >= 0 || err_errno(err, "standard input");
+    }
+    *ret_fd = open(operands->items[0], O_RDONLY | O_CLOEXEC);
+    if (*ret_fd >= 0)
+        return true;
+    err_errno(err, "%s", operands->items[0]);
+    err->code = ERR_IO;
+    return false;
+}
+
+static bool read_recipients(const struct seal_args *seal, struct seal_recipients *ret_recipients, struct err *err) {
+    ret_recipients->count = 0;
+    for (size_t i = 0; i < seal->recipients.count; i++)
+        if (!seal_recipients_add(ret_recipients, seal->recipients.items[i], err)) {
+            err->code = ERR_USAGE;
+            return false;
+        }
+    for (size_t i = 0; i < seal->recipient_files.count; i++)
+        if (!seal_recipients_read(seal->recipient_files.items[i], ret_recipients, err)) {
+            err->code = err->code == ERR_NOT_FOUND ? ERR_IO : ERR_USAGE;
+            return false;
+        }
+    return ret_recipients->count > 0 || err_set(err, ERR_USAGE, "seal to whom? give --recipient age1… or --recipients-file");
+}
+
+bool cli_seal_file(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
+    const struct seal_args *seal = args;
+    struct seal_recipients recipients;
+    CLEANUP(file_close) int in = -1;
+    CLEANUP(drop_output) struct output out = {0};
+    if (!read_recipients(seal, &recipients, err) || !open_input(operands, &in, err) || !open_output(cli, seal->out, 0666, &out, err))
+        return false;
+    const struct seal_source source = {.read = read_input, .context = &in};
+    const struct seal_sink sink = {.write = write_output, .context = &out};
+    return seal_seal(&recipients, &source, &sink, err) && keep_output(&out, err);
+}
+
+bool cli_seal_open(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
+    const struct unseal_args *unseal = args;
+    CLEANUP(seal_identities_wipe) struct seal_identities identities = {0};
+    CLEANUP(file_close) int in = -1;
+    CLEANUP(drop_output) struct output out = {0};
+    if (unseal->identity == NULL)
+        return err_set(err, ERR_USAGE, "open with what? give --identity FILE");
+    if (!seal_identities_read(unseal->identity, &identities, err)) {
+        err->code = err->code == ERR_NOT_FOUND ? ERR_KEY : err->code;
+        return false;
+    }
+    if (!open_input(operands, &in, err) || !open_output(cli, unseal->out, 0600, &out, err))
+        return false;
+    const struct seal_source source = {.read = read_input, .context = &in};
+    const struct seal_sink sink = {.write = write_output, .context = &out};
+    return seal_open(&identities, &source, &sink, err) && keep_output(&out, err);
+}
+
+/* An age identity file, as age-keygen writes it. */
+bool cli_seal_identity(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
+    CLEANUP(seal_identities_wipe) struct seal_identities made = {.count = 1};
+    struct seal_recipient recipient;
+    char public[SEAL_TEXT_SIZE];
+    char secret[SEAL_TEXT_SIZE];
+    if (!seal_identity_generate(&made.items[0], err) || !seal_identity_recipient(&made.items[0], &recipient, err))
+        return false;
+    seal_recipient_text(&recipient, public);
+    seal_identity_text(&made.items[0], secret);
+    CLEANUP(buf_wipe) struct buf text = BUF_INIT(1024);
+    buf_printf(&text, "# public key: %s\n%s\n", public, secret);
+    explicit_bzero(secret, sizeof(secret));
+    if (!buf_ok(&text, "identity", err))
+        return false;
+    if (!file_write_new(operands->items[0], text.data, text.len, 0400, err)) {
+        err->code = ERR_IO;
+        return false;
+    }
+    return fprintf(cli->out, "%s\n", public) > 0 || err_set(err, ERR_IO, "cannot write the output");
+}
