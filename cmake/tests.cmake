@@ -37,3 +37,12 @@ foreach(source ${fuzzers})
     add_test(NAME ${name} COMMAND ${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${corpus})
   endif()
 endforeach()
+
+# The project's own scripts.
+file(GLOB script_tests CONFIGURE_DEPENDS tests/tools/test_*.sh)
+foreach(source ${script_tests})
+  get_filename_component(name ${source} NAME_WE)
+  string(REGEX REPLACE "^test_" "tools_" name ${name})
+  add_test(NAME ${name} COMMAND sh ${source})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 120 SKIP_RETURN_CODE 77)
+endforeach()
