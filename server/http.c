@@ -59,6 +59,7 @@ struct http_link {
     struct http_daemon *http;
     struct http_peer peer;
     void *context; /* the front's; NULL after http_detach() */
+    bool closed;   /* by the library; freed when both have let go */
     int fd;        /* the library's end of the pair: until it is started, to know it by */
     struct http_link *next_opening;
 };
@@ -423,8 +424,13 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context, enum MHD_ConnectionNotificationCode code) {
     struct http_daemon *http = context;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        free(*socket_context);
+        struct http_link *link = *socket_context;
         *socket_context = NULL;
+        if (link && link->context) {
+            link->closed = true;
+        } else {
+            free(link);
+        }
         return;
     }
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -469,6 +475,9 @@ bool http_open(struct http_daemon *http, const struct http_peer *peer, void *con
 
 void http_detach(struct http_link *link) {
     link->context = NULL;
+    if (link->closed) {
+        free(link);
+    }
 }
 
 /* ---- the daemon ---- */

@@ -48,7 +48,8 @@ size_t http_open_requests(const struct http_daemon *http);
 /* A new link; the caller owns *ret_fd, its end of the pair (non-blocking). False: no memory or descriptors. */
 bool http_open(struct http_daemon *http, const struct http_peer *peer, void *context, struct http_link **ret_link, int *ret_fd) MUST_USE;
 
-/* The caller is going, and closes its end of the pair. The link is freed when the library notices, a request that the writer has first finishes. */
+/* The caller is going, and closes its end of the pair. The link is freed when the library has noticed too; a request
+ * that the writer has is finished first. */
 void http_detach(struct http_link *link);
 
 #endif
