@@ -7,6 +7,9 @@
 /* Points into *hot and *catalog. */
 void db_offer_facts(const struct db_device_hot *hot, const struct db_catalog *catalog, struct fleet_facts *ret_facts);
 
+/* The product's line of releases; .exists is false for no product. Points into *catalog. */
+struct fleet_line db_offer_line(const struct db_catalog *catalog, const char *product);
+
 /* The decision for a poll. Uses and refreshes the remembered one, so that an idle poll costs a look-up. The result points into *catalog.
  * When it says creates_deployment (or the open one is still "assigned"), db_deployment_offer() must run on the writer before the device is told. */
 struct fleet_offer db_offer_decide(struct db *db, const struct db_catalog *catalog, const struct db_device_hot *hot, int64_t now);

@@ -2,16 +2,16 @@
 
 -- A line of devices with its own line of releases.
 CREATE TABLE product (
-    name TEXT PRIMARY KEY,                 -- [A-Za-z0-9._:-]{1,64}
+    name TEXT NOT NULL PRIMARY KEY,                 -- [A-Za-z0-9._:-]{1,64}
     description TEXT NOT NULL,             -- for people
     policy TEXT NOT NULL CHECK (policy IN ('rollout', 'latest')), -- what it offers by itself
     created_at INTEGER NOT NULL,
     revision INTEGER NOT NULL              -- rises with every update: the ETag
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- A device. What changes with every poll is in device_seen.
 CREATE TABLE device (
-    id TEXT PRIMARY KEY,                   -- from the certificate's urn:pawl:device:<id>
+    id TEXT NOT NULL PRIMARY KEY,                   -- from the certificate's urn:pawl:device:<id>
     state TEXT NOT NULL CHECK (state IN ('pending', 'active', 'revoked', 'retired')),
     product TEXT REFERENCES product (name),
     hardware TEXT,                         -- what images are built for, compared exactly
@@ -24,7 +24,7 @@ CREATE TABLE device (
     mismatch TEXT,                         -- product and hardware that it claimed otherwise, last time it was told in an event
     created_at INTEGER NOT NULL,
     revision INTEGER NOT NULL              -- rises with every change but last-seen: the ETag
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE INDEX device_by_product ON device (product, id);
 CREATE INDEX device_by_state ON device (state, id);
@@ -40,12 +40,12 @@ END;
 
 -- The narrow table that the coalesced last-seen values are flushed to; one row a device.
 CREATE TABLE device_seen (
-    device TEXT PRIMARY KEY REFERENCES device (id),
+    device TEXT NOT NULL PRIMARY KEY REFERENCES device (id),
     first_seen INTEGER,                    -- NULL: never
     last_seen INTEGER,                     -- NULL: never; up to one flush interval behind
     installed_version TEXT,                -- what it says it runs
     installed_sequence INTEGER             -- the same; NULL: it never said
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE INDEX device_seen_by_version ON device_seen (installed_version, device);
 
@@ -53,13 +53,13 @@ CREATE TABLE device_tag (
     tag TEXT NOT NULL,
     device TEXT NOT NULL REFERENCES device (id),
     PRIMARY KEY (tag, device)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE INDEX device_tag_by_device ON device_tag (device, tag);
 
 -- An immutable file images/<sha256>, which is there before the row.
 CREATE TABLE image (
-    sha256 TEXT PRIMARY KEY,
+    sha256 TEXT NOT NULL PRIMARY KEY,
     sha1 TEXT NOT NULL,                    -- some clients ask for it
     md5 TEXT NOT NULL,                     -- some clients ask for it
     length INTEGER NOT NULL,               -- bytes
@@ -70,7 +70,7 @@ CREATE INDEX image_by_age ON image (created_at, sha256);
 
 -- The detached signature of an image file.
 CREATE TABLE image_signature (
-    sha256 TEXT PRIMARY KEY REFERENCES image (sha256),
+    sha256 TEXT NOT NULL PRIMARY KEY REFERENCES image (sha256),
     data BLOB NOT NULL                     -- DER
 ) STRICT;
 
@@ -103,7 +103,7 @@ CREATE TABLE release_hardware (
     position INTEGER NOT NULL,             -- order as signed
     hardware TEXT NOT NULL,
     PRIMARY KEY (release, position)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- One device × one release.
 CREATE TABLE deployment (
@@ -142,7 +142,7 @@ CREATE TABLE report (
     result TEXT NOT NULL,                  -- the deployment's state after it
     received_at INTEGER NOT NULL,
     PRIMARY KEY (deployment, report_seq)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- Failures of a release on a device; held: the policy does not offer it again until an operator assigns it.
 CREATE TABLE quarantine (
@@ -151,11 +151,11 @@ CREATE TABLE quarantine (
     failures INTEGER NOT NULL,
     held INTEGER NOT NULL CHECK (held IN (0, 1)),
     PRIMARY KEY (device, release)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- An operator's bearer token.
 CREATE TABLE token (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL PRIMARY KEY,
     secret_sha256 BLOB NOT NULL CHECK (length(secret_sha256) = 32),
     name TEXT NOT NULL,                    -- for people
     created_by TEXT NOT NULL,              -- an actor, as in the audit
@@ -164,14 +164,14 @@ CREATE TABLE token (
     last_used_at INTEGER,                  -- up to one flush interval behind
     revoked_at INTEGER,
     revision INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE token_grant (
     token TEXT NOT NULL REFERENCES token (id),
     scope TEXT NOT NULL,
     product TEXT NOT NULL,                 -- "": every product; it need not exist yet
     PRIMARY KEY (token, scope, product)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- Every change, chained by SHA-256 (db/audit.h says over what).
 CREATE TABLE audit (

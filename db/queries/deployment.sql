@@ -1,0 +1,90 @@
+-- name: deployment_hot
+-- The open ones of a range of devices, for the registry.
+SELECT device, id, release, state, CASE WHEN origin = 'manual' THEN 0 ELSE 1 END AS by_policy
+FROM deployment WHERE closed_at IS NULL AND device >= $1 AND device <= $2 ORDER BY device;
+
+-- name: deployment_get
+SELECT p.id, p.device, p.release, r.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
+    p.error_text, p.created_at, p.updated_at, p.closed_at
+FROM deployment p JOIN release r ON r.id = p.release
+WHERE p.id = $1;
+
+-- The pages: newest first, ids below $1, $2 the limit, $3 product, $4 state, $5 1 for open ones only; NULL is "any".
+
+-- name: deployment_list
+SELECT p.id, p.device, p.release, r.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
+    p.error_text, p.created_at, p.updated_at, p.closed_at
+FROM deployment p CROSS JOIN release r ON r.id = p.release
+WHERE p.id < $1
+    AND (CAST($3 AS TEXT) IS NULL OR r.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4)
+    AND ($5 = 0 OR p.closed_at IS NULL)
+ORDER BY p.id DESC LIMIT $2;
+
+-- name: deployment_list_device
+SELECT p.id, p.device, p.release, r.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
+    p.error_text, p.created_at, p.updated_at, p.closed_at
+FROM deployment p CROSS JOIN release r ON r.id = p.release
+WHERE p.device = $6 AND p.id < $1
+    AND (CAST($3 AS TEXT) IS NULL OR r.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4)
+    AND ($5 = 0 OR p.closed_at IS NULL)
+ORDER BY p.id DESC LIMIT $2;
+
+-- name: deployment_list_release
+SELECT p.id, p.device, p.release, r.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
+    p.error_text, p.created_at, p.updated_at, p.closed_at
+FROM deployment p CROSS JOIN release r ON r.id = p.release
+WHERE p.release = $7 AND p.id < $1 AND (CAST($6 AS TEXT) IS NULL OR p.device = $6)
+    AND (CAST($3 AS TEXT) IS NULL OR r.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4)
+    AND ($5 = 0 OR p.closed_at IS NULL)
+ORDER BY p.id DESC LIMIT $2;
+
+-- name: deployment_list_state
+SELECT p.id, p.device, p.release, r.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
+    p.error_text, p.created_at, p.updated_at, p.closed_at
+FROM deployment p CROSS JOIN release r ON r.id = p.release
+WHERE p.state = $4 AND p.id < $1
+    AND (CAST($3 AS TEXT) IS NULL OR r.product = $3) AND ($5 = 0 OR p.closed_at IS NULL)
+ORDER BY p.id DESC LIMIT $2;
+
+-- name: deployment_count
+SELECT state, COUNT(*) AS count FROM deployment GROUP BY state;
+
+-- name: deployment_insert
+INSERT INTO deployment (id, device, release, state, origin, report_seq, report_count, created_at, updated_at)
+VALUES ((SELECT COALESCE(MAX(id), 1000) + 1 FROM deployment), $1, $2, $3, $4, 0, 0, $5, $5)
+RETURNING id;
+
+-- name: deployment_move
+-- The guard of the state table, repeated: no row when another was faster. $6 is NULL while it stays open.
+UPDATE deployment SET state = $3, reason = COALESCE(CAST($4 AS TEXT), reason), updated_at = $5, closed_at = CAST($6 AS INTEGER)
+WHERE id = $1 AND state = $2 AND closed_at IS NULL;
+
+-- name: deployment_report
+-- A move by a report.
+UPDATE deployment SET state = $3, report_seq = $4, report_count = report_count + 1, progress = COALESCE(CAST($5 AS INTEGER), progress),
+    error_code = COALESCE(CAST($6 AS TEXT), error_code), error_text = COALESCE(CAST($7 AS TEXT), error_text), reason = COALESCE(CAST($8 AS TEXT), reason),
+    updated_at = $9, closed_at = CAST($10 AS INTEGER)
+WHERE id = $1 AND state = $2 AND report_seq < $4;
+
+-- name: deployment_report_count
+SELECT report_count FROM deployment WHERE id = $1;
+
+-- name: deployment_entitles
+-- By the index of devices: a device has few, a release has many ("+" keeps the other index out).
+SELECT id FROM deployment WHERE device = $1 AND +release = $2 AND (closed_at IS NULL OR closed_at >= $3) LIMIT 1;
+
+-- name: quarantine_hot
+-- Releases that the policy does not offer again, newest first.
+SELECT device, release FROM quarantine WHERE device >= $1 AND device <= $2 AND held = 1 ORDER BY device, release DESC;
+
+-- name: quarantine_count
+-- One failure more; held from the $3rd on.
+INSERT INTO quarantine (device, release, failures, held) VALUES ($1, $2, 1, CASE WHEN $3 <= 1 THEN 1 ELSE 0 END)
+ON CONFLICT (device, release) DO UPDATE SET failures = quarantine.failures + 1,
+    held = CASE WHEN quarantine.failures + 1 >= $3 THEN 1 ELSE quarantine.held END;
+
+-- name: quarantine_hold
+INSERT INTO quarantine (device, release, failures, held) VALUES ($1, $2, 0, 1) ON CONFLICT (device, release) DO UPDATE SET held = 1;
+
+-- name: quarantine_lift
+DELETE FROM quarantine WHERE device = $1 AND release = $2;

@@ -1,0 +1,136 @@
+-- name: device_hot
+-- What the registry holds of a range of devices; deployment_hot, device_seen_hot and quarantine_hot are the rest.
+SELECT id, state, product, hardware, pin_current, pin_next, floor_sequence, floor_security, floor_sha256
+FROM device WHERE id >= $1 AND id <= $2 ORDER BY id;
+
+-- name: device_seen_hot
+SELECT device, last_seen, installed_version, installed_sequence FROM device_seen WHERE device >= $1 AND device <= $2 ORDER BY device;
+
+-- name: device_tags
+SELECT tag FROM device_tag WHERE device = $1 ORDER BY tag;
+
+-- name: device_tag_clear
+DELETE FROM device_tag WHERE device = $1;
+
+-- name: device_tag_insert
+INSERT INTO device_tag (tag, device) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+
+-- name: device_insert
+INSERT INTO device (id, state, product, hardware, pin_current, floor_sequence, floor_security, attributes, created_at, revision)
+VALUES ($1, $2, $3, $4, $5, 0, 0, '{}', $6, 1) ON CONFLICT DO NOTHING;
+
+-- name: device_seen_insert
+INSERT INTO device_seen (device) VALUES ($1);
+
+-- name: device_move
+UPDATE device SET state = $3, revision = revision + 1 WHERE id = $1 AND state = $2;
+
+-- name: device_update
+-- NULL leaves a column as it is.
+UPDATE device SET product = COALESCE(CAST($2 AS TEXT), product), hardware = COALESCE(CAST($3 AS TEXT), hardware),
+    attributes = COALESCE(CAST($4 AS TEXT), attributes), revision = revision + 1
+WHERE id = $1;
+
+-- name: device_fill
+-- A first report fills what is empty, nothing else.
+UPDATE device SET product = COALESCE(product, CAST($2 AS TEXT)), hardware = COALESCE(hardware, CAST($3 AS TEXT)), revision = revision + 1
+WHERE id = $1;
+
+-- name: device_mismatch
+-- Remembers which other identity was told in an event.
+UPDATE device SET mismatch = $2 WHERE id = $1 AND (mismatch IS NULL OR mismatch <> $2);
+
+-- name: device_pin_owner
+-- Which other device has this key.
+SELECT id FROM device WHERE pin_current = $1 AND id <> $2
+UNION ALL
+SELECT id FROM device WHERE pin_next = $1 AND id <> $2
+LIMIT 1;
+
+-- name: device_pin_first
+UPDATE device SET pin_current = $2, revision = revision + 1 WHERE id = $1 AND pin_current IS NULL;
+
+-- name: device_set_pins
+UPDATE device SET pin_current = $2, pin_next = $3, revision = revision + 1 WHERE id = $1;
+
+-- name: device_floor
+UPDATE device SET floor_sequence = $2, floor_security = $3, floor_sha256 = $4, revision = revision + 1 WHERE id = $1;
+
+-- name: device_seen_flush
+UPDATE device_seen SET last_seen = $2, first_seen = COALESCE(first_seen, $2) WHERE device = $1;
+
+-- name: device_seen_flush_installed
+UPDATE device_seen SET last_seen = $2, first_seen = COALESCE(first_seen, $2), installed_version = $3, installed_sequence = $4
+WHERE device = $1;
+
+-- name: device_seen_installed
+UPDATE device_seen SET installed_version = $2, installed_sequence = $3 WHERE device = $1;
+
+-- name: device_get
+SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
+    d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
+    (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
+FROM device d JOIN device_seen s ON s.device = d.id WHERE d.id = $1;
+
+-- The pages of devices: by id, $1 the first possible id, $2 above the last, $3 the limit; the other filters are NULL for "any".
+-- One statement for each column that can lead, so that its index gives the page in order.
+
+-- name: device_list_id
+SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
+    d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
+    (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
+FROM device d JOIN device_seen s ON s.device = d.id
+WHERE d.id >= $1 AND d.id < $2
+    AND (CAST($4 AS TEXT) IS NULL OR d.product = $4) AND (CAST($5 AS TEXT) IS NULL OR d.hardware = $5) AND (CAST($6 AS TEXT) IS NULL OR d.state = $6)
+    AND (CAST($7 AS TEXT) IS NULL OR s.installed_version = $7) AND (CAST($8 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM device_tag g WHERE g.tag = $8 AND g.device = d.id))
+ORDER BY d.id LIMIT $3;
+
+-- name: device_list_product
+SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
+    d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
+    (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
+FROM device d JOIN device_seen s ON s.device = d.id
+WHERE d.id >= $1 AND d.id < $2 AND d.product = $4
+    AND (CAST($5 AS TEXT) IS NULL OR d.hardware = $5) AND (CAST($6 AS TEXT) IS NULL OR d.state = $6) AND (CAST($7 AS TEXT) IS NULL OR s.installed_version = $7)
+    AND (CAST($8 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM device_tag g WHERE g.tag = $8 AND g.device = d.id))
+ORDER BY d.id LIMIT $3;
+
+-- name: device_list_hardware
+SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
+    d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
+    (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
+FROM device d JOIN device_seen s ON s.device = d.id
+WHERE d.id >= $1 AND d.id < $2 AND d.hardware = $5
+    AND (CAST($4 AS TEXT) IS NULL OR d.product = $4) AND (CAST($6 AS TEXT) IS NULL OR d.state = $6) AND (CAST($7 AS TEXT) IS NULL OR s.installed_version = $7)
+    AND (CAST($8 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM device_tag g WHERE g.tag = $8 AND g.device = d.id))
+ORDER BY d.id LIMIT $3;
+
+-- name: device_list_state
+SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
+    d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
+    (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
+FROM device d JOIN device_seen s ON s.device = d.id
+WHERE d.id >= $1 AND d.id < $2 AND d.state = $6
+    AND (CAST($4 AS TEXT) IS NULL OR d.product = $4) AND (CAST($5 AS TEXT) IS NULL OR d.hardware = $5) AND (CAST($7 AS TEXT) IS NULL OR s.installed_version = $7)
+    AND (CAST($8 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM device_tag g WHERE g.tag = $8 AND g.device = d.id))
+ORDER BY d.id LIMIT $3;
+
+-- name: device_list_version
+SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
+    d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
+    (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
+FROM device_seen s CROSS JOIN device d ON d.id = s.device
+WHERE s.device >= $1 AND s.device < $2 AND s.installed_version = $7
+    AND (CAST($4 AS TEXT) IS NULL OR d.product = $4) AND (CAST($5 AS TEXT) IS NULL OR d.hardware = $5) AND (CAST($6 AS TEXT) IS NULL OR d.state = $6)
+    AND (CAST($8 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM device_tag g WHERE g.tag = $8 AND g.device = d.id))
+ORDER BY s.device LIMIT $3;
+
+-- name: device_list_tag
+SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
+    d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
+    (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
+FROM device_tag g CROSS JOIN device d ON d.id = g.device JOIN device_seen s ON s.device = d.id
+WHERE g.device >= $1 AND g.device < $2 AND g.tag = $8
+    AND (CAST($4 AS TEXT) IS NULL OR d.product = $4) AND (CAST($5 AS TEXT) IS NULL OR d.hardware = $5) AND (CAST($6 AS TEXT) IS NULL OR d.state = $6)
+    AND (CAST($7 AS TEXT) IS NULL OR s.installed_version = $7)
+ORDER BY g.device LIMIT $3;

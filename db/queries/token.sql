@@ -1,0 +1,20 @@
+-- name: token_get
+SELECT id, secret_sha256, name, created_by, created_at, expires_at, last_used_at, revoked_at, revision FROM token WHERE id = $1;
+
+-- name: token_list
+SELECT id, secret_sha256, name, created_by, created_at, expires_at, last_used_at, revoked_at, revision FROM token WHERE id > $1 ORDER BY id LIMIT $2;
+
+-- name: token_grants
+SELECT scope, product FROM token_grant WHERE token = $1 ORDER BY scope, product;
+
+-- name: token_insert
+INSERT INTO token (id, secret_sha256, name, created_by, created_at, expires_at, revision) VALUES ($1, $2, $3, $4, $5, $6, 1) ON CONFLICT DO NOTHING;
+
+-- name: token_grant_insert
+INSERT INTO token_grant (token, scope, product) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
+
+-- name: token_revoke
+UPDATE token SET revoked_at = $2, revision = revision + 1 WHERE id = $1 AND revoked_at IS NULL;
+
+-- name: token_used
+UPDATE token SET last_used_at = $2 WHERE id = $1;

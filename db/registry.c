@@ -1,0 +1,150 @@
+#include "db/registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/hash.h"
+#include "common/random.h"
+#include "common/text.h"
+#include "db/registry_table.h"
+
+enum { MISMATCH_QUIET_S = 3600 }; /* a device that claims another identity at every poll is an event an hour, no more */
+
+bool db_registry_get(struct db *db, const char *id, struct db_device_hot *ret_hot) {
+    struct db_registry *registry = db->registry;
+    const struct registry_entry *entry;
+
+    pthread_rwlock_rdlock(&registry->lock);
+    entry = db_registry_table_find(registry, id, NULL);
+    if (entry)
+        db_registry_table_copy(registry, entry, ret_hot);
+    pthread_rwlock_unlock(&registry->lock);
+    return entry != NULL;
+}
+
+bool db_registry_has_pin(const struct db_device_hot *hot, const uint8_t spki_sha256[DB_PIN_SIZE]) {
+    bool current = hash_equal(hot->pin_current, spki_sha256, DB_PIN_SIZE) && hot->has_pin_current;
+    bool next = hash_equal(hot->pin_next, spki_sha256, DB_PIN_SIZE) && hot->has_pin_next;
+
+    return current || next;
+}
+
+/* Told and known, and another. */
+static bool differs(const struct db_registry *registry, uint32_t known, const char *told) {
+    return told && told[0] && known && strcmp(db_intern_text(registry->intern, known), told) != 0;
+}
+
+/* Something for db_device_observe(): identity. product_exists: the product that it names does. */
+static bool identity_must_write(const struct db_registry *registry, struct registry_entry *entry, const struct db_observation *seen,
+                                bool product_exists, int64_t now) {
+    uint32_t hash;
+
+    if (!entry->product && product_exists)
+        return true;
+    if (!entry->hardware && seen->hardware && seen->hardware[0])
+        return true;
+    if (!differs(registry, entry->product, seen->product) && !differs(registry, entry->hardware, seen->hardware))
+        return false;
+    hash = (uint32_t)(db_intern_hash(registry->key, seen->product ? seen->product : "") ^
+                      db_intern_hash(registry->key, seen->hardware ? seen->hardware : "") * 3);
+    if (entry->mismatch_told_at != 0 && (hash == entry->mismatch_hash || now - entry->mismatch_told_at < MISMATCH_QUIET_S))
+        return false;
+    entry->mismatch_hash = hash;
+    entry->mismatch_told_at = now;
+    return true;
+}
+
+/* What it runs: a rise is only noted, a fall must become an event. */
+static bool installed_must_write(struct db_registry *registry, struct registry_entry *entry, uint32_t number, const struct db_observation *seen) {
+    const char *version = seen->version ? seen->version : "";
+    struct err ignored;
+
+    if (!seen->sequence_known)
+        return false;
+    if (entry->installed_known && seen->sequence < entry->installed_sequence)
+        return true;
+    if (entry->installed_known && seen->sequence == entry->installed_sequence &&
+        (!version[0] || strcmp(db_intern_text(registry->intern, entry->version), version) == 0))
+        return false;
+    /* Without memory for it the next poll notes it. */
+    if (db_registry_table_mark(registry, number) && db_registry_table_set_installed(registry, entry, true, seen->sequence, version, &ignored)) {
+        entry->installed_unflushed = true;
+        entry->told_reason = FLEET_REASON_REFUSED;
+        entry->revision++;
+    }
+    return false;
+}
+
+bool db_registry_seen(struct db *db, const char *id, int64_t now, const struct db_observation *seen, bool *ret_must_write) {
+    struct db_registry *registry = db->registry;
+    bool product_exists = false;
+    bool identity, installed;
+    struct registry_entry *entry;
+    uint32_t number;
+
+    if (seen->product && seen->product[0]) {
+        const struct db_catalog *catalog = db_catalog_get(db);
+
+        product_exists = db_catalog_find(catalog, seen->product) != NULL;
+        db_catalog_put(catalog);
+    }
+    pthread_rwlock_wrlock(&registry->lock);
+    entry = db_registry_table_find(registry, id, &number);
+    if (!entry) {
+        pthread_rwlock_unlock(&registry->lock);
+        return false;
+    }
+    if (db_registry_table_mark(registry, number) && now > entry->last_seen)
+        entry->last_seen = now;
+    identity = identity_must_write(registry, entry, seen, product_exists, now);
+    installed = installed_must_write(registry, entry, number, seen);
+    pthread_rwlock_unlock(&registry->lock);
+    *ret_must_write = identity || installed;
+    return true;
+}
+
+void db_registry_remember(struct db *db, const struct db_device_hot *hot, uint64_t generation, enum fleet_reason reason, int64_t told_until) {
+    struct db_registry *registry = db->registry;
+    struct registry_entry *entry;
+
+    pthread_rwlock_wrlock(&registry->lock);
+    entry = db_registry_table_find(registry, hot->id, NULL);
+    if (entry && entry->revision == hot->revision) {
+        entry->told_reason = (uint8_t)reason;
+        entry->told_generation = generation;
+        entry->told_until = told_until;
+    }
+    pthread_rwlock_unlock(&registry->lock);
+}
+
+bool db_registry_unflushed(struct db *db, const char *id, struct db_unflushed *ret_values) {
+    struct db_registry *registry = db->registry;
+    const struct registry_entry *entry;
+    bool found;
+
+    pthread_rwlock_rdlock(&registry->lock);
+    entry = db_registry_table_find(registry, id, NULL);
+    found = entry && entry->unflushed;
+    if (found) {
+        ret_values->last_seen = entry->last_seen;
+        ret_values->has_installed = entry->installed_unflushed;
+        ret_values->installed_known = entry->installed_known;
+        ret_values->installed_sequence = entry->installed_sequence;
+        found = text_copy(ret_values->installed_version, sizeof ret_values->installed_version, db_intern_text(registry->intern, entry->version));
+    }
+    pthread_rwlock_unlock(&registry->lock);
+    return found;
+}
+
+void db_registry_count(struct db *db, struct db_registry_counts *ret_counts) {
+    struct db_registry *registry = db->registry;
+
+    pthread_rwlock_rdlock(&registry->lock);
+    ret_counts->devices = registry->count;
+    memcpy(ret_counts->by_state, registry->by_state, sizeof ret_counts->by_state);
+    ret_counts->unflushed = registry->dirty_count;
+    ret_counts->memory_bytes = registry->block_count * REGISTRY_BLOCK * sizeof(struct registry_entry) +
+                               registry->text_blocks * sizeof(struct registry_text_block) + registry->table_size * sizeof *registry->table +
+                               registry->dirty_capacity * sizeof *registry->dirty;
+    pthread_rwlock_unlock(&registry->lock);
+}
