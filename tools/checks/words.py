@@ -5,7 +5,7 @@ import re
 
 from source import all_files, finish
 
-WORDS = re.compile(rb"\b(TO" rb"DO|FIX" rb"ME|XX" rb"X)\b|/home/\w+/|(?<![\w/.])/wo" rb"rk/|/tmp/bu" rb"ild-")
+WORDS = re.compile(rb"\b(TO" rb"DO|FIX" rb"ME|XX" rb"X)\b|(?<![\w/.])/wo" rb"rk/|/tmp/bu" rb"ild-")
 SKIPPED = (".png", ".ico", ".gz", ".bin")
 
 
