@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "common/file.h"
 #include "common/text.h"
 
 /* Options that every command has; a row of its own must not take their names. */
@@ -163,10 +164,32 @@ static void command_lines(void **state) {
     }
 }
 
+/* The manual page names every command and every option. */
+static void the_manual_is_complete(void **state) {
+    (void)state;
+    struct err err = {0};
+    CLEANUP(buf_free) struct buf page = BUF_INIT(1 << 20);
+    assert_true(file_read(PAWL_SOURCE_DIR "/man/pawl.1", &page, &err));
+    for (size_t i = 0; i < cli_command_count; i++) {
+        const struct cli_command *row = &cli_commands[i];
+        char words[128];
+        snprintf(words, sizeof(words), "Ic %s%s%s", row->group, row->verb[0] == '\0' ? "" : " ", row->verb);
+        if (strstr(page.data, words) == NULL)
+            fail_msg("man/pawl.1 does not say '%s'", words);
+        for (size_t a = 0; row->options != NULL && a < row->options->count; a++) {
+            snprintf(words, sizeof(words), "-%s", row->options->rows[a].name);
+            if (strstr(page.data, words) == NULL)
+                fail_msg("man/pawl.1 does not say '-%s' of %s %s", words, row->group, row->verb);
+        }
+    }
+    for (size_t g = 0; g < ARRAY_LEN(global_names); g++)
+        assert_non_null(strstr(page.data, global_names[g]));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_complete),    cmocka_unit_test(groups_stand_together), cmocka_unit_test(options_are_told_apart),
-        cmocka_unit_test(help_says_everything), cmocka_unit_test(command_lines),
+        cmocka_unit_test(help_says_everything), cmocka_unit_test(command_lines),         cmocka_unit_test(the_manual_is_complete),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
