@@ -15,7 +15,7 @@ enum agent_trial_move {
     AGENT_TRIAL_BACK,      /* the way back is complete */
 };
 
-enum { AGENT_TRIAL_REBOOTS_MAX = 3 };
+enum { AGENT_TRIAL_REBOOTS_MAX = 10 };
 
 /* The decision as a table over phase, running slot and boot id; pure. *err says why for FELL_BACK and GIVE_UP. */
 enum agent_trial_move agent_trial_decide(const struct agent_settings *settings, const struct agent_trial *trial, const struct agent_boot *boot,
