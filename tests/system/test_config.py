@@ -25,8 +25,8 @@ def idle(new_server):
 
 def test_sample_equals_the_table():
     """config/pawld.conf and config/pawl-agent.conf are what the programs print."""
-    for name, sample in (("pawld", "pawld.conf"), ("pawl-agent", "pawl-agent.conf")):
-        done = subprocess.run([program(name), "print-config", "--sample"], capture_output=True, text=True, check=False, timeout=30)
+    for name, arguments, sample in (("pawld", ["print-config", "--sample"], "pawld.conf"), ("pawl-agent", ["--sample-config"], "pawl-agent.conf")):
+        done = subprocess.run([program(name), *arguments], capture_output=True, text=True, check=False, timeout=30)
         assert done.returncode == 0, done.stderr
         assert done.stdout == (ROOT / "config" / sample).read_text(encoding="utf-8")
 
@@ -75,10 +75,10 @@ def test_missing_file():
 
 
 def test_environment_overrides(new_server):
-    server = new_server({"log": {"level": "error"}}, environment={"PAWL_LOG_LEVEL": "debug", "PAWL_LIMITS_IMAGE_BYTES": "1000"})
+    server = new_server({"log": {"level": "error"}}, environment={"PAWL_LOG_LEVEL": "debug", "PAWL_LIMITS_IMAGE_BYTES": "2000"})
     assert "level = debug" in server.run("print-config").stdout
-    assert server.operator().upload(b"x" * 1001).status == 413
-    assert server.operator().upload(b"x" * 1000).status == 201
+    assert server.operator().upload(b"x" * 2001).status == 413
+    assert server.operator().upload(b"x" * 2000).status == 201
 
 
 @pytest.mark.parametrize("name", ["PAWL_LOG_LOUDNESS", "PAWL_NOTHING", "PAWL_LIMITS_CONECTIONS"])

@@ -121,9 +121,12 @@ class Agent:
         return self.once_killed_after(random.uniform(0.005, longest))
 
     def state(self):
+        """What the agent remembers; empty before its first run."""
         done = self.command("status", "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        if done.returncode != 0:
+            assert "no agent has run" in done.stderr, done.stderr
+            return {}
+        return json.loads(done.stdout)["state"]
 
     def trial(self):
         return self.state().get("trial")
@@ -147,7 +150,7 @@ class Agent:
 
     def downloads(self):
         """Files of the download folder; empty when nothing is under way."""
-        return [path for path in (self.folder / "state").rglob("*") if path.is_file() and "download" in str(path)]
+        return list((self.folder / "state" / "download").glob("*"))
 
 
 def wait_until(condition, timeout=20, step=0.05):
