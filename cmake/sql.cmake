@@ -1,9 +1,5 @@
 # db/queries/*.sql and db/migrations/*.sql become an enum and an array.
 function(pawl_sql target)
-  get_target_property(kind ${target} TYPE)
-  if(kind STREQUAL "INTERFACE_LIBRARY")
-    return()
-  endif()
   file(GLOB inputs CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/db/queries/*.sql ${PROJECT_SOURCE_DIR}/db/migrations/*.sql)
   set(header ${PROJECT_BINARY_DIR}/generated/db/sql.h)
   set(source ${PROJECT_BINARY_DIR}/generated/db/sql.c)
