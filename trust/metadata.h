@@ -89,6 +89,9 @@ const struct metadata_file *metadata_file_find(const struct metadata *metadata, 
 const struct metadata_target *metadata_target_find(const struct metadata *metadata, const char *path);
 const struct metadata_delegation *metadata_delegation_find(const struct metadata *metadata, const char *role);
 
+/* ERR_INVALID when a delegated role cannot have that name (NULL is none). */
+bool metadata_delegated_name_check(const char *name, struct err *err) MUST_USE;
+
 /* Does the delegation speak for this path? (TUF §5.6.7.2: glob without "/" in stars, or hash prefix.) */
 bool metadata_delegation_covers(const struct metadata_delegation *delegation, const char *path) MUST_USE;
 

@@ -128,20 +128,20 @@ static bool read_patterns(struct metadata *metadata, const json_t *role, struct 
     return true;
 }
 
-static bool role_name_is_fine(const char *name) {
+bool metadata_delegated_name_check(const char *name, struct err *err) {
+    bool fine = name != NULL && text_is_id(name);
     for (enum metadata_role role = METADATA_ROOT; role < METADATA_ROLE_COUNT; role++) {
-        if (text_equal(name, metadata_role_name(role))) {
-            return false;
-        }
+        fine = fine && !text_equal(name, metadata_role_name(role));
     }
-    return name != NULL && text_is_id(name);
+    return fine || err_set_field(err, ERR_INVALID, "role", "a delegated role's name is [A-Za-z0-9._:-]{1,64} and none of the four roles");
 }
 
 static bool read_delegation(struct metadata *metadata, const json_t *role, struct metadata_delegation *ret_delegation, struct err *err) {
     struct metadata_delegation delegation = {.name = json_string_value(json_object_get(role, "name"))};
     const json_t *terminating = json_object_get(role, "terminating");
-    if (!role_name_is_fine(delegation.name)) {
-        return err_set(err, ERR_FORMAT, "%s: a delegated role's name is [A-Za-z0-9._:-]{1,64} and none of the four roles", metadata->name);
+    if (!metadata_delegated_name_check(delegation.name, err)) {
+        err->code = ERR_FORMAT;
+        return err_prefix(err, "%s", metadata->name);
     }
     if (metadata_delegation_find(metadata, delegation.name) != NULL) {
         return err_set(err, ERR_FORMAT, "%s: delegates to %s twice", metadata->name, delegation.name);

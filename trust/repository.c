@@ -100,16 +100,16 @@ static json_t *write_signers(const struct repository_signers *signers) {
     return json_pack("{s:o, s:I}", "keyids", keyids, "threshold", (json_int_t)signers->threshold);
 }
 
-static bool check_signers(const char *role, const struct repository_signers *signers, struct err *err) {
+static bool check_signers(const char *file, const char *role, const struct repository_signers *signers, struct err *err) {
     for (size_t i = 0; i < signers->count; i++) {
         for (size_t j = 0; j < i; j++) {
             if (key_same(signers->keys[i], signers->keys[j])) {
-                return err_set(err, ERR_THRESHOLD, "root: role %s lists one key twice", role);
+                return err_set(err, ERR_THRESHOLD, "%s: role %s lists one key twice", file, role);
             }
         }
     }
     return (signers->threshold >= 1 && signers->threshold <= signers->count) ||
-           err_set(err, ERR_THRESHOLD, "root: role %s has %zu keys and a threshold of %zu", role, signers->count, signers->threshold);
+           err_set(err, ERR_THRESHOLD, "%s: role %s has %zu keys and a threshold of %zu", file, role, signers->count, signers->threshold);
 }
 
 bool repository_root(const struct repository_root *root, struct draft **ret_draft, struct err *err) {
@@ -122,11 +122,11 @@ bool repository_root(const struct repository_root *root, struct draft **ret_draf
     bool fine = true;
     int failed = 0;
     for (size_t i = 0; fine && i < ARRAY_LEN(rows); i++) {
-        fine = check_signers(rows[i].name, rows[i].signers, err);
+        fine = check_signers("root", rows[i].name, rows[i].signers, err);
         failed |= fine ? add_keys(keys, rows[i].signers) | json_object_set_new(roles, rows[i].name, write_signers(rows[i].signers)) : 0;
     }
     if (fine && root->directive.count > 0) {
-        fine = check_signers("x-pawl-directive", &root->directive, err);
+        fine = check_signers("root", "x-pawl-directive", &root->directive, err);
         failed |= fine ? add_keys(keys, &root->directive) | json_object_set_new(body, "x-pawl-directive", write_signers(&root->directive)) : 0;
     }
     failed |= json_object_set(body, "keys", keys) | json_object_set(body, "roles", roles) |
@@ -169,6 +169,75 @@ bool repository_add_release(struct draft *targets, const struct release *release
         return err_no_memory(err);
     }
     return true;
+}
+
+/* The keys of `all` that some role of the list names. New reference; NULL without memory. */
+static json_t *used_keys(const json_t *all, const json_t *roles) {
+    json_t *used = json_object();
+    int failed = 0;
+    for (size_t i = 0; i < json_array_size(roles); i++) {
+        const json_t *keyids = json_object_get(json_array_get(roles, i), "keyids");
+        for (size_t j = 0; j < json_array_size(keyids); j++) {
+            const char *id = json_string_value(json_array_get(keyids, j));
+            failed |= json_object_set(used, id, json_object_get(all, id));
+        }
+    }
+    if (failed != 0) {
+        json_decref(used);
+        return NULL;
+    }
+    return used;
+}
+
+static json_t *write_delegation(const struct repository_delegation *delegation) {
+    json_t *role = write_signers(&delegation->signers);
+    json_t *paths = json_array();
+    int failed = 0;
+    for (size_t i = 0; i < delegation->path_count; i++) {
+        failed |= json_array_append_new(paths, json_string(delegation->paths[i]));
+    }
+    failed |= json_object_set_new(role, "paths", paths) | json_object_set_new(role, "name", json_string(delegation->role)) |
+              json_object_set_new(role, "terminating", json_boolean(delegation->terminating));
+    if (failed != 0) {
+        json_decref(role);
+        return NULL;
+    }
+    return role;
+}
+
+static size_t find_delegation(const json_t *roles, const char *name) {
+    size_t i = 0;
+    while (i < json_array_size(roles) && !text_equal(json_string_value(json_object_get(json_array_get(roles, i), "name")), name)) {
+        i++;
+    }
+    return i;
+}
+
+/* {keys, roles} of the draft, made when there is none; borrowed, NULL without memory. */
+static json_t *delegations_of(struct draft *targets) {
+    json_t *delegations = json_object_get(targets->body, "delegations");
+    if (delegations == NULL) {
+        json_object_set_new(targets->body, "delegations", json_pack("{s:{}, s:[]}", "keys", "roles"));
+        delegations = json_object_get(targets->body, "delegations");
+    }
+    return delegations;
+}
+
+bool repository_delegate(struct draft *targets, const struct repository_delegation *delegation, struct err *err) {
+    if (!metadata_delegated_name_check(delegation->role, err) || !check_signers("targets", delegation->role, &delegation->signers, err)) {
+        return false;
+    }
+    if (delegation->path_count < 1 || delegation->path_count > METADATA_PATTERNS_MAX) {
+        return err_set_field(err, ERR_INVALID, "paths", "a delegation names 1 to %d path patterns", METADATA_PATTERNS_MAX);
+    }
+    json_t *delegations = delegations_of(targets);
+    json_t *keys = json_object_get(delegations, "keys"), *roles = json_object_get(delegations, "roles");
+    size_t place = find_delegation(roles, delegation->role);
+    int failed = add_keys(keys, &delegation->signers);
+    failed |= place < json_array_size(roles) ? json_array_set_new(roles, place, write_delegation(delegation))
+                                             : json_array_append_new(roles, write_delegation(delegation));
+    failed |= json_object_set_new(delegations, "keys", used_keys(keys, roles)) | json_array_clear(targets->signatures);
+    return failed == 0 || err_no_memory(err);
 }
 
 /* Puts {version, length, hashes} of a finished file into `meta`. */

@@ -41,6 +41,19 @@ bool repository_targets(const struct metadata *previous, int64_t expires_at, str
 /* Adds a release to a targets draft. ERR_INVALID (release_check), ERR_CONFLICT when the path is there already. Drops the draft's signatures. */
 bool repository_add_release(struct draft *targets, const struct release *release, struct err *err) MUST_USE;
 
+/* A targets role that speaks for some paths with keys of its own. */
+struct repository_delegation {
+    const char *role; /* [A-Za-z0-9._:-]{1,64}, none of the four roles */
+    struct repository_signers signers;
+    const char *const *paths; /* globs; a star never matches "/" */
+    size_t path_count;
+    bool terminating;
+};
+
+/* Adds the delegation to a targets draft behind those that are there, or puts it in the place of the one of that role; keys that no role names any
+ * more go. ERR_THRESHOLD, ERR_INVALID. Drops the draft's signatures. */
+bool repository_delegate(struct draft *targets, const struct repository_delegation *delegation, struct err *err) MUST_USE;
+
 /* One targets file that a snapshot is to list: its name without ".json" ("targets", "<role>") and its final, signed bytes. */
 struct repository_file {
     const char *role;
