@@ -6,6 +6,7 @@
 
 #define AT(field) offsetof(struct agent_settings, field)
 
+static const char *const identities[] = {"san", "cn", NULL};
 static const char *const clocks[] = {"system", "none", NULL};
 static const char *const installers[] = {"slots", "command", NULL};
 static const char *const reboots[] = {"command", "exit", "none", NULL};
@@ -30,6 +31,8 @@ static const struct config_key keys[] = {
      .help = "PEM file: the device's certificate, then intermediate ones if there are any."},
     {.section = "device", .name = "key", .type = CONFIG_PATH, .offset = AT(key), .flags = CONFIG_REQUIRED,
      .help = "PEM file with its private key; refused when group or others can read it."},
+    {.section = "device", .name = "identity", .type = CONFIG_CHOICE, .offset = AT(identity), .fallback = "san", .choices = identities,
+     .help = "Where the certificate says the device's id: san (the URI urn:pawl:device:<id>) or cn; as the server's tls.identity."},
     {.section = "device", .name = "product", .type = CONFIG_TEXT, .offset = AT(product), .flags = CONFIG_REQUIRED,
      .help = "The line of releases this device follows."},
     {.section = "device", .name = "hardware", .type = CONFIG_TEXT, .offset = AT(hardware), .flags = CONFIG_REQUIRED,

@@ -4,6 +4,7 @@
 
 #include "common/config.h"
 
+enum agent_identity { AGENT_IDENTITY_SAN, AGENT_IDENTITY_CN };
 enum agent_clock { AGENT_CLOCK_SYSTEM, AGENT_CLOCK_NONE };
 enum agent_installer { AGENT_INSTALLER_SLOTS, AGENT_INSTALLER_COMMAND };
 enum agent_reboot { AGENT_REBOOT_COMMAND, AGENT_REBOOT_EXIT, AGENT_REBOOT_NONE };
@@ -14,7 +15,8 @@ struct agent_settings {
     int64_t connect_timeout_s, request_timeout_s;
 
     char *certificate, *key, *product, *hardware;
-    int clock; /* enum agent_clock */
+    int identity; /* enum agent_identity */
+    int clock;    /* enum agent_clock */
     char *trust_root;
     char *state;
     int log_level, log_format; /* enum log_level, enum log_format */

@@ -375,7 +375,7 @@ bool agent_update_examine(const struct agent_settings *settings, const volatile 
     if (!file_read(settings->trust_root, &root, err) || !tuf_client_open_memory(root.data, root.len, &client, err))
         return err_prefix(err, "[device] trust_root %s", settings->trust_root);
     if (!file_read(settings->certificate, &certificate, err) ||
-        !certs_pem_device(certificate.data, certificate.len, settings->certificate, false, &agent.identity, err) ||
+        !certs_pem_device(certificate.data, certificate.len, settings->certificate, settings->identity == AGENT_IDENTITY_CN, &agent.identity, err) ||
         !agent_transport_open(settings, stop, &agent.transport, err))
         return false;
     *ret_agent = agent;
