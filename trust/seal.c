@@ -165,6 +165,9 @@ static bool read_header(const struct seal_source *source, struct buf *header, st
         if (len == 0) {
             return err_set(err, ERR_FORMAT, header->len == 0 ? "the sealed file is empty" : "the header of the sealed file is cut off");
         }
+        if (header->len == SEAL_HEADER_MAX) {
+            return err_set(err, ERR_FORMAT, "not an age v1 file, or its header is longer than %d bytes", SEAL_HEADER_MAX);
+        }
         buf_byte(header, byte);
         if (!buf_ok(header, "header of the sealed file", err)) {
             return false;

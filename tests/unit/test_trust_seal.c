@@ -205,6 +205,24 @@ static void test_chunks_swapped_dropped_spliced_extended(void **state) {
     free(plain);
 }
 
+static void test_something_else_is_no_sealed_file(void **state) {
+    (void)state;
+    struct seal_identities identities = someone();
+    CLEANUP(buf_free) struct buf opened = BUF_INIT(FILE_MAX);
+    struct err err;
+    char *plain = pattern(3 * SEAL_HEADER_MAX);
+    static const char *const texts[] = {"", "\n", "age-encryption.org/v2\n---\n", "age-encryption.org/v1\n--- AAAA\n",
+                                        "age-encryption.org/v1\n-> \n\n---\n"};
+    memset(plain, 'x', 3 * SEAL_HEADER_MAX);
+    assert_false(open_bytes(&identities, plain, 3 * SEAL_HEADER_MAX, &opened, &err));
+    assert_int_equal(err.code, ERR_FORMAT);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        assert_false(open_bytes(&identities, texts[i], strlen(texts[i]), &opened, &err));
+        assert_int_equal(err.code, ERR_FORMAT);
+    }
+    free(plain);
+}
+
 static void test_bech32(void **state) {
     (void)state;
     /* Checksums of BIP 173's own test vectors that carry data of a whole number of bytes, and texts that must fail. */
@@ -300,6 +318,7 @@ int main(void) {
         cmocka_unit_test(test_cut_anywhere),
         cmocka_unit_test(test_every_flipped_bit_of_a_small_file),
         cmocka_unit_test(test_chunks_swapped_dropped_spliced_extended),
+        cmocka_unit_test(test_something_else_is_no_sealed_file),
         cmocka_unit_test(test_bech32),
         cmocka_unit_test(test_recipients_and_identities),
         cmocka_unit_test(test_identity_files),
