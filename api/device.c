@@ -103,12 +103,6 @@ bool api_device_tags(struct api_call *call, struct err *err) {
            api_audit(call, "device.tags", "device", device.id, detail.data, err) && reply_device(call, 0, device.id, err);
 }
 
-bool api_device_accept(struct api_call *call, struct err *err) {
-    struct db_device device;
-    return find(call, &device, err) && db_device_move(call->db, device.id, FLEET_DEVICE_ACTIVE, 0, call->now, err) &&
-           api_audit(call, "device.accept", "device", device.id, NULL, err) && reply_device(call, 0, device.id, err);
-}
-
 struct cut {
     const struct api_env *env;
     char id[DB_DEVICE_ID_SIZE];
@@ -134,20 +128,26 @@ static bool cut_off(struct api_call *call, const char *id, struct err *err) {
     return false;
 }
 
-static bool move_out(struct api_call *call, enum fleet_device_state to, const char *action, struct err *err) {
+static bool move(struct api_call *call, enum fleet_device_state to, const char *action, struct err *err) {
     struct db_device device;
     struct api_reason_input input;
     if (!find(call, &device, err) || !api_body(call, &api_shape_reason_input, &input, NULL, err) ||
-        !db_device_move(call->db, device.id, to, 0, call->now, err) || !cut_off(call, device.id, err))
+        !db_device_move(call->db, device.id, to, 0, call->now, err))
+        return false;
+    if (to != FLEET_DEVICE_ACTIVE && !cut_off(call, device.id, err))
         return false;
     const char *detail = api_detail(call, "reason", input.reason, (char *)NULL);
     return api_audit(call, action, "device", device.id, detail, err) && reply_device(call, 0, device.id, err);
 }
 
+bool api_device_accept(struct api_call *call, struct err *err) {
+    return move(call, FLEET_DEVICE_ACTIVE, "device.accept", err);
+}
+
 bool api_device_revoke(struct api_call *call, struct err *err) {
-    return move_out(call, FLEET_DEVICE_REVOKED, "device.revoke", err);
+    return move(call, FLEET_DEVICE_REVOKED, "device.revoke", err);
 }
 
 bool api_device_retire(struct api_call *call, struct err *err) {
-    return move_out(call, FLEET_DEVICE_RETIRED, "device.retire", err);
+    return move(call, FLEET_DEVICE_RETIRED, "device.retire", err);
 }

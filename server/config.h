@@ -6,24 +6,22 @@
 
 enum server_config_identity { SERVER_IDENTITY_SAN, SERVER_IDENTITY_CN };
 
-/* Immutable after the start; SIGHUP reloads the files that [tls] names, not this. */
+/* Immutable after the start; SIGHUP reloads the files that [tls] names. Durations in seconds, sizes in bytes. Help and ranges are in the table. */
 struct server_config {
     struct {
-        char *device; /* "ADDRESS:PORT" ("0.0.0.0:8443", "[::]:8443"; port 0: any free one), or "off" */
+        char *device; /* "ADDRESS:PORT" (port 0: any free one), or "off" */
         char *admin;
-        int64_t workers; /* 0: one per core */
+        int64_t workers; /* 0: one for each core */
     } listen;
     struct {
-        char *certificate; /* PEM chain of the server, leaf first */
-        char *key;         /* PEM, mode 0400 or 0600 */
-        char *device_ca;   /* PEM: who may sign device certificates */
-        char *device_crl;  /* PEM; NULL: none */
-        char *admin_ca;    /* PEM; NULL: administrators use tokens only */
-        int identity;      /* enum server_config_identity */
-        bool tls12;
+        char *certificate;
+        char *key;
+        char *device_ca;
+        char *admin_ca; /* NULL: administrators are not asked for a certificate */
+        int identity;   /* enum server_config_identity */
     } tls;
     struct {
-        char *data; /* folder, 0700: pawl.db, images/ */
+        char *data;
     } store;
     struct {
         char *timestamp_key;
@@ -31,32 +29,25 @@ struct server_config {
         char *passphrase_file;
     } trust;
     struct {
-        int64_t handshake_timeout_s;
-        int64_t head_timeout_s;
-        int64_t idle_timeout_s;
-        int64_t body_min_rate; /* bytes a second, either way, averaged over idle_timeout_s */
-        int64_t drain_timeout_s;
-        int64_t connections;             /* all listeners together */
-        int64_t connections_per_address; /* 0: no limit */
-        int64_t connections_per_device;
-        int64_t admin_connections; /* reserved beyond `connections` for the administration listener */
-        int64_t handshakes;        /* at one time, all workers together */
-        int64_t image_bytes;       /* greatest upload */
-        int64_t request_memory;    /* bytes of one request's arena */
-        int64_t writer_queue;      /* jobs waiting for the one writer; beyond it 503 */
-        int64_t auth_failures;     /* failed token attempts a minute from one address */
+        int64_t handshake_timeout, head_timeout, idle_timeout, drain_timeout;
+        int64_t body_min_rate, reply_min_rate; /* bytes a second */
+        int64_t connections;                   /* over all listeners */
+        int64_t connections_per_address, connections_per_device;
+        int64_t admin_connections; /* of all, kept for administration */
+        int64_t handshakes;
+        int64_t image_bytes;
+        int64_t writer_queue;
+        int64_t auth_failures; /* a minute, from one address */
     } limits;
     struct {
-        bool auto_accept; /* an unknown device with a good certificate becomes active, not pending */
+        bool auto_accept;
         int64_t pending_max;
     } enrolment;
     struct {
-        int64_t poll_after_s;
-        int64_t poll_jitter;  /* percent of poll_after, either way */
-        int64_t flush_s;      /* coalesced last-seen and reported values reach the disk this often */
-        int64_t image_keep_s; /* an image that no release names */
-        int64_t event_keep_s;
-        int64_t firmware_grace_s; /* a finished deployment still entitles to its image this long */
+        int64_t poll_after, poll_jitter; /* seconds, percent */
+        int64_t flush;
+        int64_t event_keep;
+        int64_t firmware_grace;
     } fleet;
     struct {
         int level;  /* enum log_level */
@@ -67,7 +58,7 @@ struct server_config {
 
 extern const struct config_table server_config_table;
 
-/* Loads and checks what no single row can say (one listener at least, certificate and keys given when it serves). */
+/* Loads the file (path NULL: none) and the environment, and checks what no single row can say. */
 bool server_config_load(const char *path, struct server_config *ret_config, struct err *err) MUST_USE;
 void server_config_free(struct server_config *config); /* fits CLEANUP */
 

@@ -1,0 +1,223 @@
+#include "server/auth.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/notice.h"
+#include "api/reply.h"
+#include "api/token.h"
+#include "common/hash.h"
+#include "common/text.h"
+#include "db/device.h"
+#include "server/server.h"
+
+void auth_throttle_init(struct auth_throttle *throttle, int64_t limit) {
+    memset(throttle, 0, sizeof(*throttle));
+    pthread_mutex_init(&throttle->lock, NULL);
+    throttle->limit = limit;
+}
+
+static size_t slot_of(const char *address) {
+    uint32_t hash = 2166136261u;
+    for (const char *p = address; *p != '\0'; p++)
+        hash = (hash ^ (unsigned char)*p) * 16777619u;
+    return hash % AUTH_THROTTLE_SLOTS;
+}
+
+void auth_throttle_failed(struct auth_throttle *throttle, const char *address, int64_t now) {
+    size_t i = slot_of(address);
+    pthread_mutex_lock(&throttle->lock);
+    bool past = now >= throttle->slots[i].window_start + AUTH_THROTTLE_WINDOW_S || now < throttle->slots[i].window_start;
+    if (past) {
+        throttle->slots[i].window_start = now;
+        throttle->slots[i].failures = 0;
+        if (!text_copy(throttle->slots[i].address, sizeof(throttle->slots[i].address), address))
+            throttle->slots[i].address[0] = '\0';
+    }
+    if (strcmp(throttle->slots[i].address, address) == 0)
+        throttle->slots[i].failures++;
+    pthread_mutex_unlock(&throttle->lock);
+}
+
+bool auth_throttle_over(struct auth_throttle *throttle, const char *address, int64_t now) {
+    size_t i = slot_of(address);
+    pthread_mutex_lock(&throttle->lock);
+    bool over = throttle->slots[i].failures >= throttle->limit && now >= throttle->slots[i].window_start &&
+                now < throttle->slots[i].window_start + AUTH_THROTTLE_WINDOW_S && strcmp(throttle->slots[i].address, address) == 0;
+    pthread_mutex_unlock(&throttle->lock);
+    return over;
+}
+
+/* The text behind "Bearer "; NULL: there is none. */
+static const char *bearer(const struct api_call *call) {
+    const char *header = api_header(call, "Authorization");
+    if (header == NULL || strncasecmp(header, "Bearer ", 7) != 0)
+        return NULL;
+    return header + 7 + strspn(header + 7, " ");
+}
+
+/* The token of the text, if it exists, is alive and the secret is its own. */
+static const struct db_token *token_find(struct api_call *call, const char *text, struct err *err) {
+    char id[DB_TOKEN_ID_SIZE];
+    uint8_t secret[SHA256_SIZE];
+    struct db_token *token = arena_alloc(call->arena, sizeof(*token));
+    if (token == NULL || !api_token_parse(text, id, secret) || !db_token_get(call->db, id, call->arena, token, err))
+        return NULL;
+    bool alive = token->revoked_at == 0 && call->now < token->expires_at;
+    return hash_equal(secret, token->secret_sha256, SHA256_SIZE) && alive ? token : NULL;
+}
+
+static bool has_scope(const struct api_call *call, const struct db_token *token) {
+    const char *scope = call->route->scope;
+    if (scope[0] == '\0' || db_token_allows(token, scope, ""))
+        return true;
+    for (size_t i = 0; (call->route->policy & API_BY_PRODUCT) != 0 && i < token->grant_count; i++)
+        if (strcmp(token->grants[i].scope, scope) == 0)
+            return true;
+    return false;
+}
+
+static bool check_operator(struct api_call *call, struct err *err) {
+    struct auth_throttle *throttle = &call->env->server->throttle;
+    const char *text = bearer(call);
+    if (text == NULL)
+        return err_set(err, ERR_UNAUTHENTICATED, "a bearer token is required: 'Authorization: Bearer pawl_…'");
+    struct err why;
+    const struct db_token *token = token_find(call, text, &why);
+    if (token == NULL) {
+        bool over = auth_throttle_over(throttle, call->client_address, call->now);
+        auth_throttle_failed(throttle, call->client_address, call->now);
+        if (over)
+            return err_set(err, ERR_RATE, "too many failed attempts from this address: wait a minute");
+        return err_set(err, ERR_UNAUTHENTICATED, "the token is unknown, expired or revoked");
+    }
+    call->operator_.token = token;
+    snprintf(call->operator_.actor, sizeof(call->operator_.actor), "token:%s", token->id);
+    db_token_used(call->env->db, token->id, call->now);
+    if (!has_scope(call, token))
+        return err_set(err, ERR_SCOPE, "the token does not have the scope '%s'%s", call->route->scope,
+                       (call->route->policy & API_BY_PRODUCT) != 0 ? "" : " for all products");
+    return true;
+}
+
+/* What the registry says of a known device, read at every request. */
+static bool check_entry(struct api_call *call, struct err *err) {
+    const struct db_device_hot *hot = &call->device;
+    struct err ignored;
+    switch (hot->state) {
+    case FLEET_DEVICE_REVOKED:
+    case FLEET_DEVICE_RETIRED:
+        if (!api_reply_header(call, "Connection", "close", &ignored))
+            call->env->disconnect(call->env->server, call->identity.id);
+        return err_set(err, hot->state == FLEET_DEVICE_REVOKED ? ERR_DEVICE_REVOKED : ERR_DEVICE_RETIRED, "device '%s' is %s", call->identity.id,
+                       fleet_device_state_name(hot->state));
+    case FLEET_DEVICE_ACTIVE:
+    case FLEET_DEVICE_PENDING:
+        break;
+    default:
+        return err_set(err, ERR_FORBIDDEN, "device '%s' has no known state", call->identity.id);
+    }
+    if (hot->has_pin_current && !db_registry_has_pin(hot, call->identity.spki_sha256)) {
+        api_notice_clone_suspected(call);
+        return err_set(err, ERR_IDENTITY, "the certificate's key is not the one that device '%s' is known by", call->identity.id);
+    }
+    if (hot->state == FLEET_DEVICE_PENDING && call->route->role == API_ACTIVE)
+        return err_set(err, ERR_DEVICE_PENDING, "device '%s' waits for an administrator to accept it", call->identity.id);
+    return true;
+}
+
+static bool check_device(struct api_call *call, struct err *err) {
+    if (call->identity.id[0] == '\0')
+        return err_set(err, ERR_UNAUTHENTICATED, "a device certificate is required");
+    return !db_registry_get(call->env->db, call->identity.id, &call->device) || check_entry(call, err);
+}
+
+bool auth_check(struct api_call *call, struct err *err) {
+    switch (call->route->role) {
+    case API_ANYONE:
+        return true;
+    case API_ANY_DEVICE:
+    case API_ACTIVE:
+        return check_device(call, err);
+    case API_OPERATOR:
+        return check_operator(call, err);
+    case API_NOBODY:
+        break;
+    }
+    return err_set(err, ERR_FORBIDDEN, "nobody may do this");
+}
+
+static bool is_device_role(const struct api_call *call) {
+    return call->route->role == API_ANY_DEVICE || call->route->role == API_ACTIVE;
+}
+
+bool auth_needs_writer(const struct api_call *call) {
+    return is_device_role(call) && (call->device.id[0] == '\0' || !call->device.has_pin_current);
+}
+
+static bool insert(struct api_call *call, struct err *err) {
+    const struct api_settings *settings = &call->env->settings;
+    struct db_registry_counts counts;
+    db_registry_count(call->env->db, &counts);
+    if (!settings->auto_accept && counts.by_state[FLEET_DEVICE_PENDING] >= (size_t)settings->pending_max)
+        return err_set(err, ERR_BUSY, "too many devices wait to be accepted ([enrolment] pending_max)");
+    const struct db_device_new device = {
+        .id = call->identity.id,
+        .state = settings->auto_accept ? FLEET_DEVICE_ACTIVE : FLEET_DEVICE_PENDING,
+        .pin = call->identity.spki_sha256,
+    };
+    if (db_device_insert(call->db, &device, call->now, err))
+        return true;
+    if (err->code != ERR_CONFLICT)
+        return false;
+    api_notice_clone_suspected(call);
+    return err_set(err, ERR_IDENTITY, "the certificate's key belongs to another device than '%s'", call->identity.id);
+}
+
+/* The row as it is in this transaction, for what the handler looks at. */
+static void entry_from_row(const struct db_device *row, struct db_device_hot *hot) {
+    memset(hot, 0, sizeof(*hot));
+    bool fits = text_copy(hot->id, sizeof(hot->id), row->id) && text_copy(hot->product, sizeof(hot->product), row->product) &&
+                text_copy(hot->hardware, sizeof(hot->hardware), row->hardware) &&
+                text_copy(hot->installed_version, sizeof(hot->installed_version), row->installed_version);
+    hot->state = fits ? row->state : FLEET_DEVICE_STATE_COUNT;
+    hot->has_pin_current = row->has_pin_current;
+    memcpy(hot->pin_current, row->pin_current, DB_PIN_SIZE);
+    hot->has_pin_next = row->has_pin_next;
+    memcpy(hot->pin_next, row->pin_next, DB_PIN_SIZE);
+    hot->installed_known = row->installed_known;
+    hot->installed_sequence = row->installed_sequence;
+    hot->floor = row->floor;
+    hot->open_deployment = row->open_deployment;
+    hot->last_seen = row->last_seen;
+}
+
+bool auth_register(struct api_call *call, bool *ret_refusal, struct err *err) {
+    *ret_refusal = false;
+    if (!is_device_role(call))
+        return true;
+    if (db_registry_get(call->env->db, call->identity.id, &call->device) && call->device.has_pin_current)
+        return check_entry(call, err);
+
+    struct db_device row;
+    bool fresh = !db_device_get(call->db, call->identity.id, call->arena, &row, err);
+    if (fresh && (err->code != ERR_NOT_FOUND || !insert(call, err) || !db_device_get(call->db, call->identity.id, call->arena, &row, err)))
+        return false;
+    entry_from_row(&row, &call->device);
+    if (!row.has_pin_current) {
+        if (!db_device_pin_first(call->db, call->identity.id, call->identity.spki_sha256, err))
+            return err->code == ERR_CONFLICT ? err_set(err, ERR_IDENTITY, "the certificate's key belongs to another device") : false;
+        call->device.has_pin_current = true;
+        memcpy(call->device.pin_current, call->identity.spki_sha256, DB_PIN_SIZE);
+    }
+    *ret_refusal = !check_entry(call, err);
+    return true;
+}
+
+bool auth_may_connect(const struct api_env *env, const struct api_identity *identity) {
+    struct db_device_hot hot;
+    if (!db_registry_get(env->db, identity->id, &hot))
+        return true;
+    return hot.state == FLEET_DEVICE_ACTIVE || hot.state == FLEET_DEVICE_PENDING;
+}

@@ -1,0 +1,106 @@
+#include "server/commands.h"
+
+#include <stdio.h>
+
+#include "common/file.h"
+#include "common/program.h"
+#include "db/db.h"
+#include "server/online.h"
+
+int commands_fail(const struct err *err) {
+    fprintf(stderr, "pawld: %s\n", err->text);
+    return program_exit_code(err);
+}
+
+bool commands_parse(const struct option *options, size_t count, int argc, char **argv, struct err *err) {
+    struct option_texts operands;
+    if (!option_parse(options, count, argc, argv, &operands, err))
+        return false;
+    return operands.count == 0 ? true : err_set(err, ERR_USAGE, "unexpected argument '%s'", operands.items[0]);
+}
+
+bool commands_config(const char *path, struct server_config *ret_config, struct err *err) {
+    if (path == NULL && file_exists(COMMANDS_CONFIG))
+        path = COMMANDS_CONFIG;
+    return server_config_load(path, ret_config, err);
+}
+
+int commands_check_config(int argc, char **argv) {
+    const char *path = NULL;
+    bool help = false;
+    const struct option options[] = {
+        {"config", 'c', OPTION_TEXT, &path, "FILE", "the configuration (default: " COMMANDS_CONFIG ")"},
+        {"help", 'h', OPTION_FLAG, &help, NULL, "this text"},
+    };
+    struct server_config config CLEANUP(server_config_free) = {0};
+    struct key *timestamp CLEANUP(key_cleanup) = NULL;
+    struct key *directive CLEANUP(key_cleanup) = NULL;
+    struct err err;
+    if (!commands_parse(options, ARRAY_LEN(options), argc, argv, &err))
+        return commands_fail(&err);
+    if (help) {
+        printf(
+            "usage: pawld check-config [--config FILE]\n\nReads the configuration and the online keys as 'serve' would, and says what is wrong.\n\n");
+        option_help(stdout, options, ARRAY_LEN(options));
+        return EXIT_OK;
+    }
+    if (!commands_config(path, &config, &err) || !online_load(&config, &timestamp, &directive, &err))
+        return commands_fail(&err);
+    printf("the configuration is good\n");
+    return EXIT_OK;
+}
+
+int commands_print_config(int argc, char **argv) {
+    const char *path = NULL;
+    bool help = false, sample = false;
+    const struct option options[] = {
+        {"config", 'c', OPTION_TEXT, &path, "FILE", "the configuration (default: " COMMANDS_CONFIG ")"},
+        {"sample", 0, OPTION_FLAG, &sample, NULL, "the commented sample with all defaults instead"},
+        {"help", 'h', OPTION_FLAG, &help, NULL, "this text"},
+    };
+    struct server_config config CLEANUP(server_config_free) = {0};
+    struct buf text CLEANUP(buf_free) = BUF_INIT(256 * 1024);
+    struct err err;
+    if (!commands_parse(options, ARRAY_LEN(options), argc, argv, &err))
+        return commands_fail(&err);
+    if (help) {
+        printf("usage: pawld print-config [--config FILE] [--sample]\n\nPrints the values in force, from file, environment and defaults.\n\n");
+        option_help(stdout, options, ARRAY_LEN(options));
+        return EXIT_OK;
+    }
+    if (sample)
+        config_sample(&server_config_table, &text);
+    else if (commands_config(path, &config, &err))
+        config_print(&server_config_table, &config, &text);
+    else
+        return commands_fail(&err);
+    if (!buf_ok(&text, "the configuration", &err))
+        return commands_fail(&err);
+    return fwrite(text.data, 1, text.len, stdout) == text.len ? EXIT_OK : EXIT_LOCAL_IO;
+}
+
+int commands_migrate(int argc, char **argv) {
+    const char *path = NULL;
+    bool help = false;
+    const struct option options[] = {
+        {"config", 'c', OPTION_TEXT, &path, "FILE", "the configuration (default: " COMMANDS_CONFIG ")"},
+        {"help", 'h', OPTION_FLAG, &help, NULL, "this text"},
+    };
+    struct server_config config CLEANUP(server_config_free) = {0};
+    struct db_migrate_report report;
+    struct err err;
+    if (!commands_parse(options, ARRAY_LEN(options), argc, argv, &err))
+        return commands_fail(&err);
+    if (help) {
+        printf("usage: pawld migrate [--config FILE]\n\nBrings the database to this program's schema; 'serve' does so as well.\n\n");
+        option_help(stdout, options, ARRAY_LEN(options));
+        return EXIT_OK;
+    }
+    if (!commands_config(path, &config, &err) || !db_migrate(config.store.data, &report, &err))
+        return commands_fail(&err);
+    if (report.from == report.to)
+        printf("the database has schema %d, the newest\n", report.to);
+    else
+        printf("the database went from schema %d to %d\n", report.from, report.to);
+    return EXIT_OK;
+}

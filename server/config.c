@@ -1,0 +1,117 @@
+#include "server/config.h"
+
+#include <string.h>
+
+#include "common/log.h"
+#include "common/text.h"
+
+static const char *const identities[] = {"san", "cn", NULL};
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+static const char *const formats[] = {"logfmt", "json", NULL};
+
+#define KEY(section_, name_, type_, fallback_, ...)                                                                                                  \
+    {                                                                                                                                                \
+        .section = #section_, .name = #name_, .type = type_, .offset = offsetof(struct server_config, section_.name_), .fallback = fallback_,        \
+        __VA_ARGS__                                                                                                                                  \
+    }
+
+static const struct config_key keys[] = {
+    KEY(listen, device, CONFIG_TEXT, "0.0.0.0:8443",
+        .help = "Where devices connect: ADDRESS:PORT, [IPv6]:PORT, or off. A client certificate is required."),
+    KEY(listen, admin, CONFIG_TEXT, "127.0.0.1:9443", .help = "Where operators connect: bearer tokens over TLS; or off."),
+    KEY(listen, workers, CONFIG_INT, "0", .min = 0, .max = 64, .help = "Threads that serve connections; 0 is one for each core."),
+
+    KEY(tls, certificate, CONFIG_PATH, "server.crt", .flags = CONFIG_RELOADABLE, .help = "The server's certificate and its intermediates, PEM."),
+    KEY(tls, key, CONFIG_PATH, "server.key", .flags = CONFIG_RELOADABLE, .help = "Its private key, PEM, readable by the server's user alone."),
+    KEY(tls, device_ca, CONFIG_PATH, "device-ca.crt", .flags = CONFIG_RELOADABLE, .help = "The CAs that may sign device certificates, PEM."),
+    KEY(tls, admin_ca, CONFIG_PATH, NULL, .flags = CONFIG_RELOADABLE,
+        .help = "The CAs of administrators' certificates, PEM: one that is sent must verify. Without it none is asked for."),
+    KEY(tls, identity, CONFIG_CHOICE, "san", .choices = identities,
+        .help = "Where a device certificate says its id: san (the URI urn:pawl:device:<id>) or cn (the subject's common name)."),
+
+    KEY(store, data, CONFIG_PATH, "data", .help = "Folder of the database and the images; made with mode 0700."),
+
+    KEY(trust, timestamp_key, CONFIG_PATH, "keys/timestamp.pem", .help = "The online timestamp key: encrypted PKCS#8, mode 0400."),
+    KEY(trust, directive_key, CONFIG_PATH, "keys/directive.pem", .help = "The online directive key: encrypted PKCS#8, mode 0400."),
+    KEY(trust, passphrase_file, CONFIG_PATH, "keys/passphrase", .help = "File with the passphrase of both, mode 0400 or 0600."),
+
+    KEY(limits, handshake_timeout, CONFIG_DURATION, "8s", .min = 1, .max = 300, .help = "A TLS handshake must be complete by then."),
+    KEY(limits, head_timeout, CONFIG_DURATION, "8s", .min = 1, .max = 300, .help = "A request's head must be complete by then."),
+    KEY(limits, idle_timeout, CONFIG_DURATION, "30s", .min = 1, .max = 3600, .help = "A connection without a request is closed after that."),
+    KEY(limits, drain_timeout, CONFIG_DURATION, "10s", .min = 0, .max = 600, .help = "On SIGTERM, requests may go on for that long."),
+    KEY(limits, body_min_rate, CONFIG_SIZE, "1k", .min = 1, .max = 1073741824, .help = "Bytes a second that a request body must reach."),
+    KEY(limits, reply_min_rate, CONFIG_SIZE, "256", .min = 1, .max = 1073741824, .help = "Bytes a second that a client must take of a reply."),
+    KEY(limits, connections, CONFIG_INT, "20000", .min = 16, .max = 1000000, .help = "Open connections over all listeners."),
+    KEY(limits, connections_per_address, CONFIG_INT, "4000", .min = 1, .max = 1000000, .help = "Of these from one address: devices share NAT."),
+    KEY(limits, connections_per_device, CONFIG_INT, "8", .min = 1, .max = 1000, .help = "Of these by one device."),
+    KEY(limits, admin_connections, CONFIG_INT, "32", .min = 1, .max = 1000, .help = "Of all connections, kept free for administration."),
+    KEY(limits, handshakes, CONFIG_INT, "256", .min = 1, .max = 100000, .help = "TLS handshakes at one time; further clients wait."),
+    KEY(limits, image_bytes, CONFIG_SIZE, "4G", .min = 1024, .max = 1099511627776, .help = "Greatest image that is taken."),
+    KEY(limits, writer_queue, CONFIG_INT, "4096", .min = 16, .max = 1000000, .help = "Requests waiting to be written; beyond it 503."),
+    KEY(limits, auth_failures, CONFIG_INT, "10", .min = 1, .max = 100000, .help = "Failed token attempts a minute from one address; beyond it 429."),
+
+    KEY(enrolment, auto_accept, CONFIG_BOOL, "no",
+        .help = "yes: an unknown device with a good certificate is active at once; no: it is pending until an administrator accepts it."),
+    KEY(enrolment, pending_max, CONFIG_INT, "10000", .min = 1, .max = 10000000, .help = "Pending devices at most."),
+
+    KEY(fleet, poll_after, CONFIG_DURATION, "5m", .min = 1, .max = 604800, .help = "How often devices are asked to poll."),
+    KEY(fleet, poll_jitter, CONFIG_INT, "10", .min = 0, .max = 90, .help = "Percent by which that varies, so that polls spread."),
+    KEY(fleet, flush, CONFIG_DURATION, "5s", .min = 1, .max = 60, .help = "Last-seen values reach the disk this often."),
+    KEY(fleet, event_keep, CONFIG_DURATION, "90d", .min = 3600, .max = 315360000, .help = "Events are kept for that long."),
+    KEY(fleet, firmware_grace, CONFIG_DURATION, "24h", .min = 0, .max = 2592000,
+        .help = "A device may still fetch the image of a deployment that was closed not longer ago."),
+
+    KEY(log, level, CONFIG_CHOICE, "info", .choices = levels, .help = "error, warn, info or debug."),
+    KEY(log, format, CONFIG_CHOICE, "logfmt", .choices = formats, .help = "logfmt or json; one line an event, on standard error."),
+    KEY(log, requests, CONFIG_BOOL, "yes", .help = "One line for each request."),
+};
+
+const struct config_table server_config_table = {.program = "pawld", .env_prefix = "PAWL_", .keys = keys, .count = ARRAY_LEN(keys)};
+
+bool server_config_address(const char *text, const char *what, char ret_host[64], uint16_t *ret_port, struct err *err) {
+    const char *colon = strrchr(text, ':');
+    int64_t port;
+    size_t host_len = colon != NULL ? (size_t)(colon - text) : 0;
+    const char *host = text;
+    if (host_len > 2 && host[0] == '[' && host[host_len - 1] == ']') {
+        host++;
+        host_len -= 2;
+    } else if (colon != NULL && memchr(text, ':', host_len) != NULL) {
+        host_len = 0; /* a bare IPv6 address needs brackets */
+    }
+    if (host_len == 0 || host_len >= 64 || !text_to_int(colon + 1, 0, UINT16_MAX, &port))
+        return err_set(err, ERR_CONFIG, "%s = %.80s: ADDRESS:PORT, [IPv6]:PORT or off is expected", what, text);
+    memcpy(ret_host, host, host_len);
+    ret_host[host_len] = '\0';
+    *ret_port = (uint16_t)port;
+    return true;
+}
+
+static bool check_listener(const char *text, const char *what, struct err *err) {
+    char host[64];
+    uint16_t port;
+    return strcmp(text, "off") == 0 || server_config_address(text, what, host, &port, err);
+}
+
+static bool check(const struct server_config *config, struct err *err) {
+    if (!check_listener(config->listen.device, "[listen] device", err) || !check_listener(config->listen.admin, "[listen] admin", err))
+        return false;
+    if (strcmp(config->listen.device, "off") == 0 && strcmp(config->listen.admin, "off") == 0)
+        return err_set(err, ERR_CONFIG, "[listen] device and admin are both off: nothing would be served");
+    if (config->limits.admin_connections >= config->limits.connections)
+        return err_set(err, ERR_CONFIG, "[limits] admin_connections must be less than connections");
+    return true;
+}
+
+bool server_config_load(const char *path, struct server_config *ret_config, struct err *err) {
+    if (!config_load(&server_config_table, path, ret_config, err))
+        return false;
+    if (check(ret_config, err))
+        return true;
+    server_config_free(ret_config);
+    return false;
+}
+
+void server_config_free(struct server_config *config) {
+    config_free(&server_config_table, config);
+}

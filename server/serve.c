@@ -1,0 +1,271 @@
+/* pawld serve: everything opened, verified and started in order; signals until the end; everything closed in the other order. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/program.h"
+#include "server/commands.h"
+#include "server/online.h"
+#include "server/sandbox.h"
+#include "server/server.h"
+#include "server/timers.h"
+
+/* The listeners of the settings in the order they are started, and where they were asked to be. */
+struct listeners {
+    struct wire_settings settings;
+    char hosts[2][64];
+    const char *names[2];
+};
+
+static bool add_listener(struct listeners *listeners, const struct server_config *config, const char *text, const char *name,
+                         const struct wire_listener *listener, struct err *err) {
+    if (strcmp(text, "off") == 0)
+        return true;
+    size_t i = listeners->settings.listener_count;
+    uint16_t port;
+    char what[32];
+    snprintf(what, sizeof(what), "[listen] %s", name);
+    if (!server_config_address(text, what, listeners->hosts[i], &port, err))
+        return false;
+    struct wire_listener *out = &listeners->settings.listeners[i];
+    *out = *listener;
+    out->address = listeners->hosts[i];
+    out->port = port;
+    out->certificate_file = config->tls.certificate;
+    out->key_file = config->tls.key;
+    listeners->names[i] = name;
+    listeners->settings.listener_count++;
+    return true;
+}
+
+static bool fill_listeners(const struct server_config *config, struct listeners *listeners, struct err *err) {
+    const struct wire_listener device = {
+        .role = API_DEVICE,
+        .client_certificate = WIRE_CERTIFICATE_REQUIRED,
+        .client_ca_file = config->tls.device_ca,
+        .identity_from_cn = config->tls.identity == SERVER_IDENTITY_CN,
+    };
+    const struct wire_listener admin = {
+        .role = API_ADMIN,
+        .client_certificate = config->tls.admin_ca != NULL ? WIRE_CERTIFICATE_REQUESTED : WIRE_CERTIFICATE_NONE,
+        .client_ca_file = config->tls.admin_ca,
+    };
+    memset(listeners, 0, sizeof(*listeners));
+    listeners->settings = (struct wire_settings){
+        .workers = (int)config->listen.workers,
+        .handshake_deadline_ms = config->limits.handshake_timeout * 1000,
+        .head_deadline_ms = config->limits.head_timeout * 1000,
+        .idle_deadline_ms = config->limits.idle_timeout * 1000,
+        .body_min_bytes_per_s = config->limits.body_min_rate,
+        .reply_min_bytes_per_s = config->limits.reply_min_rate,
+        .max_connections = config->limits.connections,
+        .reserved_admin_connections = config->limits.admin_connections,
+        .max_connections_per_address = config->limits.connections_per_address,
+        .max_connections_per_device = config->limits.connections_per_device,
+        .max_handshakes = config->limits.handshakes,
+        .admit = auth_may_connect,
+    };
+    return add_listener(listeners, config, config->listen.device, "device", &device, err) &&
+           add_listener(listeners, config, config->listen.admin, "admin", &admin, err);
+}
+
+/* A commit failed on the disk: nothing is acknowledged any more, and the process ends. */
+static void on_fatal(void *context, const struct err *err) {
+    struct server *server = context;
+    log_err(LOG_ERROR, "the store failed", err);
+    atomic_store(&server->store_failed, true);
+}
+
+static bool is_ready(struct server *server, struct err *err) {
+    if (atomic_load(&server->draining))
+        return err_set(err, ERR_BUSY, "the server is shutting down");
+    if (atomic_load(&server->store_failed))
+        return err_set(err, ERR_BUSY, "the store failed");
+    return true;
+}
+
+static void disconnect(struct server *server, const char *device_id) {
+    struct wire *wire = atomic_load(&server->wire);
+    if (wire != NULL)
+        wire_disconnect_device(wire, device_id);
+}
+
+static void fill_env(struct server *server) {
+    const struct server_config *config = &server->config;
+    server->env = (struct api_env){
+        .db = server->db,
+        .timestamp_key = server->timestamp_key,
+        .directive_key = server->directive_key,
+        .served = &server->served,
+        .images = server->images,
+        .settings =
+            {
+                .poll_after_s = config->fleet.poll_after,
+                .poll_jitter = config->fleet.poll_jitter,
+                .image_bytes = config->limits.image_bytes,
+                .firmware_grace_s = config->fleet.firmware_grace,
+                .auto_accept = config->enrolment.auto_accept,
+                .pending_max = config->enrolment.pending_max,
+            },
+        .server = server,
+        .ready = is_ready,
+        .metrics = metrics_write,
+        .disconnect = disconnect,
+    };
+}
+
+/* What is stored is verified as a client would, or nothing is served. */
+static bool verify_served(struct server *server, struct err *err) {
+    struct trusted *trusted CLEANUP(trusted_cleanup) = NULL;
+    struct db_conn *conn;
+    if (!db_reader_open(server->db, &conn, err))
+        return false;
+    bool loaded = api_served_load(conn, &trusted, err);
+    db_reader_close(conn);
+    if (!loaded)
+        return err_prefix(err, "the stored metadata does not verify");
+    if (!api_served_check_keys(trusted, server->timestamp_key, server->directive_key, err))
+        return false;
+    struct err expired;
+    if (!trusted_check_root(trusted, clock_now(), &expired))
+        log_err(LOG_WARN, "devices will refuse the metadata", &expired);
+    api_served_publish(&server->served, trusted);
+    return true;
+}
+
+static bool open_all(struct server *server, struct err *err) {
+    const struct db_options options = {
+        .folder = server->config.store.data,
+        .queue_max = (size_t)server->config.limits.writer_queue,
+        .fatal = on_fatal,
+        .fatal_context = server,
+    };
+    if (!online_load(&server->config, &server->timestamp_key, &server->directive_key, err) || !db_open(&options, &server->db, err) ||
+        !api_images_new(server->db, &server->images, err))
+        return false;
+    fill_env(server);
+    return verify_served(server, err) && timers_renew_now(server, err);
+}
+
+static void close_all(struct server *server) {
+    wire_stop(atomic_exchange(&server->wire, NULL));
+    db_close(server->db);
+    api_images_free(server->images);
+    key_free(server->timestamp_key);
+    key_free(server->directive_key);
+}
+
+/* One line with the addresses that are really bound. */
+static void log_ready(struct server *server, const struct listeners *listeners) {
+    char places[2][96];
+    const char *device = NULL, *admin = NULL;
+    for (size_t i = 0; i < listeners->settings.listener_count; i++) {
+        const char *host = listeners->hosts[i];
+        bool brackets = strchr(host, ':') != NULL;
+        snprintf(places[i], sizeof(places[i]), "%s%s%s:%d", brackets ? "[" : "", host, brackets ? "]" : "", wire_port(server->wire, i));
+        if (strcmp(listeners->names[i], "device") == 0)
+            device = places[i];
+        else
+            admin = places[i];
+    }
+    log_event(LOG_INFO, "ready", "version", PAWL_VERSION, "device", device, "admin", admin, (char *)NULL);
+}
+
+static void reload(struct server *server, const struct listeners *listeners) {
+    struct err err;
+    if (wire_reload(server->wire, &listeners->settings, &err))
+        log_event(LOG_INFO, "certificates reloaded", (char *)NULL);
+    else
+        log_err(LOG_ERROR, "certificates not reloaded, the old ones stay", &err);
+}
+
+/* Until SIGTERM, SIGINT or a failed store. */
+static void loop(struct server *server, const struct listeners *listeners, const sigset_t *signals) {
+    struct timers timers = {0};
+    while (!atomic_load(&server->store_failed)) {
+        const struct timespec tick = {.tv_sec = TIMERS_TICK_MS / 1000};
+        int signal = sigtimedwait(signals, NULL, &tick);
+        if (signal == SIGTERM || signal == SIGINT)
+            return;
+        if (signal == SIGHUP)
+            reload(server, listeners);
+        timers_run(&timers, server, clock_mono_ms());
+    }
+}
+
+static bool start(struct server *server, const struct listeners *listeners, struct err *err) {
+    bool files = false, syscalls = false;
+    if (!file_exists(server->config.store.data))
+        return err_set(err, ERR_CONFIG, "[store] data: %s is not there; 'pawld init' makes it", server->config.store.data);
+    if (!sandbox_files(&server->config, &files, err) || !open_all(server, err))
+        return false;
+    struct wire *wire = wire_start(&listeners->settings, &server->env, server->db, err);
+    if (wire == NULL)
+        return false;
+    atomic_store(&server->wire, wire);
+    if (!sandbox_syscalls(&syscalls, err))
+        return false;
+    if (!files || !syscalls)
+        log_event(LOG_WARN, "sandbox incomplete", "landlock", files ? "on" : "off", "seccomp", syscalls ? "on" : "off", (char *)NULL);
+    return true;
+}
+
+static int serve(struct server *server) {
+    struct listeners listeners;
+    struct err err;
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    if (!sandbox_early(&err) || !fill_listeners(&server->config, &listeners, &err) || !start(server, &listeners, &err)) {
+        close_all(server);
+        return commands_fail(&err);
+    }
+    log_ready(server, &listeners);
+    loop(server, &listeners, &signals);
+    atomic_store(&server->draining, true);
+    bool failed = atomic_load(&server->store_failed);
+    bool drained = !failed && wire_drain(server->wire, server->config.limits.drain_timeout * 1000);
+    close_all(server);
+    log_event(LOG_INFO, "stopped", "drained", drained ? "yes" : "no", (char *)NULL);
+    return failed ? EXIT_FAILED : EXIT_OK;
+}
+
+int commands_serve(int argc, char **argv) {
+    const char *path = NULL;
+    bool help = false;
+    const struct option options[] = {
+        {"config", 'c', OPTION_TEXT, &path, "FILE", "the configuration (default: " COMMANDS_CONFIG ")"},
+        {"help", 'h', OPTION_FLAG, &help, NULL, "this text"},
+    };
+    struct err err;
+    if (!commands_parse(options, ARRAY_LEN(options), argc, argv, &err))
+        return commands_fail(&err);
+    if (help) {
+        printf("usage: pawld serve [--config FILE]\n\nServes in the foreground. SIGTERM drains and ends, SIGHUP reads the certificates again.\n\n");
+        option_help(stdout, options, ARRAY_LEN(options));
+        return EXIT_OK;
+    }
+    struct server *server = calloc(1, sizeof(*server));
+    if (server == NULL || !commands_config(path, &server->config, &err)) {
+        int code = server != NULL ? commands_fail(&err) : EXIT_FAILED;
+        free(server);
+        return code;
+    }
+    log_setup((enum log_level)server->config.log.level, (enum log_format)server->config.log.format);
+    auth_throttle_init(&server->throttle, server->config.limits.auth_failures);
+    server->started_at = clock_now();
+    int code = serve(server);
+    server_config_free(&server->config);
+    free(server);
+    return code;
+}

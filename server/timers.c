@@ -1,0 +1,70 @@
+#include "server/timers.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "db/event.h"
+#include "db/idempotency.h"
+#include "db/image.h"
+
+/* A timestamp lives 24 h and is renewed after 6. */
+enum { TIMESTAMP_LIFE_S = 24 * 3600 };
+
+static bool renewal_due(const struct server *server, int64_t now) {
+    if (atomic_load(&server->served.roles[API_SERVED_SNAPSHOT].version) == 0)
+        return false;
+    int64_t expires_at = atomic_load(&server->served.roles[API_SERVED_TIMESTAMP].expires_at);
+    return now >= expires_at - TIMESTAMP_LIFE_S + API_SERVED_RENEW_S;
+}
+
+static bool renew(struct db_conn *tx, void *arg, struct err *err) {
+    struct server *server = arg;
+    int64_t now = clock_now();
+    return !renewal_due(server, now) || api_served_renew(tx, &server->env, now, err);
+}
+
+static bool purge(struct db_conn *tx, void *arg, struct err *err) {
+    struct server *server = arg;
+    int64_t now = clock_now();
+    size_t removed;
+    return db_idempotency_purge(tx, now, &removed, err) && db_event_purge(tx, now - server->config.fleet.event_keep, &removed, err) &&
+           db_image_collect(tx, now, &removed, err);
+}
+
+static void renewed(void *arg, bool ok, const struct err *err) {
+    (void)arg;
+    if (!ok)
+        log_err(LOG_ERROR, "the timestamp could not be renewed", err);
+}
+
+static void purged(void *arg, bool ok, const struct err *err) {
+    (void)arg;
+    if (!ok)
+        log_err(LOG_ERROR, "old rows could not be removed", err);
+}
+
+static void submit(struct server *server, bool (*run)(struct db_conn *, void *, struct err *), void (*done)(void *, bool, const struct err *)) {
+    struct err err;
+    const struct db_job job = {.run = run, .done = done, .arg = server};
+    if (!db_submit(server->db, &job, &err))
+        log_err(LOG_WARN, "the writer takes no work", &err);
+}
+
+static bool due(int64_t *at_ms, int64_t every_ms, int64_t mono_ms) {
+    if (mono_ms < *at_ms)
+        return false;
+    *at_ms = mono_ms + every_ms;
+    return true;
+}
+
+void timers_run(struct timers *timers, struct server *server, int64_t mono_ms) {
+    if (due(&timers->flush_at_ms, server->config.fleet.flush * 1000, mono_ms))
+        db_registry_flush(server->db);
+    if (due(&timers->renew_at_ms, TIMERS_RENEW_CHECK_MS, mono_ms) && renewal_due(server, clock_now()))
+        submit(server, renew, renewed);
+    if (due(&timers->purge_at_ms, TIMERS_PURGE_MS, mono_ms))
+        submit(server, purge, purged);
+}
+
+bool timers_renew_now(struct server *server, struct err *err) {
+    return !renewal_due(server, clock_now()) || db_write(server->db, renew, server, err);
+}
