@@ -1,6 +1,7 @@
 """The edges of HTTP (reliability-security.md §2): nothing odd is executed, nothing slow lives, and early answers can be read."""
 
 import hashlib
+import json
 import os
 import re
 import socket
@@ -28,13 +29,15 @@ def edge(servers):
         "limits": {"handshake_timeout": f"{HANDSHAKE_S}s", "head_timeout": f"{HEAD_S}s", "idle_timeout": f"{IDLE_S}s", "connections_per_device": 1000,
                    "image_bytes": "4M"},
     })
-    server.device("edge-1").get("/whoami")
+    server.publish(firmware.UBOOT_ARM64, "edge-product", "1.0.0", ("edge-board",))
     return server
 
 
 @pytest.fixture(scope="module")
 def device(edge):
-    return edge.device("edge-1")
+    made = edge.device("edge-1")
+    made.deployment = made.directive(product="edge-product", hardware="edge-board")["deployment"]
+    return made
 
 
 def statuses(data):
@@ -65,14 +68,32 @@ def test_malformed(edge, device, path):
         assert re.search(rb"(?i)\r\nX-Request-Id: [0-9a-f]{16,}\r\n", data), data[:400]
 
 
+report_numbers = iter(range(1, 1000))
+
+
+def as_sent_here(data, device):
+    """The files ask a stand-in server; here POST is a report, and a query says what /check understands."""
+    data = data.replace(b"product=a%2Fb&nonce=Zm9v%3D%3D&x=%20", b"product=edge%2Dproduct&nonce=%61bababababababab")
+    while b"POST /echo" in data:
+        body = json.dumps({"deployment": device.deployment, "report_seq": next(report_numbers), "state": "downloading"}).encode()
+        before, after = data.split(b"POST /echo", 1)
+        head, rest = after.split(b"\r\n\r\n", 1)
+        assert rest.startswith(b"hello") and b"Content-Length: 5" in head
+        head = head.replace(b"Content-Length: 5", b"Content-Length: %d" % len(body)).replace(b"text/plain", b"application/json")
+        if b"Content-Type" not in head:
+            head += b"\r\nContent-Type: application/json"
+        data = before + b"POST /report" + head + b"\r\n\r\n" + body + rest[len(b"hello") :]
+    return data
+
+
 @pytest.mark.parametrize("path", LEGAL, ids=lambda path: path.name)
 def test_legal(edge, device, path):
     with Connection(edge.device_port, device.tls) as connection:
-        data = path.read_bytes()
+        data = as_sent_here(path.read_bytes(), device)
         connection.send(data)
-        method = data.split(b" ", 1)[0].decode()
-        reply = connection.read_reply(method)
-        assert 200 <= reply.status < 300, f"{path.name}: {reply}"
+        for method in re.findall(rb"(GET|HEAD|POST) /\S* HTTP/1.1\r\n", data):
+            reply = connection.read_reply(method.decode())
+            assert 200 <= reply.status < 300, f"{path.name}: {reply}"
 
 
 # ---- slow clients
@@ -172,7 +193,6 @@ def closed_by_peer(raw):
 
 def test_client_that_does_not_read_is_cut(edge):
     """It asks for images and reads nothing: no CPU, cut, and others are served meanwhile."""
-    edge.publish(firmware.UBOOT_ARM64, "edge-product", "1.0.0", ("edge-board",))
     slow = edge.device("no-reader")
     assert slow.directive(product="edge-product", hardware="edge-board", version="0.0.1", sequence=0)["action"] == "install"
     with slow.connect() as connection:
