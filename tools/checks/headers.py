@@ -10,7 +10,7 @@ def faults():
     for name in c_files(suffixes=(".h",)):
         text = read(name)
         guard = "PAWL_" + re.sub(r"[/.]", "_", name).upper()
-        if not re.match(r"/\* [A-Z\"<0-9].{10,}", text):
+        if not re.match(r"/\* [A-Z\"<`0-9].{10,}", text):
             yield f"{name}: opens without a sentence of purpose"
         if not re.search(rf"^#ifndef {guard}\n#define {guard}\n", text, re.M):
             yield f"{name}: the guard is not {guard}"
