@@ -152,10 +152,18 @@ static bool take_variable(struct load *load, const char *variable) {
                    load->table->program);
 }
 
+static bool is_foreign(const struct config_table *table, const char *variable) {
+    for (const char *const *at = table->env_foreign; at != NULL && *at != NULL; at++) {
+        if (text_starts(variable, *at))
+            return true;
+    }
+    return false;
+}
+
 static bool read_environment(struct load *load) {
     const char *prefix = load->table->env_prefix;
     for (char **variable = environ; prefix != NULL && variable != NULL && *variable != NULL; variable++) {
-        if (text_starts(*variable, prefix) && !take_variable(load, *variable))
+        if (text_starts(*variable, prefix) && !is_foreign(load->table, *variable) && !take_variable(load, *variable))
             return false;
     }
     return true;

@@ -66,7 +66,11 @@ static const struct config_key keys[] = {
     KEY(log, requests, CONFIG_BOOL, "yes", .help = "One line for each request."),
 };
 
-const struct config_table server_config_table = {.program = "pawld", .env_prefix = "PAWL_", .keys = keys, .count = ARRAY_LEN(keys)};
+/* Variables of pawl-agent and pawl, which may run in the same shell. */
+static const char *const foreign[] = {"PAWL_AGENT_", "PAWL_TOKEN_FILE=", "PAWL_CONFIG=", NULL};
+
+const struct config_table server_config_table = {
+    .program = "pawld", .env_prefix = "PAWL_", .env_foreign = foreign, .keys = keys, .count = ARRAY_LEN(keys)};
 
 bool server_config_address(const char *text, const char *what, char ret_host[64], uint16_t *ret_port, struct err *err) {
     const char *colon = strrchr(text, ':');

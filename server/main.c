@@ -31,16 +31,27 @@ static int usage(FILE *out) {
     return out == stdout ? EXIT_OK : EXIT_USAGE;
 }
 
+static void print_policy(unsigned policy) {
+    static const char *const names[] = {"idempotent", "if-match", "by-product"};
+    const char *separator = "";
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if ((policy & 1u << i) == 0)
+            continue;
+        printf("%s%s", separator, names[i]);
+        separator = ",";
+    }
+    printf("%s\n", policy == 0 ? "-" : "");
+}
+
 static int dump_routes(void) {
     static const char *const roles[] = {"nobody", "anyone", "any-device", "active-device", "operator"};
     static const char *const bodies[] = {"none", "json", "stream"};
     static const char *const runs[] = {"read", "write"};
     for (size_t i = 0; i < api_route_count; i++) {
         const struct api_route *route = &api_routes[i];
-        printf("%s\t%s\t%s\t%s\t%s\t%s\t%zu\t%s\t%s%s%s%s\n", route->listeners == API_DEVICE ? "device" : "admin", route->method, route->pattern,
-               roles[route->role], route->scope[0] != '\0' ? route->scope : "-", bodies[route->body], route->body_limit, runs[route->run],
-               (route->policy & API_IDEMPOTENT) != 0 ? "idempotent " : "", (route->policy & API_IF_MATCH) != 0 ? "if-match " : "",
-               (route->policy & API_BY_PRODUCT) != 0 ? "by-product" : "", route->policy == 0 ? "-" : "");
+        printf("%s\t%s\t%s\t%s\t%s\t%s\t%zu\t%s\t", route->listeners == API_DEVICE ? "device" : "admin", route->method, route->pattern,
+               roles[route->role], route->scope[0] != '\0' ? route->scope : "-", bodies[route->body], route->body_limit, runs[route->run]);
+        print_policy(route->policy);
     }
     return EXIT_OK;
 }
