@@ -125,6 +125,7 @@ static bool reply_bytes(struct api_call *call, const struct db_release *release,
     call->reply.content_type = "application/octet-stream";
     if (call->head) {
         api_images_release(hold);
+        call->reply.status = 200;
         call->reply.head_length = (uint64_t)release->length;
         call->reply.head_length_set = true;
         return true;
