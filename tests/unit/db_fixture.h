@@ -212,7 +212,8 @@ UNUSED static bool run_release(struct db_conn *tx, void *arg, struct err *err) {
 /* A release whose image is its own path, for the hardware "board". */
 UNUSED static struct db_release release_of(struct store *store, const char *product, int sequence) {
     static const char *hardware[] = {"board"};
-    struct db_release release = {.product = product, .sequence = sequence, .security_version = 1, .encryption = "none", .notes = "", .published_at = NOW};
+    struct db_release release = {
+        .product = product, .sequence = sequence, .security_version = 1, .encryption = "none", .notes = "", .published_at = NOW};
 
     release.hardware = (struct db_texts){.count = 1, .items = hardware};
     release.version = arena_printf(&store->arena, "1.%d.0", sequence);
@@ -277,7 +278,8 @@ UNUSED static struct db_report_new report_of(int64_t deployment, int64_t number,
                                   .installed_version = installed > 0 ? "1.0.0" : NULL};
 }
 
-UNUSED static bool report(struct store *store, const char *device, const struct db_report_new *report, struct db_reported *ret_reported, struct err *err) {
+UNUSED static bool report(struct store *store, const char *device, const struct db_report_new *report, struct db_reported *ret_reported,
+                          struct err *err) {
     struct write_args args = {.text = device, .object = report, .out = ret_reported};
 
     return WRITE(store, run_report, &args, err);
