@@ -202,6 +202,8 @@ void api_reply_problem(struct api_call *call, const struct err *err) {
     reply->body_len = 0;
     reply->stored_body = NULL;
     reply->head_length_set = false;
+    if (reply->status >= 500)
+        reply->header_count = 0; /* what a handler said that then failed */
     problem_headers(call, err->code, reply->status);
 
     const char *detail = public_detail(err);

@@ -21,7 +21,7 @@ bool api_reply_etag(struct api_call *call, int64_t revision, struct err *err) MU
 /* Poll-After with jitter, so that a fleet that was switched on together does not come back together. */
 bool api_reply_poll_after(struct api_call *call, struct err *err) MUST_USE;
 
-/* Turns the reply into the problem that err says; header fields that are set stay. Never fails: without memory the body is empty. */
+/* Turns the reply into the problem that err says; header fields that are set stay (below 500). Never fails: without memory the body is empty. */
 void api_reply_problem(struct api_call *call, const struct err *err);
 
 /* From the one table. On the device listener a downgrade is 403, an operator's is 409. */

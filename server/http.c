@@ -127,9 +127,9 @@ static void request_free(struct http_daemon *http, struct request *request) {
     }
 }
 
+/* Headers that were set on the way belong to the refusal too (Allow, WWW-Authenticate, Content-Range). */
 static void refuse(struct request *request, const struct err *err) {
     discard_stream(request);
-    drop_blob(&request->call);
     dispatch_refuse(&request->call, err);
     request->failed = true;
     request->step = STEP_REPLY;
