@@ -1,5 +1,6 @@
 #include "agent/settings.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/text.h"
@@ -176,7 +177,15 @@ bool agent_settings_check(const struct agent_settings *settings, struct err *err
 
 bool agent_settings_load(const char *path, struct agent_settings *ret_settings, struct err *err) {
     struct agent_settings settings = {0};
-    if (!config_load(&agent_settings_table, path, &settings, err))
+    char *whole = realpath(path, NULL); /* paths in it are then whole as well: one of them becomes the target of a link */
+    if (whole == NULL) {
+        (void)err_errno(err, "%s", path);
+        err->code = ERR_CONFIG;
+        return false;
+    }
+    bool loaded = config_load(&agent_settings_table, whole, &settings, err);
+    free(whole);
+    if (!loaded)
         return false;
     if (!agent_settings_check(&settings, err)) {
         agent_settings_free(&settings);

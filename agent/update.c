@@ -92,8 +92,16 @@ static enum step step_root(struct pass *pass, struct err *err) {
     return on(tuf_client_walk_root(pass->tuf, &pass->fetch, err));
 }
 
+/* 0: none was ever seen. */
+static int64_t timestamp_version(const struct pass *pass) {
+    const struct metadata *timestamp = tuf_client_trusted(pass->tuf)->timestamp;
+    return timestamp != NULL ? timestamp->version : 0;
+}
+
+/* A server that has published nothing yet has no timestamp; once there was one, its absence is a fault. */
 static enum step step_metadata(struct pass *pass, struct err *err) {
-    return on(tuf_client_refresh(pass->tuf, &pass->fetch, pass->now, err));
+    bool ok = tuf_client_refresh(pass->tuf, &pass->fetch, pass->now, err);
+    return on(ok || (err->code == ERR_NOT_FOUND && timestamp_version(pass) == 0));
 }
 
 static enum step step_check(struct pass *pass, struct err *err) {
@@ -109,11 +117,11 @@ static enum step step_check(struct pass *pass, struct err *err) {
 /* The directive may be newer than the metadata fetched a moment ago: once more, but no further. */
 static enum step step_freshness(struct pass *pass, struct err *err) {
     int64_t said = pass->directive.timestamp_version;
-    if (pass->directive.action != DIRECTIVE_INSTALL || said <= tuf_client_trusted(pass->tuf)->timestamp->version)
+    if (said <= timestamp_version(pass))
         return STEP_ON;
     if (!tuf_client_refresh(pass->tuf, &pass->fetch, pass->now, err))
         return STEP_FAILED;
-    int64_t have = tuf_client_trusted(pass->tuf)->timestamp->version;
+    int64_t have = timestamp_version(pass);
     if (said > have)
         return on(err_set(err, ERR_FREEZE, "the directive names timestamp %lld, the newest to be had is %lld", (long long)said, (long long)have));
     return STEP_ON;
