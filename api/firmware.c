@@ -165,7 +165,7 @@ static bool reply_image(struct api_call *call, const struct db_release *release,
 }
 
 bool api_firmware_get(struct api_call *call, struct err *err) {
-    struct target target;
+    struct target target = {0};
     if (!take_apart(call, api_var(call, "path"), &target, err))
         return false;
     const struct db_catalog *catalog = db_catalog_get(call->env->db);
