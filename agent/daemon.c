@@ -40,8 +40,9 @@ static int64_t next_wait_ms(const struct agent_settings *settings, const struct 
     uint64_t random = random_below(UINT64_MAX);
     if (outcome->result == AGENT_RESULT_CHANGED)
         return 0;
-    if (outcome->result == AGENT_RESULT_FAILED)
-        return agent_backoff_ms(failures, settings->retry_min_s * 1000, settings->retry_max_s * 1000, outcome->retry_after_s * 1000, random);
+    if (outcome->result == AGENT_RESULT_FAILED || outcome->result == AGENT_RESULT_FELL_BACK)
+        return agent_backoff_ms(outcome->result == AGENT_RESULT_FELL_BACK ? outcome->attempts : failures, settings->retry_min_s * 1000,
+                                settings->retry_max_s * 1000, outcome->retry_after_s * 1000, random);
     return agent_backoff_poll_ms(outcome->poll_after_s * 1000, settings->poll_interval_s * 1000, settings->poll_max_s * 1000, random);
 }
 

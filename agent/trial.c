@@ -111,7 +111,7 @@ static bool count_failure(struct agent_state *state, const struct err *why, stru
 
 static enum agent_trial_result end_trial(struct agent_state *state, struct err *err) {
     state->trial = NULL;
-    return agent_state_save(state, err) ? AGENT_TRIAL_DONE : AGENT_TRIAL_FAILED;
+    return agent_state_save(state, err) ? AGENT_TRIAL_OVER : AGENT_TRIAL_FAILED;
 }
 
 static enum agent_trial_result fail_trial(const struct agent_settings *settings, struct agent_state *state, const struct agent_boot *boot,
@@ -172,7 +172,7 @@ enum agent_trial_result agent_trial_resume(const struct agent_settings *settings
     struct err why = {0};
     switch (agent_trial_decide(settings, state->trial, boot, clock_mono_ms(), &why)) {
     case AGENT_TRIAL_NONE:
-        return AGENT_TRIAL_DONE;
+        return AGENT_TRIAL_IDLE;
     case AGENT_TRIAL_REBOOT:
         return go(settings, state, err);
     case AGENT_TRIAL_TEST:

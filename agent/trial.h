@@ -21,13 +21,20 @@ enum { AGENT_TRIAL_REBOOTS_MAX = 10 };
 enum agent_trial_move agent_trial_decide(const struct agent_settings *settings, const struct agent_trial *trial, const struct agent_boot *boot,
                                          int64_t mono_ms, struct err *err);
 
-enum agent_trial_result { AGENT_TRIAL_FAILED = 0, AGENT_TRIAL_DONE, AGENT_TRIAL_CONFIRMED, AGENT_TRIAL_REBOOTING, AGENT_TRIAL_WAITING };
+enum agent_trial_result {
+    AGENT_TRIAL_FAILED = 0,
+    AGENT_TRIAL_IDLE,      /* there is no trial */
+    AGENT_TRIAL_CONFIRMED, /* it ended well */
+    AGENT_TRIAL_OVER,      /* it ended, and the old release runs (or what was installed cannot be taken back) */
+    AGENT_TRIAL_REBOOTING,
+    AGENT_TRIAL_WAITING,
+};
 
 /* Makes the release that was written to `slot` the one that boots next, and asks for the reboot. `old_slot` NULL: unknown. */
 enum agent_trial_result agent_trial_start(const struct agent_settings *settings, struct agent_state *state, const struct agent_boot *boot,
                                           const struct agent_release *release, const char *deployment, struct err *err);
 
-/* At the start of each pass: one step further from where the last process was ended. DONE: there is no trial (any more). Queues the reports. */
+/* At the start of each pass: one step further from where the last process was ended. Queues the reports. */
 enum agent_trial_result agent_trial_resume(const struct agent_settings *settings, struct agent_state *state, const struct agent_boot *boot,
                                            struct err *err);
 

@@ -62,13 +62,26 @@ static enum step reject(struct pass *pass, struct err *err) {
     return STEP_FAILED;
 }
 
+/* Sends what it can and ends the pass: the next attempt has to wait for a while. */
+static enum step fell_back(struct pass *pass, const char *sha256) {
+    struct err later;
+    if (!agent_report_send(&pass->state, pass->agent->transport, &later))
+        log_err(LOG_WARN, "report kept for later", &later);
+    pass->outcome->result = AGENT_RESULT_FELL_BACK;
+    pass->outcome->attempts = agent_state_attempts(&pass->state, sha256, NULL);
+    return STEP_END;
+}
+
 static enum step step_boot(struct pass *pass, struct err *err) {
     const struct agent_settings *settings = pass->agent->settings;
+    const struct agent_trial *trial = pass->state.trial;
     if (!agent_boot_read(settings, &pass->boot, err))
         return STEP_FAILED;
     switch (agent_trial_resume(settings, &pass->state, &pass->boot, err)) {
-    case AGENT_TRIAL_DONE:
+    case AGENT_TRIAL_IDLE:
         return STEP_ON;
+    case AGENT_TRIAL_OVER:
+        return fell_back(pass, trial->release->sha256);
     case AGENT_TRIAL_CONFIRMED:
         return on(agent_download_discard(&pass->state, NULL, err));
     case AGENT_TRIAL_REBOOTING:
@@ -243,8 +256,10 @@ static enum step step_switch(struct pass *pass, struct err *err) {
     case AGENT_TRIAL_WAITING:
         pass->outcome->result = AGENT_RESULT_WAITING;
         break;
+    case AGENT_TRIAL_OVER:
+        return fell_back(pass, release->sha256);
     case AGENT_TRIAL_CONFIRMED:
-    case AGENT_TRIAL_DONE:
+    case AGENT_TRIAL_IDLE:
         pass->outcome->result = AGENT_RESULT_CHANGED;
         break;
     }
@@ -331,7 +346,9 @@ bool agent_update_run(struct agent *agent, struct agent_outcome *ret_outcome, st
     if (!ok) {
         ret_outcome->result = AGENT_RESULT_FAILED;
         ret_outcome->retry_after_s = agent_transport_last(agent->transport)->retry_after_s;
-        log_event(LOG_ERROR, is_refusal(err->code) ? "refused" : "stopped", "code", err_tag(err->code), "why", err->text, (char *)NULL);
+        bool interrupted = agent->stop != NULL && *agent->stop != 0;
+        const char *message = interrupted ? "interrupted by a signal" : is_refusal(err->code) ? "refused" : "stopped";
+        log_event(interrupted ? LOG_INFO : LOG_ERROR, message, "code", err_tag(err->code), "why", err->text, (char *)NULL);
     }
     return ok;
 }
@@ -377,7 +394,7 @@ bool agent_update_examine(const struct agent_settings *settings, const volatile 
     CLEANUP(buf_free) struct buf certificate = BUF_INIT(PEM_MAX);
     CLEANUP(buf_free) struct buf root = BUF_INIT(METADATA_ROOT_MAX);
     CLEANUP(tuf_client_cleanup) struct tuf_client *client = NULL;
-    struct agent agent = {.settings = settings};
+    struct agent agent = {.settings = settings, .stop = stop};
     if (!file_exists(settings->trust_root))
         return err_set(err, ERR_CONFIG, "[device] trust_root %s does not exist: without a pinned root nothing can be believed", settings->trust_root);
     if (!file_read(settings->trust_root, &root, err) || !tuf_client_open_memory(root.data, root.len, &client, err))

@@ -9,6 +9,7 @@
 /* What lives as long as the process. */
 struct agent {
     const struct agent_settings *settings;
+    const volatile sig_atomic_t *stop; /* borrowed; NULL: nobody interrupts */
     struct agent_transport *transport;
     struct certs_pem_identity identity;
 };
@@ -19,12 +20,14 @@ enum agent_result {
     AGENT_RESULT_REBOOTING, /* a reboot was asked for */
     AGENT_RESULT_WAITING,   /* for `pawl-agent confirm` */
     AGENT_RESULT_CHANGED,   /* installed and confirmed without a reboot: ask again at once */
+    AGENT_RESULT_FELL_BACK, /* a new release failed: not again before a while */
 };
 
 struct agent_outcome {
     enum agent_result result;
     int64_t poll_after_s;  /* as the server said; 0: it did not */
     int64_t retry_after_s; /* the same, of a refusal */
+    int64_t attempts;      /* FELL_BACK: how often that release has failed */
 };
 
 /* Opens certificate, key, CA and pinned root, and refuses what is missing or not fit. Writes nothing: what `check-config` does. */

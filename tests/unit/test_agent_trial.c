@@ -157,7 +157,7 @@ static void test_history_confirmed(UNUSED void **unused) {
     assert_int_equal(agent_state_floor(&state, "demo").security_version, 4);
     assert_string_equal(last_report(&state)->state, "confirmed");
     assert_string_equal(last_report(&state)->installed, "2.0.0");
-    assert_int_equal(resume(), AGENT_TRIAL_DONE);
+    assert_int_equal(resume(), AGENT_TRIAL_IDLE);
 }
 
 static void test_history_self_test_fails(UNUSED void **unused) {
@@ -173,7 +173,7 @@ static void test_history_self_test_fails(UNUSED void **unused) {
     assert_int_equal(agent_state_attempts(&state, SHA_A, NULL), 1);
     assert_int_equal(agent_state_floor(&state, "demo").sequence, 0);
     reboot_into("a");
-    assert_int_equal(resume(), AGENT_TRIAL_DONE);
+    assert_int_equal(resume(), AGENT_TRIAL_OVER);
     state = load();
     assert_null(state.trial);
     assert_null(state.installed);
@@ -184,7 +184,7 @@ static void test_history_self_test_fails(UNUSED void **unused) {
 static void test_history_boot_loader_falls_back(UNUSED void **unused) {
     begin_on_a();
     reboot_into("a");
-    assert_int_equal(resume(), AGENT_TRIAL_DONE);
+    assert_int_equal(resume(), AGENT_TRIAL_OVER);
     expect_pointer(slot_a); /* else the next reboot would try the failed slot again */
     struct agent_state state = load();
     assert_null(state.trial);
@@ -199,7 +199,7 @@ static void test_history_the_reboot_does_not_come(UNUSED void **unused) {
     expect_pointer(slot_b);
     assert_int_equal(resume(), AGENT_TRIAL_REBOOTING); /* the way back */
     expect_pointer(slot_a);
-    assert_int_equal(resume(), AGENT_TRIAL_DONE);
+    assert_int_equal(resume(), AGENT_TRIAL_OVER);
     struct agent_state state = load();
     assert_string_equal(last_report(&state)->error, "E_INSTALL");
 }
@@ -244,7 +244,7 @@ static void test_history_without_a_reboot(UNUSED void **unused) {
     struct agent_state state = load();
     assert_int_equal(agent_state_floor(&state, "demo").sequence, 20);
     settings.self_test_command = (char[]){"/bin/false"};
-    assert_int_equal(start(), AGENT_TRIAL_DONE); /* no way back: told and counted */
+    assert_int_equal(start(), AGENT_TRIAL_OVER); /* no way back: told and counted */
     state = load();
     assert_string_equal(last_report(&state)->state, "failed");
     assert_int_equal(agent_state_attempts(&state, SHA_A, NULL), 1);
