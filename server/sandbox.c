@@ -14,6 +14,8 @@
 
 #if __has_include(<linux/landlock.h>)
 #include <linux/landlock.h>
+#endif
+#ifdef LANDLOCK_ACCESS_FS_REFER
 #define HAVE_LANDLOCK 1
 #else
 #define HAVE_LANDLOCK 0
@@ -47,7 +49,7 @@ bool sandbox_early(struct err *err) {
 #define READS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define WRITES                                                                                                                                       \
     (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |                  \
-     LANDLOCK_ACCESS_FS_MAKE_REG)
+     LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REFER)
 #define OTHERS                                                                                                                                       \
     (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |                       \
      LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM)
@@ -81,11 +83,12 @@ bool sandbox_files(const struct server_config *config, bool *ret_active, struct 
     static const char *const system_folders[] = {"/etc", "/usr", "/lib", "/lib64", "/proc", "/sys", "/dev"};
     const struct landlock_ruleset_attr attr = {.handled_access_fs = READS | WRITES | OTHERS};
     *ret_active = false;
-    if (SANITIZED)
+    /* The first version forbids every rename from one folder to another: an image could never leave tmp/. */
+    if (SANITIZED || syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 2)
         return true;
     int rules CLEANUP(file_close) = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
     if (rules < 0)
-        return errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM ? true : err_errno(err, "Landlock");
+        return err_errno(err, "Landlock");
     const char *const files[] = {config->tls.certificate, config->tls.key, config->tls.device_ca, config->tls.admin_ca};
     for (size_t i = 0; i < ARRAY_LEN(system_folders); i++)
         if (!allow(rules, system_folders[i], READS, err))

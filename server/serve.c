@@ -146,8 +146,7 @@ static bool open_all(struct server *server, struct err *err) {
         .fatal = on_fatal,
         .fatal_context = server,
     };
-    if (!online_load(&server->config, &server->timestamp_key, &server->directive_key, err) || !db_open(&options, &server->db, err) ||
-        !api_images_new(server->db, &server->images, err))
+    if (!db_open(&options, &server->db, err) || !api_images_new(server->db, &server->images, err))
         return false;
     fill_env(server);
     return verify_served(server, err) && timers_renew_now(server, err);
@@ -203,7 +202,9 @@ static bool start(struct server *server, const struct listeners *listeners, stru
     bool files = false, syscalls = false;
     if (!file_exists(server->config.store.data))
         return err_set(err, ERR_CONFIG, "[store] data: %s is not there; 'pawld init' makes it", server->config.store.data);
-    if (!sandbox_files(&server->config, &files, err) || !open_all(server, err))
+    /* The key files are read before the sandbox closes over them, and never again. */
+    if (!online_load(&server->config, &server->timestamp_key, &server->directive_key, err) || !sandbox_files(&server->config, &files, err) ||
+        !open_all(server, err))
         return false;
     struct wire *wire = wire_start(&listeners->settings, &server->env, server->db, err);
     if (wire == NULL)
