@@ -1,5 +1,7 @@
 #include "api/contract.h"
 
+#include <stdint.h>
+
 __asm__(".section .rodata\n"
         ".global api_contract\n"
         ".global api_contract_end\n"
@@ -12,5 +14,5 @@ __asm__(".section .rodata\n"
 extern const char api_contract_end[];
 
 size_t api_contract_len(void) {
-    return (size_t)(api_contract_end - api_contract);
+    return (size_t)((uintptr_t)api_contract_end - (uintptr_t)api_contract);
 }

@@ -33,11 +33,11 @@ struct config_key {
 };
 
 struct config_table {
-    const char *program;            /* "pawld": names the environment prefix PAWL_<SECTION>_<KEY>, and the file in messages */
-    const char *env_prefix;         /* "PAWL_" for pawld, "PAWL_AGENT_" for the agent; NULL: no environment */
-    const char *const *env_foreign; /* beginnings of variables with that prefix which are other programs'; NULL-terminated, may be NULL */
+    const char *program;    /* "pawld": names the environment prefix PAWL_<SECTION>_<KEY>, and the file in messages */
+    const char *env_prefix; /* "PAWL_" for pawld, "PAWL_AGENT_" for the agent; NULL: no environment */
     const struct config_key *keys;
     size_t count;
+    const char *const *env_foreign; /* beginnings of variables with that prefix which are other programs'; NULL-terminated, may be NULL */
 };
 
 /* Fallbacks, then the file (path NULL: none), then the environment. ERR_CONFIG names file, line, section and key. An unknown key or section,
