@@ -114,8 +114,8 @@ bool dispatch_run(struct api_call *call, struct err *err) {
         return true;
     }
     char *body = call->body_len > 0 ? arena_memdup(call->arena, call->body, call->body_len)
-                                    : arena_printf(call->arena, "id=%s address=%s writing=%d streamed=%llu\n", call->identity.id, call->client_address,
-                                                   call->writing, (unsigned long long)fake.streamed);
+                                    : arena_printf(call->arena, "id=%s address=%s writing=%d streamed=%llu\n", call->identity.id,
+                                                   call->client_address, call->writing, (unsigned long long)fake.streamed);
     if (!body) {
         return err_no_memory(err);
     }
@@ -131,6 +131,10 @@ void dispatch_refuse(struct api_call *call, const struct err *err) {
         enum err_code code;
         int status;
     } statuses[] = {{ERR_NOT_FOUND, 404}, {ERR_TOO_LARGE, 413}, {ERR_CONFLICT, 409}, {ERR_BUSY, 503}, {ERR_NO_SPACE, 507}};
+    if (call->reply.blob.release) {
+        call->reply.blob.release(call->reply.blob.context);
+        call->reply.blob = (struct api_blob){0};
+    }
     call->reply.status = 500;
     for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
         call->reply.status = statuses[i].code == err->code ? statuses[i].status : call->reply.status;
