@@ -316,7 +316,8 @@ bool cli_client_call(struct cli *cli, const struct cli_request *request, struct 
         if (!again || !safe || try == TRIES)
             return false;
         int64_t wait_ms = wait_s > 0 ? wait_s * 1000 : (BACKOFF_MS << (try - 1)) + (int64_t)random_below(BACKOFF_MS);
-        cli_note(cli, "%s; trying again", err->text);
+        if (cli->can_show_progress)
+            cli_note(cli, "%s; trying again", err->text);
         clock_sleep_ms(wait_ms);
     }
 }

@@ -69,7 +69,7 @@ bool cli_keys_init(struct cli *cli, const void *args, const struct option_texts 
         return false;
     cli_note(cli, "%s: keys made, root 1 signed by %lld of %lld root keys", plan.folder, (long long)plan.threshold, (long long)plan.roots);
     cli_note(cli, "one targets key (threshold 1): whoever holds it and the snapshot key can sign a release");
-    cli_note(cli, "next: pawld init --root %s/1.root.json; only %s/online goes to the server", plan.folder, plan.folder);
+    cli_note(cli, "next: pawld init --root %s/1.root.json --online-keys %s/online; the other keys never go to the server", plan.folder, plan.folder);
     return true;
 }
 
@@ -223,21 +223,30 @@ static bool print_roles(struct cli *cli, const struct role_status *roles, size_t
     return print_table(cli, &table, err);
 }
 
+static bool print_roles_json(struct cli *cli, struct role_status *roles, size_t count, struct err *err) {
+    const struct statuses all = {.roles = {.count = count, .items = roles}};
+    CLEANUP(buf_free) struct buf json = BUF_INIT(OUTPUT_MAX_BYTES);
+    json_write(&json, &statuses_shape, &all);
+    return buf_ok(&json, "output", err) && cli_view_json(cli, json.data, json.len, err);
+}
+
 bool cli_keys_status(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
     const struct status_args *status = args;
     CLEANUP(cli_tuf_close) struct cli_tuf tuf = {0};
     struct role_status roles[METADATA_ROLE_COUNT];
     int64_t now = clock_now();
+    bool asked = !status->offline && cli->profile.server != NULL;
     if (!cli_tuf_open(cli, operands->items[0], &tuf, err))
         return false;
-    if (status->offline || cli->profile.server == NULL)
+    if (!asked)
         cli_note(cli, "as verified here last; the server was not asked");
-    else if (!cli_tuf_refresh(cli, &tuf, now, err))
+    bool fresh = !asked || cli_tuf_refresh(cli, &tuf, now, err);
+    if (!fresh && err->code != ERR_EXPIRED) /* what has expired is shown, and fails all the same */
         return false;
-    const struct statuses all = {.roles = {.count = collect_roles(tuf.trusted, now, roles), .items = roles}};
-    if (!cli->json)
-        return print_roles(cli, roles, all.roles.count, now, err);
-    CLEANUP(buf_free) struct buf json = BUF_INIT(OUTPUT_MAX_BYTES);
-    json_write(&json, &statuses_shape, &all);
-    return buf_ok(&json, "output", err) && cli_view_json(cli, json.data, json.len, err);
+    struct err unprinted;
+    size_t count = collect_roles(tuf.trusted, now, roles);
+    bool printed = cli->json ? print_roles_json(cli, roles, count, &unprinted) : print_roles(cli, roles, count, now, &unprinted);
+    if (fresh && !printed)
+        *err = unprinted;
+    return fresh && printed;
 }

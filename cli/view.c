@@ -128,10 +128,12 @@ bool cli_view_show(struct cli *cli, const struct cli_reply *reply, const struct 
         value = value == NULL || value[0] == '\0' ? "-" : cli_table_clean(&cli->arena, value);
         if (value == NULL)
             return err_no_memory(err);
+        for (const char *at = columns[i].title; *at != '\0'; at++)
+            buf_byte(&out, *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at);
         if (cli->out_is_terminal)
-            buf_printf(&out, "%-*s  %s\n", (int)widest, columns[i].title, value);
+            buf_printf(&out, "%*s  %s\n", (int)(widest - strlen(columns[i].title)), "", value);
         else
-            buf_printf(&out, "%s\t%s\n", columns[i].title, value);
+            buf_printf(&out, "\t%s\n", value);
     }
     return cli_view_write(cli, &out, err);
 }

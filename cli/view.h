@@ -18,7 +18,7 @@ struct cli_view {
     const struct json_shape *shape; /* open: a newer server may say more */
     const struct cli_column *list;
     size_t list_count;
-    const struct cli_column *show; /* NULL: the list's columns */
+    const struct cli_column *show; /* NULL: the list's columns, their titles in small letters */
     size_t show_count;
     const char *none; /* said to people when a list is empty */
 };

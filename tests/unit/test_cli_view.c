@@ -73,7 +73,7 @@ static const char *shout(struct arena *out, const void *object) {
 }
 
 static const struct cli_column thing_columns[] = {
-    {.title = "name", .field = "name"}, {.title = "count", .field = "count", .zero_is_none = true},
+    {.title = "NAME", .field = "name"}, {.title = "count", .field = "count", .zero_is_none = true},
     {.title = "seen", .field = "seen"}, {.title = "good", .field = "good"},
     {.title = "tags", .field = "tags"}, {.title = "loud", .format = shout},
 };
