@@ -1,0 +1,333 @@
+/* The registry equals the database after every start and after every commit; last-seen values are coalesced and flushed. */
+#include "common/text.h"
+#include "tests/unit/db_fixture.h"
+
+/* All but what memory alone has: revision and the remembered decision. */
+static void assert_same(const struct db_device_hot *a, const struct db_device_hot *b) {
+    struct db_device_hot left = *a, right = *b;
+
+    left.revision = right.revision = 0;
+    left.told_reason = right.told_reason = FLEET_REASON_REFUSED;
+    left.told_generation = right.told_generation = 0;
+    left.told_until = right.told_until = 0;
+    assert_memory_equal(&left, &right, sizeof left);
+}
+
+static bool run_move(struct db_conn *tx, void *arg, struct err *err) {
+    struct write_args *args = arg;
+
+    return db_device_move(tx, args->text, (enum fleet_device_state)args->number, args->number2, NOW, err);
+}
+
+static bool run_pins(struct db_conn *tx, void *arg, struct err *err) {
+    struct write_args *args = arg;
+    uint8_t current[DB_PIN_SIZE] = {1}, next[DB_PIN_SIZE] = {2};
+
+    return db_device_set_pins(tx, args->text, current, next, err);
+}
+
+static bool run_observe(struct db_conn *tx, void *arg, struct err *err) {
+    struct write_args *args = arg;
+
+    return db_device_observe(tx, args->text, args->object, NOW, err);
+}
+
+/* Every kind of change on a few devices, then a restart: the same registry. */
+static void test_reload_equals(void **state) {
+    struct store *store = *state;
+    static const char *const ids[] = {"fresh", "pinned", "working", "done", "failing", "gone"};
+    struct db_device_hot before[ARRAY_LEN(ids)];
+    struct write_args pins = {.text = "pinned"}, gone = {.text = "gone", .number = FLEET_DEVICE_REVOKED};
+    struct db_reported reported;
+    struct err err;
+
+    make_product(store, "hub", FLEET_POLICY_LATEST);
+    make_device(store, "fresh", NULL, NULL);
+    for (size_t i = 1; i < ARRAY_LEN(ids); i++)
+        make_device(store, ids[i], "hub", "board");
+    make_release(store, "hub", 5);
+    assert_ok(WRITE(store, run_pins, &pins, &err), err);
+    offer(store, "working");
+    bring_to(store, "done", 5);
+    for (int i = 0; i < FLEET_MAX_FAILURES; i++) {
+        struct db_report_new failed = report_of(offer(store, "failing").deployment, 1, FLEET_REPORT_FAILED, 3);
+
+        assert_ok(report(store, "failing", &failed, &reported, &err), err);
+    }
+    offer(store, "gone");
+    assert_ok(WRITE(store, run_move, &gone, &err), err);
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+        before[i] = hot_of(store, ids[i]);
+    store_shut(store);
+    store_reopen(store);
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        struct db_device_hot after = hot_of(store, ids[i]);
+
+        assert_same(&before[i], &after);
+    }
+    assert_int_equal(before[1].has_pin_next, true);
+    assert_int_equal(before[2].open_state, FLEET_OFFERED);
+    assert_true(before[2].open_by_policy);
+    assert_int_equal(before[3].floor.sequence, 5);
+    assert_int_equal(before[4].quarantined_count, 1);
+    assert_int_equal(before[4].installed_sequence, 3);
+    assert_int_equal(before[5].state, FLEET_DEVICE_REVOKED);
+    assert_int_equal(before[5].open_deployment, 0);
+}
+
+static void test_unknown(void **state) {
+    struct store *store = *state;
+    struct db_device_hot hot;
+    struct db_observation seen = {.product = NULL};
+    bool must_write;
+
+    assert_false(db_registry_get(store->db, "nobody", &hot));
+    assert_false(db_registry_seen(store->db, "nobody", NOW, &seen, &must_write));
+}
+
+static bool seen(struct store *store, const char *id, int64_t now, const char *product, const char *hardware, const char *version, int64_t sequence) {
+    struct db_observation observation = {
+        .product = product, .hardware = hardware, .version = version, .sequence_known = sequence >= 0, .sequence = sequence};
+    struct write_args args = {.text = id, .object = &observation};
+    bool must_write;
+    struct err err;
+
+    assert_true(db_registry_seen(store->db, id, now, &observation, &must_write));
+    if (must_write)
+        assert_ok(WRITE(store, run_observe, &args, &err), err);
+    return must_write;
+}
+
+static void test_last_seen_is_flushed(void **state) {
+    struct store *store = *state;
+    struct db_registry_counts counts;
+
+    make_device(store, "d1", NULL, "board");
+    assert_int_equal(device_of(store, "d1").last_seen, 0);
+    assert_false(seen(store, "d1", NOW + 5, NULL, "board", "1.0.0", 4));
+    assert_false(seen(store, "d1", NOW + 9, NULL, "board", "1.0.0", 4));
+    /* Not in the database yet, but every reader sees it. */
+    assert_int_equal(device_of(store, "d1").last_seen, NOW + 9);
+    assert_int_equal(device_of(store, "d1").installed_sequence, 4);
+    db_registry_count(store->db, &counts);
+    assert_int_equal(counts.unflushed, 1);
+    assert_int_equal(counts.devices, 1);
+    assert_int_equal(counts.by_state[FLEET_DEVICE_ACTIVE], 1);
+    db_registry_flush(store->db);
+    db_registry_count(store->db, &counts);
+    assert_int_equal(counts.unflushed, 0);
+    assert_false(seen(store, "d1", NOW + 20, NULL, "board", "1.0.1", 5)); /* goes out with the closing */
+    store_shut(store);
+    store_reopen(store);
+    assert_int_equal(hot_of(store, "d1").last_seen, NOW + 20);
+    assert_int_equal(hot_of(store, "d1").installed_sequence, 5);
+    assert_string_equal(hot_of(store, "d1").installed_version, "1.0.1");
+    assert_in_range(device_of(store, "d1").first_seen, NOW + 9, NOW + 20); /* by what was newest when the flush ran */
+}
+
+static void test_many_slices(void **state) {
+    struct store *store = *state;
+    enum { DEVICES = 4500 }; /* three slices */
+    char id[32];
+    struct db_registry_counts counts;
+
+    for (int i = 0; i < DEVICES; i++) {
+        snprintf(id, sizeof id, "device-%05d", (i * 7919) % DEVICES);
+        make_device(store, id, NULL, NULL);
+    }
+    for (int i = 0; i < DEVICES; i++) {
+        snprintf(id, sizeof id, "device-%05d", i);
+        assert_false(seen(store, id, NOW + i, NULL, NULL, "1.0.0", i));
+    }
+    db_registry_flush(store->db);
+    store_shut(store);
+    store_reopen(store);
+    db_registry_count(store->db, &counts);
+    assert_int_equal(counts.devices, DEVICES);
+    for (int i = 0; i < DEVICES; i++) {
+        snprintf(id, sizeof id, "device-%05d", i);
+        assert_int_equal(hot_of(store, id).last_seen, NOW + i);
+        assert_int_equal(hot_of(store, id).installed_sequence, i);
+    }
+    assert_true(counts.memory_bytes / DEVICES < 320);
+}
+
+static void test_first_report_fills(void **state) {
+    struct store *store = *state;
+
+    make_device(store, "d1", NULL, NULL);
+    assert_true(seen(store, "d1", NOW, "hub", "board", NULL, -1)); /* hardware alone: no such product yet */
+    assert_string_equal(hot_of(store, "d1").hardware, "board");
+    assert_string_equal(hot_of(store, "d1").product, "");
+    assert_false(seen(store, "d1", NOW, "hub", "board", NULL, -1));
+    make_product(store, "hub", FLEET_POLICY_LATEST);
+    assert_true(seen(store, "d1", NOW, "hub", "board", NULL, -1));
+    assert_string_equal(hot_of(store, "d1").product, "hub");
+    assert_false(seen(store, "d1", NOW, "hub", "board", NULL, -1));
+    assert_string_equal(device_of(store, "d1").product, "hub");
+}
+
+static void test_mismatch_is_told_once(void **state) {
+    struct store *store = *state;
+
+    make_product(store, "hub", FLEET_POLICY_LATEST);
+    make_device(store, "d1", "hub", "board");
+    assert_true(seen(store, "d1", NOW, "hub", "toaster", NULL, -1));
+    assert_false(seen(store, "d1", NOW + 1, "hub", "toaster", NULL, -1));
+    assert_false(seen(store, "d1", NOW + 2, "hub", "kettle", NULL, -1)); /* another one within the hour */
+    assert_int_equal(events_of(store, "identity-mismatch", "d1"), 1);
+    assert_string_equal(hot_of(store, "d1").hardware, "board");
+    assert_true(seen(store, "d1", NOW + 3600, "hub", "kettle", NULL, -1));
+    assert_int_equal(events_of(store, "identity-mismatch", "d1"), 2);
+    /* A restart does not tell it again. */
+    store_shut(store);
+    store_reopen(store);
+    seen(store, "d1", NOW + 9000, "hub", "kettle", NULL, -1);
+    assert_int_equal(events_of(store, "identity-mismatch", "d1"), 2);
+}
+
+static void test_fall_is_an_event(void **state) {
+    struct store *store = *state;
+    struct db_event_filter filter = {.kind = "rolled-back"};
+    struct db_events page;
+    struct err err;
+
+    make_product(store, "hub", FLEET_POLICY_LATEST);
+    make_device(store, "d1", "hub", "board");
+    make_release(store, "hub", 5);
+    bring_to(store, "d1", 5);
+    assert_true(seen(store, "d1", NOW, "hub", "board", "1.4.0", 4));
+    assert_false(seen(store, "d1", NOW, "hub", "board", "1.4.0", 4)); /* once per change */
+    assert_int_equal(events_of(store, "rolled-back", "d1"), 1);
+    assert_int_equal(hot_of(store, "d1").installed_sequence, 4);
+    assert_int_equal(hot_of(store, "d1").floor.sequence, 5);
+    assert_int_equal(offer(store, "d1").reason, FLEET_REASON_UP_TO_DATE); /* the floor holds: nothing below it, nothing at it by itself */
+    assert_false(seen(store, "d1", NOW, "hub", "board", "1.5.0", 5));
+    assert_true(seen(store, "d1", NOW, "hub", "board", "1.4.0", 4));
+    assert_ok(db_event_list(store->reader, &filter, 0, 10, &store->arena, &page, &err), err);
+    assert_int_equal(page.count, 2);
+    assert_string_equal(page.items[0].product, "hub");
+    assert_string_equal(page.items[0].detail, "{\"from_sequence\":\"5\",\"from_version\":\"1.5.0\",\"to_sequence\":\"4\",\"to_version\":\"1.4.0\"}");
+}
+
+/* What was reported and not flushed must not win over what a later transaction wrote. */
+static void test_confirmation_overtakes_unflushed(void **state) {
+    struct store *store = *state;
+
+    make_product(store, "hub", FLEET_POLICY_LATEST);
+    make_device(store, "d1", "hub", "board");
+    make_release(store, "hub", 5);
+    assert_false(seen(store, "d1", NOW, "hub", "board", "1.4.0", 4));
+    bring_to(store, "d1", 5);
+    assert_int_equal(hot_of(store, "d1").installed_sequence, 5);
+    assert_int_equal(device_of(store, "d1").installed_sequence, 5);
+    db_registry_flush(store->db);
+    store_shut(store);
+    store_reopen(store);
+    assert_int_equal(hot_of(store, "d1").installed_sequence, 5);
+}
+
+static bool run_touching_failure(struct db_conn *tx, void *arg, struct err *err) {
+    struct write_args *args = arg;
+
+    return db_device_observe(tx, args->text, args->object, NOW, err) && err_set(err, ERR_CONFLICT, "on purpose");
+}
+
+static void test_undone_changes_nothing(void **state) {
+    struct store *store = *state;
+    struct db_observation fall = {.sequence_known = true, .sequence = 2, .version = "0.2.0"};
+    struct write_args args = {.text = "d1", .object = &fall};
+    struct db_device_hot before;
+    struct err err;
+
+    make_device(store, "d1", NULL, "board");
+    assert_false(seen(store, "d1", NOW, NULL, "board", "1.0.0", 4));
+    before = hot_of(store, "d1");
+    assert_fails(WRITE(store, run_touching_failure, &args, &err), err, ERR_CONFLICT);
+    assert_int_equal(hot_of(store, "d1").installed_sequence, before.installed_sequence);
+    assert_int_equal(events_of(store, "rolled-back", "d1"), 0);
+    /* … and the unflushed value is still on its way. */
+    store_shut(store);
+    store_reopen(store);
+    assert_int_equal(hot_of(store, "d1").installed_sequence, 4);
+}
+
+static struct fleet_offer decide(struct store *store, const char *id, int64_t now) {
+    const struct db_catalog *catalog = db_catalog_get(store->db);
+    struct db_device_hot hot = hot_of(store, id);
+    struct fleet_offer result = db_offer_decide(store->db, catalog, &hot, now);
+
+    result.release = NULL; /* it points into the catalog */
+    db_catalog_put(catalog);
+    return result;
+}
+
+static void test_remembered_decision(void **state) {
+    struct store *store = *state;
+    const struct db_catalog *catalog;
+    struct db_device_hot hot;
+
+    make_product(store, "hub", FLEET_POLICY_LATEST);
+    make_device(store, "d1", "hub", "board");
+    assert_int_equal(decide(store, "d1", NOW).reason, FLEET_REASON_NO_RELEASE);
+    hot = hot_of(store, "d1");
+    assert_int_equal(hot.told_reason, FLEET_REASON_NO_RELEASE);
+    assert_true(hot.told_until > NOW);
+    /* It is really what is told: a lie planted there comes back … */
+    catalog = db_catalog_get(store->db);
+    db_registry_remember(store->db, &hot, catalog->generation, FLEET_REASON_UP_TO_DATE, NOW + 10);
+    db_catalog_put(catalog);
+    assert_int_equal(decide(store, "d1", NOW + 9).reason, FLEET_REASON_UP_TO_DATE);
+    /* … until its time is over. */
+    assert_int_equal(decide(store, "d1", NOW + 10).reason, FLEET_REASON_NO_RELEASE);
+    /* A new release voids it, */
+    make_release(store, "hub", 5);
+    assert_int_equal(decide(store, "d1", NOW).reason, FLEET_REASON_OFFERED);
+    /* so does what the device reports, */
+    assert_false(seen(store, "d1", NOW, "hub", "board", "1.5.0", 5));
+    assert_int_equal(decide(store, "d1", NOW).reason, FLEET_REASON_UP_TO_DATE);
+    assert_int_equal(hot_of(store, "d1").told_reason, FLEET_REASON_UP_TO_DATE);
+    assert_false(seen(store, "d1", NOW, "hub", "board", "1.6.0", 6));
+    assert_int_equal(hot_of(store, "d1").told_reason, FLEET_REASON_REFUSED);
+    /* and a decision made on an older copy is not kept. */
+    db_registry_remember(store->db, &hot, 1, FLEET_REASON_NO_PRODUCT, NOW + 1000);
+    assert_int_equal(hot_of(store, "d1").told_reason, FLEET_REASON_REFUSED);
+}
+
+static void test_pins(void **state) {
+    struct store *store = *state;
+    static const uint8_t one[DB_PIN_SIZE] = {1}, two[DB_PIN_SIZE] = {2}, three[DB_PIN_SIZE] = {3}, zero[DB_PIN_SIZE] = {0};
+    struct write_args args = {.text = "d1"};
+    struct db_device_hot hot;
+    struct err err;
+
+    make_device(store, "d1", NULL, NULL);
+    hot = hot_of(store, "d1");
+    assert_false(db_registry_has_pin(&hot, zero)); /* no pin is not the pin of zeros */
+    assert_ok(WRITE(store, run_pins, &args, &err), err);
+    hot = hot_of(store, "d1");
+    assert_true(db_registry_has_pin(&hot, one));
+    assert_true(db_registry_has_pin(&hot, two));
+    assert_false(db_registry_has_pin(&hot, three));
+    assert_false(db_registry_has_pin(&hot, zero));
+}
+
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, store_setup, store_teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        WITH_STORE(test_reload_equals),
+        WITH_STORE(test_unknown),
+        WITH_STORE(test_last_seen_is_flushed),
+        WITH_STORE(test_many_slices),
+        WITH_STORE(test_first_report_fills),
+        WITH_STORE(test_mismatch_is_told_once),
+        WITH_STORE(test_fall_is_an_event),
+        WITH_STORE(test_confirmation_overtakes_unflushed),
+        WITH_STORE(test_undone_changes_nothing),
+        WITH_STORE(test_remembered_decision),
+        WITH_STORE(test_pins),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
