@@ -7,21 +7,12 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include <openssl/ssl.h>
-
+#include "certs/probe.h"
 #include "common/file.h"
 #include "common/program.h"
 #include "server/commands.h"
 
 enum { TIMEOUT_S = 5 };
-
-static void free_context(SSL_CTX **context) {
-    SSL_CTX_free(*context);
-}
-
-static void free_ssl(SSL **ssl) {
-    SSL_free(*ssl);
-}
 
 /* Everywhere is here. */
 static const char *reachable(const char *host) {
@@ -52,55 +43,21 @@ static bool connect_to(const char *host, uint16_t port, int *ret_fd, struct err 
     return true;
 }
 
-static SSL_CTX *make_context(const char *certificate, struct err *err) {
-    SSL_CTX *context CLEANUP(free_context) = SSL_CTX_new(TLS_client_method());
-    if (context == NULL) {
-        err_no_memory(err);
-        return NULL;
-    }
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    if (certificate == NULL || SSL_CTX_load_verify_file(context, certificate) != 1) {
-        err_set(err, ERR_CONFIG, "[tls] certificate cannot be read");
-        return NULL;
-    }
-    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
-    SSL_CTX *out = context;
-    context = NULL;
-    return out;
-}
-
-static bool ask(SSL *ssl, struct err *err) {
-    static const char request[] = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    char reply[512] = "";
-    size_t len = 0;
-    if (SSL_connect(ssl) != 1)
-        return err_set(err, ERR_TLS, "no TLS connection with the configured certificate");
-    if (SSL_write(ssl, request, (int)sizeof(request) - 1) != (int)sizeof(request) - 1)
-        return err_set(err, ERR_NETWORK, "the connection was cut");
-    while (len < 12) {
-        int got = SSL_read(ssl, reply + len, (int)(sizeof(reply) - 1 - len));
-        if (got <= 0)
-            return err_set(err, ERR_NETWORK, "no reply");
-        len += (size_t)got;
-    }
-    if (strncmp(reply, "HTTP/1.1 200", 12) != 0)
-        return err_set(err, ERR_BUSY, "not ready: %.12s", reply);
-    return true;
-}
-
 static bool probe(const struct server_config *config, struct err *err) {
+    static const char request[] = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    static const char good[] = "HTTP/1.1 200";
+    struct buf reply CLEANUP(buf_free) = BUF_INIT(4096);
     char host[64];
     uint16_t port;
     int fd CLEANUP(file_close) = -1;
     if (strcmp(config->listen.admin, "off") == 0)
         return err_set(err, ERR_CONFIG, "[listen] admin is off: there is nobody to ask");
-    if (!server_config_address(config->listen.admin, "[listen] admin", host, &port, err) || !connect_to(reachable(host), port, &fd, err))
+    if (!server_config_address(config->listen.admin, "[listen] admin", host, &port, err) || !connect_to(reachable(host), port, &fd, err) ||
+        !certs_probe(fd, config->tls.certificate, request, sizeof(good) - 1, &reply, err))
         return false;
-    SSL_CTX *context CLEANUP(free_context) = make_context(config->tls.certificate, err);
-    if (context == NULL)
-        return false;
-    SSL *ssl CLEANUP(free_ssl) = SSL_new(context);
-    return ssl != NULL && SSL_set_fd(ssl, fd) == 1 ? ask(ssl, err) : err_no_memory(err);
+    if (strncmp(reply.data, good, sizeof(good) - 1) != 0)
+        return err_set(err, ERR_BUSY, "not ready: %.12s", reply.data);
+    return true;
 }
 
 int commands_health(int argc, char **argv) {

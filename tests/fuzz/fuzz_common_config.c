@@ -26,7 +26,7 @@ static const struct config_key keys[] = {
     {"b", "flag", CONFIG_BOOL, offsetof(struct settings, flag), "no", 0, 0, NULL, 0, "Flag"},
     {"b", "choice", CONFIG_CHOICE, offsetof(struct settings, choice), "one", 0, 0, choices, 0, "Choice"},
 };
-static const struct config_table table = {"fuzzed", NULL, keys, ARRAY_LEN(keys)};
+static const struct config_table table = {"fuzzed", NULL, keys, ARRAY_LEN(keys), NULL};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     CLEANUP(buf_free) struct buf out = BUF_INIT(1 << 20);

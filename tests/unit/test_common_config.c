@@ -39,7 +39,8 @@ static const struct config_key keys[] = {
     {"log", "colour", CONFIG_BOOL, offsetof(struct settings, colour), NULL, 0, 0, NULL, 0, "In colour"},
     {"log", "token", CONFIG_TEXT, offsetof(struct settings, token), NULL, 0, 0, NULL, CONFIG_SECRET, "Password"},
 };
-static const struct config_table table = {"tested", "PAWLTEST_", keys, ARRAY_LEN(keys)};
+static const char *const foreign[] = {"PAWLTEST_OTHER_", NULL};
+static const struct config_table table = {"tested", "PAWLTEST_", keys, ARRAY_LEN(keys), foreign};
 
 static bool parse(const char *name, const char *text, struct settings *ret_settings, struct err *err) {
     return config_parse(&table, name, text, strlen(text), true, ret_settings, err);
@@ -88,6 +89,7 @@ static void test_environment_wins(void **state) {
     (void)state;
     setenv("PAWLTEST_LISTEN_PORT", "99", 1);
     setenv("PAWLTEST_LISTEN_ADDRESS", "b", 1);
+    setenv("PAWLTEST_OTHER_THING", "of a program beside", 1);
     assert_true(parse("t.conf", "[listen]\naddress = a\nport = 1\n", &settings, &err));
     assert_string_equal(settings.address, "b");
     assert_int_equal(settings.port, 99);
@@ -105,6 +107,7 @@ static void test_environment_wins(void **state) {
     assert_string_equal(err.text, "environment: PAWLTEST_LISTEN_PROT is no key of tested");
     unsetenv("PAWLTEST_LISTEN_PROT");
     unsetenv("PAWLTEST_LISTEN_ADDRESS");
+    unsetenv("PAWLTEST_OTHER_THING");
 }
 
 static void test_failure_writes_nothing(void **state) {

@@ -84,7 +84,7 @@ static const struct config_key keys[] = {
     {"a", "text", CONFIG_TEXT, offsetof(struct settings, text), "x", 0, 0, NULL, 0, "Text"},
     {"a", "path", CONFIG_PATH, offsetof(struct settings, path), NULL, 0, 0, NULL, 0, "Path"},
 };
-static const struct config_table table = {"tested", "PAWLMEMORY_", keys, ARRAY_LEN(keys)};
+static const struct config_table table = {"tested", "PAWLMEMORY_", keys, ARRAY_LEN(keys), NULL};
 
 static bool load_config(struct err *err) {
     static const char text[] = "[a]\npath = x\n";
