@@ -85,7 +85,7 @@ static const struct json_field state_fields[] = {
 };
 static const struct json_shape state_shape = JSON_SHAPE(struct agent_state, state_fields);
 
-static const char *const phases[] = {"switching", "testing", "falling-back"};
+static const char *const phases[] = {"switching", "rebooting", "testing", "falling-back"};
 
 static bool folder_file(const char *folder, const char *name, struct buf *ret_path, struct err *err) {
     buf_printf(ret_path, "%s/%s", folder, name);

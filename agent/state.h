@@ -34,7 +34,7 @@ struct agent_partial {
 
 /* From the moment the new release is bootable until it is confirmed or given up. */
 struct agent_trial {
-    const char *phase;    /* "switching", "testing", "falling-back" */
+    const char *phase;    /* "switching", "rebooting", "testing", "falling-back" */
     const char *slot;     /* that holds the new release: "a" or "b"; "-" with installer = command */
     const char *old_slot; /* to fall back to; NULL: none is known */
     struct agent_release *release;

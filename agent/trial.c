@@ -19,11 +19,17 @@ static const struct {
     enum err_code code;
     const char *text;
 } table[] = {
+    /* The boot loader may or may not have been told when the last process ended. */
     {"switching", SYSTEM_NEW, ANY_BOOT, false, AGENT_TRIAL_TEST, ERR_NONE, NULL},
-    {"switching", SYSTEM_OLD, OTHER_BOOT, false, AGENT_TRIAL_FELL_BACK, ERR_SELFTEST, "the device rebooted into the old slot"},
-    {"switching", SYSTEM_UNKNOWN, OTHER_BOOT, false, AGENT_TRIAL_TEST, ERR_NONE, NULL},
-    {"switching", SYSTEM_ANY, SAME_BOOT, true, AGENT_TRIAL_GIVE_UP, ERR_INSTALL, "the device was asked to reboot and did not"},
-    {"switching", SYSTEM_ANY, SAME_BOOT, false, AGENT_TRIAL_REBOOT, ERR_NONE, NULL},
+    {"switching", SYSTEM_ANY, ANY_BOOT, true, AGENT_TRIAL_GIVE_UP, ERR_INSTALL, "the device was asked to reboot and did not"},
+    {"switching", SYSTEM_ANY, ANY_BOOT, false, AGENT_TRIAL_REBOOT, ERR_NONE, NULL},
+
+    /* It was told. */
+    {"rebooting", SYSTEM_NEW, ANY_BOOT, false, AGENT_TRIAL_TEST, ERR_NONE, NULL},
+    {"rebooting", SYSTEM_OLD, OTHER_BOOT, false, AGENT_TRIAL_FELL_BACK, ERR_SELFTEST, "the device rebooted into the old slot"},
+    {"rebooting", SYSTEM_UNKNOWN, OTHER_BOOT, false, AGENT_TRIAL_TEST, ERR_NONE, NULL},
+    {"rebooting", SYSTEM_ANY, SAME_BOOT, true, AGENT_TRIAL_GIVE_UP, ERR_INSTALL, "the device was asked to reboot and did not"},
+    {"rebooting", SYSTEM_ANY, SAME_BOOT, false, AGENT_TRIAL_REBOOT, ERR_NONE, NULL},
 
     {"testing", SYSTEM_OLD, ANY_BOOT, false, AGENT_TRIAL_FELL_BACK, ERR_SELFTEST, "the device went back to the old slot before it confirmed"},
     {"testing", SYSTEM_ANY, ANY_BOOT, true, AGENT_TRIAL_GIVE_UP, ERR_SELFTEST, "the new release was not confirmed in time"},
@@ -81,14 +87,14 @@ static bool enter(struct agent_state *state, const char *phase, const struct age
     return agent_state_save(state, err);
 }
 
-/* The state says "on the way" before the boot loader is touched, so that a crash in between is taken up again here. */
-static enum agent_trial_result go(const struct agent_settings *settings, struct agent_state *state, struct err *err) {
+/* The state says "switching" or "falling-back" before the boot loader is touched, so that a crash in between is taken up again here; and only once
+ * the loader was told does a reboot into the old slot mean that it has given the new one up. */
+static enum agent_trial_result go(const struct agent_settings *settings, struct agent_state *state, const struct agent_boot *boot, struct err *err) {
     struct agent_trial *trial = state->trial;
     bool back = text_equal(trial->phase, "falling-back");
     const char *slot = back ? trial->old_slot : trial->slot;
-    trial->reboots++;
-    if (!agent_state_save(state, err) || !agent_boot_point(settings, back ? "fall-back" : "switch", slot, trial, err) ||
-        !agent_boot_reboot(settings, slot, trial, err))
+    if (!agent_boot_point(settings, back ? "fall-back" : "switch", slot, trial, err) ||
+        !enter(state, back ? "falling-back" : "rebooting", boot, trial->reboots + 1, err) || !agent_boot_reboot(settings, slot, trial, err))
         return AGENT_TRIAL_FAILED;
     log_event(LOG_INFO, back ? "falling back: reboot asked for" : "installed: reboot asked for", "release", trial->release->path, "slot", slot,
               (char *)NULL);
@@ -120,7 +126,7 @@ static enum agent_trial_result fail_trial(const struct agent_settings *settings,
         return AGENT_TRIAL_FAILED;
     if (!has_way_back(settings, state->trial))
         return end_trial(state, err);
-    return enter(state, "falling-back", boot, 0, err) ? go(settings, state, err) : AGENT_TRIAL_FAILED;
+    return enter(state, "falling-back", boot, 0, err) ? go(settings, state, boot, err) : AGENT_TRIAL_FAILED;
 }
 
 /* The loader may still be pointed at the slot that failed. */
@@ -174,7 +180,7 @@ enum agent_trial_result agent_trial_resume(const struct agent_settings *settings
     case AGENT_TRIAL_NONE:
         return AGENT_TRIAL_IDLE;
     case AGENT_TRIAL_REBOOT:
-        return go(settings, state, err);
+        return go(settings, state, boot, err);
     case AGENT_TRIAL_TEST:
         return test(settings, state, boot, err);
     case AGENT_TRIAL_WAIT:
@@ -213,7 +219,7 @@ enum agent_trial_result agent_trial_start(const struct agent_settings *settings,
     bool at_once = settings->reboot == AGENT_REBOOT_NONE;
     if (!enter(state, at_once ? "testing" : "switching", boot, 0, err))
         return AGENT_TRIAL_FAILED;
-    return at_once ? agent_trial_resume(settings, state, boot, err) : go(settings, state, err);
+    return at_once ? agent_trial_resume(settings, state, boot, err) : go(settings, state, boot, err);
 }
 
 enum agent_trial_result agent_trial_verdict(const struct agent_settings *settings, struct agent_state *state, const struct agent_boot *boot,

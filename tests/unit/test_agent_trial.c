@@ -46,14 +46,18 @@ static void test_decisions(UNUSED void **unused) {
         enum agent_trial_move move;
         enum err_code code;
     } cases[] = {
-        {"switching", NEW, false, 1, AGENT_TRIAL_TEST, ERR_NONE},
-        {"switching", NEW, true, AGENT_TRIAL_REBOOTS_MAX, AGENT_TRIAL_TEST, ERR_NONE},
+        {"switching", NEW, true, 1, AGENT_TRIAL_TEST, ERR_NONE},
         {"switching", OLD, false, 0, AGENT_TRIAL_REBOOT, ERR_NONE},
-        {"switching", OLD, false, AGENT_TRIAL_REBOOTS_MAX - 1, AGENT_TRIAL_REBOOT, ERR_NONE},
-        {"switching", OLD, false, AGENT_TRIAL_REBOOTS_MAX, AGENT_TRIAL_GIVE_UP, ERR_INSTALL},
-        {"switching", OLD, true, 1, AGENT_TRIAL_FELL_BACK, ERR_SELFTEST},
-        {"switching", BLIND, false, 1, AGENT_TRIAL_REBOOT, ERR_NONE},
-        {"switching", BLIND, true, 1, AGENT_TRIAL_TEST, ERR_NONE},
+        {"switching", OLD, true, 0, AGENT_TRIAL_REBOOT, ERR_NONE}, /* the power went before the loader was told */
+        {"switching", BLIND, true, 0, AGENT_TRIAL_REBOOT, ERR_NONE},
+        {"switching", OLD, true, AGENT_TRIAL_REBOOTS_MAX, AGENT_TRIAL_GIVE_UP, ERR_INSTALL},
+        {"rebooting", NEW, false, 1, AGENT_TRIAL_TEST, ERR_NONE},
+        {"rebooting", NEW, true, AGENT_TRIAL_REBOOTS_MAX, AGENT_TRIAL_TEST, ERR_NONE},
+        {"rebooting", OLD, false, AGENT_TRIAL_REBOOTS_MAX - 1, AGENT_TRIAL_REBOOT, ERR_NONE},
+        {"rebooting", OLD, false, AGENT_TRIAL_REBOOTS_MAX, AGENT_TRIAL_GIVE_UP, ERR_INSTALL},
+        {"rebooting", OLD, true, 1, AGENT_TRIAL_FELL_BACK, ERR_SELFTEST},
+        {"rebooting", BLIND, false, 1, AGENT_TRIAL_REBOOT, ERR_NONE},
+        {"rebooting", BLIND, true, 1, AGENT_TRIAL_TEST, ERR_NONE},
         {"testing", NEW, false, 0, AGENT_TRIAL_TEST, ERR_NONE},
         {"testing", NEW, true, 1, AGENT_TRIAL_TEST, ERR_NONE},
         {"testing", NEW, true, AGENT_TRIAL_REBOOTS_MAX, AGENT_TRIAL_GIVE_UP, ERR_SELFTEST},
