@@ -369,25 +369,29 @@ bool agent_update_confirm(struct agent *agent, bool passed, struct agent_outcome
     return ok;
 }
 
+/* Is a root pinned in the folder? False with *err only when that cannot be said. */
+static bool is_pinned(const char *folder, bool *ret_pinned, struct err *err) {
+    struct tuf_client *client = NULL;
+    *ret_pinned = tuf_client_open(folder, &client, err);
+    tuf_client_free(client);
+    return *ret_pinned || err->code == ERR_NOT_FOUND;
+}
+
 /* The state is made before the root is pinned: a root without a state means that the state was lost, and with it the floor. */
 static bool provision(const struct agent_settings *settings, struct err *err) {
     CLEANUP(buf_free) struct buf folder = BUF_INIT(PATH_MAX_BYTES);
-    CLEANUP(buf_free) struct buf pinned = BUF_INIT(PATH_MAX_BYTES);
     CLEANUP(buf_free) struct buf root = BUF_INIT(METADATA_ROOT_MAX);
-    if (!tuf_folder(settings, &folder, err))
+    bool pinned = false, has_state = agent_state_exists(settings->state);
+    if (!tuf_folder(settings, &folder, err) || !file_sweep_temporaries(settings->state, err) || !file_sweep_temporaries(folder.data, err) ||
+        !is_pinned(folder.data, &pinned, err))
         return false;
-    buf_printf(&pinned, "%s/root.json", folder.data);
-    if (!buf_ok(&pinned, "the metadata folder", err))
-        return false;
-    bool has_root = file_exists(pinned.data), has_state = agent_state_exists(settings->state);
-    if (has_root && !has_state)
+    if (pinned && !has_state)
         return err_set(err, ERR_IO, "%s/state is gone, though this device has been used: its floor is lost; restore it, or provision anew",
                        settings->state);
-    if (has_root)
+    if (pinned)
         return true;
-    if (!file_read(settings->trust_root, &root, err))
-        return err_prefix(err, "[device] trust_root");
-    return (has_state || agent_state_create(settings->state, err)) && tuf_client_pin(folder.data, root.data, root.len, err);
+    return (has_state || agent_state_create(settings->state, err)) && file_read(settings->trust_root, &root, err) &&
+           tuf_client_pin(folder.data, root.data, root.len, err);
 }
 
 bool agent_update_examine(const struct agent_settings *settings, const volatile sig_atomic_t *stop, struct agent *ret_agent, struct err *err) {

@@ -1,5 +1,6 @@
 #include "common/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -123,6 +124,19 @@ static bool write_temporary(const char *path, const void *data, size_t len, mode
     }
     memcpy(ret_name, name, strlen(name) + 1);
     return true;
+}
+
+bool file_sweep_temporaries(const char *folder, struct err *err) {
+    DIR *dir = opendir(folder);
+    if (dir == NULL)
+        return errno == ENOENT || err_errno(err, "open folder %s", folder);
+    bool swept = true;
+    for (const struct dirent *entry = readdir(dir); entry != NULL && swept; entry = readdir(dir)) {
+        if (strncmp(entry->d_name, ".tmp-", 5) == 0 && unlinkat(dirfd(dir), entry->d_name, 0) != 0)
+            swept = err_errno(err, "remove %s/%s", folder, entry->d_name);
+    }
+    closedir(dir);
+    return swept;
 }
 
 bool file_write_atomic(const char *path, const void *data, size_t len, mode_t mode, struct err *err) {

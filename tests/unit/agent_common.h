@@ -54,7 +54,7 @@ static inline size_t read_file(const char *path, char *out, size_t size) {
 }
 
 static inline int folder_make(UNUSED void **state) {
-    strcpy(folder, "/tmp/pawl-agent-test-XXXXXX");
+    snprintf(folder, sizeof(folder), "/tmp/pawl-agent-test-XXXXXX");
     return mkdtemp(folder) != NULL ? 0 : -1;
 }
 

@@ -4,6 +4,7 @@
 #include "agent/report.h"
 #include "agent/trial.h"
 #include "common/log.h"
+#include "common/text.h"
 
 static struct err err;
 static struct arena arena;
@@ -11,6 +12,10 @@ static struct agent_settings settings;
 static char slot_a[256], slot_b[256], pointer[256];
 static const struct agent_release release = {
     .path = "demo/2.0.0/f", .product = "demo", .version = "2.0.0", .sha256 = SHA_A, .sequence = 20, .security_version = 4};
+
+static void set(char place[AGENT_BOOT_TEXT_SIZE], const char *text) {
+    assert_true(text_copy(place, AGENT_BOOT_TEXT_SIZE, text));
+}
 
 static int set_up(void **state) {
     if (folder_make(state) != 0)
@@ -81,8 +86,8 @@ static void test_decisions(UNUSED void **unused) {
                                     .reboots = cases[i].reboots};
         struct agent_boot boot = {.slot_known = cases[i].system != BLIND};
         struct err why = {0};
-        strcpy(boot.slot, cases[i].system == NEW ? "b" : "a");
-        strcpy(boot.boot_id, cases[i].rebooted ? "two" : "one");
+        set(boot.slot, cases[i].system == NEW ? "b" : "a");
+        set(boot.boot_id, cases[i].rebooted ? "two" : "one");
         if (agent_trial_decide(&settings, &trial, &boot, 0, &why) != cases[i].move || why.code != cases[i].code)
             fail_msg("case %zu: %s", i, cases[i].phase);
     }
@@ -98,7 +103,7 @@ static void test_external_confirmation_has_its_time(UNUSED void **unused) {
     assert_int_equal(agent_trial_decide(&settings, &trial, &boot, 61000, &err), AGENT_TRIAL_WAIT);
     assert_int_equal(agent_trial_decide(&settings, &trial, &boot, 61001, &err), AGENT_TRIAL_GIVE_UP);
     assert_int_equal(err.code, ERR_SELFTEST);
-    strcpy(boot.boot_id, "two"); /* another boot, another clock */
+    set(boot.boot_id, "two"); /* another boot, another clock */
     assert_int_equal(agent_trial_decide(&settings, &trial, &boot, 61001, &err), AGENT_TRIAL_WAIT);
 }
 
@@ -124,7 +129,7 @@ static enum agent_trial_result resume(void) {
 
 static void reboot_into(const char *slot) {
     static int boots;
-    strcpy(device.slot, slot);
+    set(device.slot, slot);
     snprintf(device.boot_id, sizeof(device.boot_id), "boot-%d", ++boots);
 }
 

@@ -247,11 +247,30 @@ static void test_lock(void **state) {
 
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+static void test_sweeps_what_a_killed_process_left(void **state) {
+    char left[PATH_MAX + 32];
+    struct err err;
+    (void)state;
+    assert_true(file_write_atomic(path, "kept", 4, 0600, &err));
+    for (int i = 0; i < 3; i++) {
+        snprintf(left, sizeof(left), "%s/.tmp-%016d", folder, i);
+        close(open(left, O_WRONLY | O_CREAT, 0600));
+    }
+    assert_int_equal(count_files(), 4);
+    assert_true(file_sweep_temporaries(folder, &err));
+    assert_int_equal(count_files(), 1);
+    assert_content("kept");
+    snprintf(left, sizeof(left), "%s/none", folder);
+    assert_true(file_sweep_temporaries(left, &err));
+    assert_false(file_sweep_temporaries(path, &err));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(test_write_and_read),
         CASE(test_a_failure_leaves_the_old_file),
         CASE(test_a_folder_that_cannot_be_synced_is_told),
+        CASE(test_sweeps_what_a_killed_process_left),
         CASE(test_new_never_replaces),
         CASE(test_missing_places),
         CASE(test_read_ceiling),
