@@ -170,9 +170,11 @@ bool db_registry_touch(struct db_conn *tx, const char *id, bool installed, struc
 
 /* Calls put() for each row of the whole range. */
 static bool load_part(struct db *db, enum db_query query, const struct db_shape *shape,
-                      bool (*put)(struct db_registry *registry, const struct db_device_hot *hot, struct err *err), struct err *err) {
+                      bool (*put)(struct db_registry *registry, uint32_t *cursor, const struct db_device_hot *hot, struct err *err),
+                      struct err *err) {
     struct db_stmt *stmt = range(db->conn, query, first_id, last_id);
     struct db_device_hot hot;
+    uint32_t cursor = 0;
     bool row;
 
     memset(&hot, 0, sizeof hot);
@@ -181,21 +183,34 @@ static bool load_part(struct db *db, enum db_query query, const struct db_shape 
             return false;
         if (!row)
             return true;
-        if (!db_query_read(stmt, shape, NULL, &hot, err) || !put(db->registry, &hot, err)) {
+        if (!db_query_read(stmt, shape, NULL, &hot, err) || !put(db->registry, &cursor, &hot, err)) {
             db_query_end(stmt);
             return false;
         }
     }
 }
 
-static bool put_device(struct db_registry *registry, const struct db_device_hot *hot, struct err *err) {
+static bool put_device(struct db_registry *registry, uint32_t *cursor, const struct db_device_hot *hot, struct err *err) {
     struct registry_entry *entry = db_registry_table_make(registry, hot->id);
 
+    (void)cursor;
     return entry ? db_registry_table_set(registry, entry, hot, false, err) : err_no_memory(err);
 }
 
-static bool put_seen(struct db_registry *registry, const struct db_device_hot *hot, struct err *err) {
-    struct registry_entry *entry = db_registry_table_find(registry, hot->id, NULL);
+/* Both come sorted by id and nearly every device has a row: the entry is mostly the one behind the last. */
+static struct registry_entry *find_from(struct db_registry *registry, const char *id, uint32_t *cursor) {
+    uint32_t number = *cursor;
+
+    if (number >= registry->count || strcmp(db_registry_table_at(registry, number)->id, id) != 0) {
+        if (!db_registry_table_find(registry, id, &number))
+            return NULL;
+    }
+    *cursor = number + 1;
+    return db_registry_table_at(registry, number);
+}
+
+static bool put_seen(struct db_registry *registry, uint32_t *cursor, const struct db_device_hot *hot, struct err *err) {
+    struct registry_entry *entry = find_from(registry, hot->id, cursor);
 
     if (!entry)
         return true;
@@ -203,8 +218,8 @@ static bool put_seen(struct db_registry *registry, const struct db_device_hot *h
     return db_registry_table_set_installed(registry, entry, hot->installed_known, hot->installed_sequence, hot->installed_version, err);
 }
 
-static bool put_open(struct db_registry *registry, const struct db_device_hot *hot, struct err *err) {
-    struct registry_entry *entry = db_registry_table_find(registry, hot->id, NULL);
+static bool put_open(struct db_registry *registry, uint32_t *cursor, const struct db_device_hot *hot, struct err *err) {
+    struct registry_entry *entry = find_from(registry, hot->id, cursor);
 
     (void)err;
     if (entry) {
@@ -216,12 +231,13 @@ static bool put_open(struct db_registry *registry, const struct db_device_hot *h
     return true;
 }
 
-static bool put_quarantine(struct db_registry *registry, const struct db_device_hot *hot, struct err *err) {
-    struct registry_entry *entry = db_registry_table_find(registry, hot->id, NULL);
+static bool put_quarantine(struct db_registry *registry, uint32_t *cursor, const struct db_device_hot *hot, struct err *err) {
+    struct registry_entry *entry = find_from(registry, hot->id, cursor);
     int64_t *releases;
 
     if (!entry || entry->quarantined_count == FLEET_MAX_QUARANTINED)
         return true;
+    *cursor = *cursor > 0 ? *cursor - 1 : 0; /* several rows a device */
     releases = reallocarray(entry->quarantined, entry->quarantined_count + 1u, sizeof *releases);
     if (!releases)
         return err_no_memory(err);

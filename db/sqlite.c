@@ -71,6 +71,26 @@ static int count_frames(void *context, sqlite3 *handle, const char *name, int fr
     return SQLITE_OK;
 }
 
+static bool copy_names(struct db_stmt *stmt, struct err *err) {
+    stmt->columns = sqlite3_column_count(stmt->handle);
+    if (stmt->columns == 0)
+        return true;
+    stmt->names = calloc((size_t)stmt->columns, sizeof *stmt->names);
+    for (int i = 0; stmt->names && i < stmt->columns; i++) {
+        stmt->names[i] = strdup(sqlite3_column_name(stmt->handle, i));
+        if (!stmt->names[i])
+            return err_no_memory(err);
+    }
+    return stmt->names || err_no_memory(err);
+}
+
+static void finalize(struct db_stmt *stmt) {
+    for (int i = 0; stmt->names && i < stmt->columns; i++)
+        free(stmt->names[i]);
+    free(stmt->names);
+    sqlite3_finalize(stmt->handle);
+}
+
 static bool prepare_all(struct db_conn *conn, struct err *err) {
     for (int i = 0; i < DB_QUERY_COUNT; i++) {
         struct db_stmt *stmt = &conn->stmts[i];
@@ -79,7 +99,8 @@ static bool prepare_all(struct db_conn *conn, struct err *err) {
         stmt->query = (enum db_query)i;
         if (sqlite3_prepare_v3(conn->handle, db_query_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &stmt->handle, NULL) != SQLITE_OK)
             return db_sqlite_error(conn->handle, db_query_name[i], err);
-        stmt->columns = sqlite3_column_count(stmt->handle);
+        if (!copy_names(stmt, err))
+            return false;
         for (int number = 1; number <= DB_SQLITE_MAX_PARAMS; number++) {
             char name[8];
 
@@ -113,7 +134,7 @@ void db_engine_close(struct db_conn *conn) {
     if (!conn)
         return;
     for (int i = 0; i < DB_QUERY_COUNT; i++)
-        sqlite3_finalize(conn->stmts[i].handle);
+        finalize(&conn->stmts[i]);
     sqlite3_close(conn->handle);
     free(conn);
 }

@@ -15,8 +15,9 @@ struct db_stmt {
     enum db_query query;
     int params[DB_SQLITE_MAX_PARAMS + 1]; /* index of "$n"; 0: the statement has none */
     int columns;
-    int hint;   /* where the next column is probably found */
-    int failed; /* first failed bind, as an SQLite code */
+    char **names; /* copies of the columns' names: the engine's own are slow to ask for, and freed when it prepares the statement anew */
+    int hint;     /* where the next column is probably found */
+    int failed;   /* first failed bind, as an SQLite code */
 };
 
 struct db_conn {

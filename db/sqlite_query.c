@@ -79,14 +79,12 @@ void db_query_end(struct db_stmt *stmt) {
     sqlite3_reset(stmt->handle);
 }
 
-/* Columns are mostly asked for in the order they come: the search starts behind the last hit. NULL is the first column. -1: no such column. */
+/* Columns are mostly asked for in the order they come: the search starts behind the last hit. -1: no such column. */
 static int find_column(struct db_stmt *stmt, const char *name) {
-    if (!name)
-        return 0;
     for (int i = 0; i < stmt->columns; i++) {
         int index = (stmt->hint + i) % stmt->columns;
 
-        if (strcmp(sqlite3_column_name(stmt->handle, index), name) == 0) {
+        if (strcmp(stmt->names[index], name) == 0) {
             stmt->hint = index + 1;
             return index;
         }
@@ -276,8 +274,7 @@ bool db_query_page(struct db_stmt *stmt, const struct db_shape *shape, size_t li
 }
 
 bool db_query_texts(struct db_stmt *stmt, struct arena *arena, struct db_texts *ret_texts, struct err *err) {
-    /* Not by its name: the first step may prepare the statement anew, which frees the names. */
-    struct db_column column = {.name = NULL, .type = DB_TEXT, .offset = 0, .size = sizeof(char *)};
+    struct db_column column = {.name = stmt->names[0], .type = DB_TEXT, .offset = 0, .size = sizeof(char *)};
     struct db_shape shape = {.columns = &column, .count = 1, .size = sizeof(char *)};
     void *items;
     size_t count;
