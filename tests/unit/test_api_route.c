@@ -173,8 +173,9 @@ static void test_headers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows_that_match), cmocka_unit_test(test_paths_that_do_not), cmocka_unit_test(test_allow),
-        cmocka_unit_test(test_every_row),       cmocka_unit_test(test_query),             cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_rows_that_match), cmocka_unit_test(test_paths_that_do_not),
+        cmocka_unit_test(test_allow),           cmocka_unit_test(test_every_row),
+        cmocka_unit_test(test_query),           cmocka_unit_test(test_headers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

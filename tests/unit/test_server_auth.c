@@ -1,0 +1,204 @@
+/* Who gets in: tokens with their scopes, devices with their certificates and registry entries. */
+#include "tests/unit/server_fixture.h"
+
+static void test_tokens_that_do_not_exist(void **state) {
+    struct rig *rig = *state;
+    char altered[128];
+    snprintf(altered, sizeof(altered), "%s", rig->token);
+    altered[strlen(altered) - 1] = altered[strlen(altered) - 1] == 'A' ? 'B' : 'A';
+    const char *const bad[] = {"",
+                               "pawl_",
+                               "pawl__",
+                               "pawl_000000000000_0000000000000000000000000000000000000000000",
+                               "PAWL_000000000000_0000000000000000000000000000000000000000000",
+                               altered};
+    expect(rig, (struct ask){.path = "/api/v1/whoami"}, 401, "urn:pawl:problem:unauthenticated");
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        expect(rig, (struct ask){.path = "/api/v1/whoami", .token = bad[i], .address = arena_printf(&rig->store->arena, "192.0.2.%zu", i)}, 401,
+               NULL);
+    expect(rig, (struct ask){.path = "/api/v1/whoami", .token = rig->token}, 200, "device:write");
+}
+
+static void test_dead_tokens(void **state) {
+    static const char *const scopes[] = {"device:read", NULL};
+    struct rig *rig = *state;
+    const char *token = rig_token(rig, NOW + 10, scopes);
+    expect(rig, (struct ask){.path = "/api/v1/devices", .token = token}, 200, "items");
+    rig->now = NOW + 9;
+    expect(rig, (struct ask){.path = "/api/v1/devices", .token = token}, 200, "items");
+    rig->now = NOW + 10;
+    expect(rig, (struct ask){.path = "/api/v1/devices", .token = token}, 401, NULL);
+
+    token = rig_token(rig, NOW + 1000, scopes);
+    char *path = arena_printf(&rig->store->arena, "/api/v1/tokens/%.12s", token + 5);
+    expect(rig, (struct ask){.path = "/api/v1/devices", .token = token}, 200, "items");
+    expect(rig, (struct ask){.method = "DELETE", .path = path, .token = rig->token, .headers = {{"If-Match", "\"1\""}}}, 204, NULL);
+    expect(rig, (struct ask){.path = "/api/v1/devices", .token = token}, 401, NULL);
+}
+
+static void test_throttle(void **state) {
+    struct rig *rig = *state;
+    const struct ask bad = {.path = "/api/v1/whoami", .token = "pawl_x", .address = "198.51.100.7"};
+    for (int i = 0; i < 3; i++)
+        expect(rig, bad, 401, NULL);
+    expect(rig, bad, 429, "urn:pawl:problem:rate");
+    /* Another address, and whoever holds a token, are not kept out. */
+    expect(rig, (struct ask){.path = "/api/v1/whoami", .token = "pawl_x", .address = "198.51.100.8"}, 401, NULL);
+    expect(rig, (struct ask){.path = "/api/v1/whoami", .token = rig->token, .address = "198.51.100.7"}, 200, NULL);
+    rig->now += AUTH_THROTTLE_WINDOW_S;
+    expect(rig, bad, 401, NULL);
+}
+
+static void test_scopes(void **state) {
+    static const char *const reader[] = {"device:read", NULL};
+    static const char *const pair[] = {"device:read@one", "device:write@two", "release:publish@one", NULL};
+    struct rig *rig = *state;
+    make_product(rig->store, "one", FLEET_POLICY_LATEST);
+    make_product(rig->store, "two", FLEET_POLICY_LATEST);
+    make_device(rig->store, "a", "one", "board");
+    make_device(rig->store, "b", "two", "board");
+    const char *token = rig_token(rig, NOW + 1000, reader);
+    expect(rig, (struct ask){.path = "/api/v1/devices/a", .token = token}, 200, NULL);
+    expect(rig, (struct ask){.path = "/api/v1/audit", .token = token}, 403, "urn:pawl:problem:scope");
+    expect(rig, (struct ask){.path = "/api/v1/tokens", .token = token}, 403, NULL);
+    expect(rig, (struct ask){.path = "/metrics", .token = token}, 403, NULL);
+    expect(rig, (struct ask){.method = "POST", .path = "/api/v1/devices/a/revoke", .token = token}, 403, NULL);
+
+    /* Pair by pair: reading one and writing two is not reading two, nor writing one. */
+    token = rig_token(rig, NOW + 1000, pair);
+    expect(rig, (struct ask){.path = "/api/v1/devices/a", .token = token}, 200, NULL);
+    expect(rig, (struct ask){.path = "/api/v1/devices/b", .token = token}, 403, NULL);
+    expect(rig, (struct ask){.method = "POST", .path = "/api/v1/devices/a/revoke", .token = token}, 403, NULL);
+    expect(rig, (struct ask){.method = "POST", .path = "/api/v1/devices/b/revoke", .token = token}, 200, "revoked");
+    expect(rig, (struct ask){.path = "/api/v1/devices", .token = token}, 403, NULL);
+    expect(rig, (struct ask){.path = "/api/v1/devices", .query = "product=two", .token = token}, 403, NULL);
+    expect(rig, (struct ask){.path = "/api/v1/devices", .query = "product=one", .token = token}, 200, "\"a\"");
+    expect(rig, (struct ask){.method = "POST", .path = "/api/v1/products", .body = "{\"id\":\"three\"}", .token = token}, 403, NULL);
+    /* Rows for the whole installation take no limited token. */
+    expect(rig, (struct ask){.method = "POST", .path = "/api/v1/metadata", .body = "{}", .token = token}, 403, NULL);
+}
+
+static void test_nobody_gives_what_he_does_not_have(void **state) {
+    static const char *const giver[] = {"token:admin", "device:read@one", NULL};
+    struct rig *rig = *state;
+    const char *token = rig_token(rig, NOW + 1000, giver);
+    expect(rig, (struct ask){.method = "POST", .path = "/api/v1/tokens", .body = "{\"scopes\":[\"device:read@one\"]}", .token = token}, 201, "pawl_");
+    expect(rig, (struct ask){.method = "POST", .path = "/api/v1/tokens", .body = "{\"scopes\":[\"device:read\"]}", .token = token}, 403, NULL);
+    expect(rig, (struct ask){.method = "POST", .path = "/api/v1/tokens", .body = "{\"scopes\":[\"device:read@two\"]}", .token = token}, 403, NULL);
+    expect(rig, (struct ask){.method = "POST", .path = "/api/v1/tokens", .body = "{\"scopes\":[\"audit:read\"]}", .token = token}, 403, NULL);
+}
+
+static void test_new_device_accepted(void **state) {
+    struct rig *rig = *state;
+    struct ask first = {.path = "/whoami", .device = "new", .key = 1};
+    assert_int_equal(ask(rig, &first), 200);
+    assert_true(first.written);
+    assert_non_null(strstr(first.text, "\"state\":\"active\""));
+    ask_done(&first);
+    struct ask second = {.path = "/whoami", .device = "new", .key = 1};
+    assert_int_equal(ask(rig, &second), 200);
+    assert_false(second.written);
+    ask_done(&second);
+    assert_int_equal(count_events(rig, "registered"), 1);
+}
+
+static void test_new_device_pending(void **state) {
+    struct rig *rig = *state;
+    rig->server.env.settings.auto_accept = false;
+    struct ask first = {.path = "/check", .device = "new", .key = 1};
+    assert_int_equal(ask(rig, &first), 403);
+    assert_non_null(strstr(first.text, "urn:pawl:problem:device-pending"));
+    assert_string_not_equal(ask_header(&first, "Poll-After"), "");
+    ask_done(&first);
+    assert_int_equal(hot_of(rig->store, "new").state, FLEET_DEVICE_PENDING); /* the refusal was committed with the registration */
+    expect(rig, (struct ask){.path = "/check", .device = "new", .key = 1}, 403, "device-pending");
+    expect(rig, (struct ask){.path = "/firmware/x/1.0.0/y", .device = "new", .key = 1}, 403, "device-pending");
+    expect(rig, (struct ask){.path = "/tuf/1.root.json", .device = "new", .key = 1}, 403, "device-pending");
+    expect(rig, (struct ask){.method = "POST", .path = "/report", .body = "{}", .device = "new", .key = 1}, 403, "device-pending");
+    expect(rig, (struct ask){.path = "/whoami", .device = "new", .key = 1}, 200, "pending");
+    expect(rig, (struct ask){.method = "POST", .path = "/api/v1/devices/new/accept", .token = rig->token}, 200, "active");
+    expect(rig, (struct ask){.path = "/check", .device = "new", .key = 1}, 204, NULL);
+
+    expect(rig, (struct ask){.path = "/check", .device = "p1", .key = 2}, 403, "device-pending");
+    expect(rig, (struct ask){.path = "/check", .device = "p2", .key = 3}, 403, "device-pending");
+    expect(rig, (struct ask){.path = "/check", .device = "p3", .key = 4}, 503, "pending_max"); /* the ceiling is two */
+}
+
+static void test_other_key(void **state) {
+    struct rig *rig = *state;
+    expect(rig, (struct ask){.path = "/check", .device = "d", .key = 1}, 204, NULL);
+    expect(rig, (struct ask){.path = "/check", .device = "d", .key = 2}, 403, "urn:pawl:problem:identity");
+    assert_int_equal(count_events(rig, "clone-suspected"), 1);
+    expect(rig, (struct ask){.path = "/whoami", .device = "d", .key = 2}, 403, "urn:pawl:problem:identity");
+    assert_int_equal(count_events(rig, "clone-suspected"), 1); /* once a minute */
+    expect(rig, (struct ask){.path = "/check", .device = "d", .key = 1}, 204, NULL);
+    /* One key is one device. */
+    expect(rig, (struct ask){.path = "/check", .device = "e", .key = 1}, 403, "urn:pawl:problem:identity");
+}
+
+static void test_first_key_is_pinned(void **state) {
+    struct rig *rig = *state;
+    expect(rig, (struct ask){.method = "POST", .path = "/api/v1/devices", .body = "{\"id\":\"pre\"}", .token = rig->token}, 201, "\"pins\":[]");
+    expect(rig, (struct ask){.path = "/check", .device = "pre", .key = 5}, 204, NULL);
+    expect(rig, (struct ask){.path = "/check", .device = "pre", .key = 6}, 403, "identity");
+    expect(rig, (struct ask){.path = "/api/v1/devices/pre", .token = rig->token}, 200,
+           "\"pins\":[\"0505050505050505050505050505050505050505050505050505050505050505\"]");
+}
+
+static void test_revoked(void **state) {
+    struct rig *rig = *state;
+    struct api_identity identity = {.id = "d"};
+    expect(rig, (struct ask){.path = "/check", .device = "d", .key = 1}, 204, NULL);
+    assert_true(auth_may_connect(&rig->server.env, &identity));
+    expect(rig, (struct ask){.method = "POST", .path = "/api/v1/devices/d/revoke", .body = "{\"reason\":\"stolen\"}", .token = rig->token}, 200,
+           "revoked");
+    assert_string_equal(rig->cut, "d");
+    assert_false(auth_may_connect(&rig->server.env, &identity));
+    struct ask refused = {.path = "/check", .device = "d", .key = 1};
+    assert_int_equal(ask(rig, &refused), 403);
+    assert_non_null(strstr(refused.text, "urn:pawl:problem:device-revoked"));
+    assert_string_equal(ask_header(&refused, "Connection"), "close");
+    ask_done(&refused);
+    expect(rig, (struct ask){.path = "/whoami", .device = "d", .key = 1}, 403, "device-revoked");
+    expect(rig, (struct ask){.method = "POST", .path = "/api/v1/devices/d/accept", .token = rig->token}, 409, NULL);
+}
+
+static void test_retired_and_unknown(void **state) {
+    struct rig *rig = *state;
+    struct api_identity unknown = {.id = "nobody-yet"};
+    expect(rig, (struct ask){.path = "/check", .device = "d", .key = 1}, 204, NULL);
+    expect(rig, (struct ask){.method = "POST", .path = "/api/v1/devices/d/retire", .token = rig->token}, 200, "retired");
+    expect(rig, (struct ask){.path = "/check", .device = "d", .key = 1}, 403, "urn:pawl:problem:device-retired");
+    assert_string_equal(rig->cut, "d");
+    assert_true(auth_may_connect(&rig->server.env, &unknown));
+    expect(rig, (struct ask){.listener = API_DEVICE, .path = "/check"}, 401, NULL);
+}
+
+/* A token opens nothing on the device listener, a certificate nothing on the administration listener. */
+static void test_listeners_do_not_mix(void **state) {
+    struct rig *rig = *state;
+    expect(rig, (struct ask){.listener = API_DEVICE, .path = "/whoami", .token = rig->token}, 401, NULL);
+    expect(rig, (struct ask){.listener = API_DEVICE, .path = "/api/v1/devices", .token = rig->token}, 404, NULL);
+    expect(rig, (struct ask){.listener = API_ADMIN, .path = "/api/v1/devices", .device = "d", .key = 1}, 401, NULL);
+    expect(rig, (struct ask){.listener = API_ADMIN, .path = "/check", .device = "d", .key = 1}, 404, NULL);
+}
+
+#define RIG(test) cmocka_unit_test_setup_teardown(test, rig_setup, rig_teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        RIG(test_tokens_that_do_not_exist),
+        RIG(test_dead_tokens),
+        RIG(test_throttle),
+        RIG(test_scopes),
+        RIG(test_nobody_gives_what_he_does_not_have),
+        RIG(test_new_device_accepted),
+        RIG(test_new_device_pending),
+        RIG(test_other_key),
+        RIG(test_first_key_is_pinned),
+        RIG(test_revoked),
+        RIG(test_retired_and_unknown),
+        RIG(test_listeners_do_not_mix),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
