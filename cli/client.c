@@ -258,6 +258,8 @@ static bool transport_failed(struct cli *cli, CURLcode result, const struct exch
 }
 
 static void close_exchange(struct exchange *exchange) {
+    for (const struct curl_slist *header = exchange->headers; header != NULL; header = header->next)
+        explicit_bzero(header->data, strlen(header->data)); /* the token is in one */
     curl_slist_free_all(exchange->headers);
     buf_free(&exchange->body);
     file_close(&exchange->upload_fd);
