@@ -10,6 +10,8 @@
 
 enum { FILE_MODE = 0644, FOLDER_MODE = 0755, PATH_ARENA_MAX = 65536 };
 
+#define NO_EXPIRY INT64_MIN /* a time at which nothing has expired: what is shown without a refresh is as old as it is */
+
 static const char pinned_name[] = "root.pinned"; /* as provisioned; never changes */
 static const char lock_name[] = "lock";
 
@@ -103,6 +105,15 @@ static bool recall(struct tuf_client *client, enum metadata_role role, const cha
     return true;
 }
 
+/* Targets as persisted earlier, when the snapshot still announces exactly that file; all checks are made on it. */
+static bool try_stored_targets(struct tuf_client *client, const struct metadata *delegator, const char *role, const char *name, int64_t now) {
+    CLEANUP(buf_free) struct buf file = BUF_INIT(METADATA_TARGETS_MAX);
+    struct err ignored;
+    bool found = false;
+    return load(client->folder, name, &file, &found, &ignored) && found &&
+           trusted_update_targets(client->trusted, delegator, role, file.data, file.len, now, &ignored);
+}
+
 static bool load_folder(struct tuf_client *client, struct err *err) {
     CLEANUP(buf_free) struct buf root = BUF_INIT(METADATA_ROOT_MAX);
     bool found = false;
@@ -115,7 +126,13 @@ static bool load_folder(struct tuf_client *client, struct err *err) {
     if (!open_trusted(client, root.data, root.len, err)) {
         return err_prefix(err, "%s", client->folder);
     }
-    return recall(client, METADATA_TIMESTAMP, "timestamp.json", err) && recall(client, METADATA_SNAPSHOT, "snapshot.json", err);
+    if (!recall(client, METADATA_TIMESTAMP, "timestamp.json", err) || !recall(client, METADATA_SNAPSHOT, "snapshot.json", err)) {
+        return false;
+    }
+    if (client->trusted->snapshot != NULL) {
+        (void)try_stored_targets(client, NULL, NULL, "targets.json", NO_EXPIRY);
+    }
+    return true;
 }
 
 static struct tuf_client *new_client(struct err *err) {
@@ -244,15 +261,6 @@ static bool refresh_snapshot(struct tuf_client *client, const struct tuf_fetch *
     }
     return get_announced(fetch, METADATA_SNAPSHOT, trusted_expected_snapshot(client->trusted), &file, err) &&
            trusted_update_snapshot(client->trusted, file.data, file.len, now, err) && save(client, "snapshot.json", file.data, file.len, err);
-}
-
-/* Targets as persisted earlier, when the snapshot still announces exactly that file; all checks are made on it. */
-static bool try_stored_targets(struct tuf_client *client, const struct metadata *delegator, const char *role, const char *name, int64_t now) {
-    CLEANUP(buf_free) struct buf file = BUF_INIT(METADATA_TARGETS_MAX);
-    struct err ignored;
-    bool found = false;
-    return load(client->folder, name, &file, &found, &ignored) && found &&
-           trusted_update_targets(client->trusted, delegator, role, file.data, file.len, now, &ignored);
 }
 
 static bool refresh_targets(struct tuf_client *client, const struct tuf_fetch *fetch, const struct metadata *delegator, const char *role, int64_t now,

@@ -16,8 +16,8 @@ struct tuf_client;
 /* Provisioning: stores the pinned root in the folder (made when missing). Pinning the same bytes again is fine; another root is ERR_CONFLICT. */
 bool tuf_client_pin(const char *folder, const void *root, size_t root_len, struct err *err) MUST_USE;
 
-/* Loads the folder: the newest root persisted there and, as far as they still verify, timestamp and snapshot. ERR_NOT_FOUND when no root was pinned.
- * One client per folder at a time: ERR_BUSY. */
+/* Loads the folder: the newest root persisted there and, as far as they still verify, timestamp, snapshot and targets, whose expiry only a refresh
+ * asks. ERR_NOT_FOUND when no root was pinned. One client per folder at a time: ERR_BUSY. */
 bool tuf_client_open(const char *folder, struct tuf_client **ret_client, struct err *err) MUST_USE;
 
 /* The same without a folder: nothing is persisted, everything starts from this root. */

@@ -1,31 +1,20 @@
 #include "trust/key_internal.h"
 
 #include <jansson.h>
-#include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/pkcs12.h>
-#include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/file.h"
 #include "common/hash.h"
 #include "common/hex.h"
 #include "common/text.h"
 #include "trust/canon.h"
 
-enum {
-    ED25519_SIZE = 32,
-    RSA_BITS_MIN = 2048,
-    RSA_BITS_MAX = 4096,
-    SCRYPT_N = 16384, /* 16 MiB and some 50 ms for each guess */
-    SCRYPT_R = 8,
-    SCRYPT_P = 1,
-};
+enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 4096, DER_MAX = 700 /* bytes of a SubjectPublicKeyInfo, RSA 4096 has 550 */ };
 
 static const struct key_kind {
     enum key_type type;
@@ -37,10 +26,21 @@ static const struct key_kind {
     {KEY_RSA, "rsa", "rsassa-pss-sha256"},
 };
 
-/* DER of a P-256 SubjectPublicKeyInfo up to the point: any other curve, encoding or compressed point differs in it. */
-static const uint8_t p256_prefix[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
-                                      0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04};
-enum { P256_DER_SIZE = 91 };
+/* DER of a SubjectPublicKeyInfo up to the key itself: any other curve, encoding or compressed point differs in it. */
+static const uint8_t p256_prefix[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
+                                      0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00};
+static const uint8_t ed25519_prefix[] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
+enum { P256_POINT_SIZE = 65, ED25519_SIZE = 32, POINT_UNCOMPRESSED = 4 };
+
+static const char pem_begin[] = "-----BEGIN PUBLIC KEY-----\n";
+static const char pem_end[] = "-----END PUBLIC KEY-----\n";
+enum { PEM_LINE = 64 };
+
+/* A SubjectPublicKeyInfo in DER. */
+struct der {
+    size_t len;
+    uint8_t bytes[DER_MAX];
+};
 
 bool key_failed(struct err *err, enum err_code code, const char *format, ...) {
     char text[ERR_TEXT_SIZE];
@@ -74,41 +74,132 @@ void key_cleanup(struct key **key) {
     *key = NULL;
 }
 
-static bool bio_to_buf(BIO *bio, struct buf *out, struct err *err) {
-    char *data = NULL;
-    long len = BIO_get_mem_data(bio, &data);
-    if (len <= 0 || data == NULL) {
-        return err_no_memory(err);
-    }
-    buf_append(out, data, (size_t)len);
-    return buf_ok(out, "PEM text", err);
+static bool has_prefix(const struct der *der, const uint8_t *prefix, size_t prefix_len, size_t key_len) {
+    return der->len == prefix_len + key_len && memcmp(der->bytes, prefix, prefix_len) == 0;
 }
 
-static bool write_public_pem(EVP_PKEY *pkey, struct buf *out, struct err *err) {
-    BIO *bio = BIO_new(BIO_s_mem());
-    if (bio == NULL) {
-        return err_no_memory(err);
-    }
-    bool fine = PEM_write_bio_PUBKEY(bio, pkey) == 1 ? bio_to_buf(bio, out, err) : key_failed(err, ERR_KEY, "public key cannot be written as PEM");
-    BIO_free(bio);
-    return fine;
+static bool is_p256(const struct der *der) {
+    return has_prefix(der, p256_prefix, sizeof p256_prefix, P256_POINT_SIZE) && der->bytes[sizeof p256_prefix] == POINT_UNCOMPRESSED;
 }
 
-static bool fill_public_text(struct key *key, struct err *err) {
-    if (key->type == KEY_ED25519) {
-        uint8_t raw[ED25519_SIZE];
-        size_t len = sizeof raw;
-        if (EVP_PKEY_get_raw_public_key(key->pkey, raw, &len) != 1 || len != sizeof raw) {
-            return key_failed(err, ERR_KEY, "ed25519 key without a public part");
-        }
-        hex_encode(raw, sizeof raw, key->public_text);
+static bool is_ed25519(const struct der *der) {
+    return has_prefix(der, ed25519_prefix, sizeof ed25519_prefix, ED25519_SIZE);
+}
+
+static void append_pem(struct buf *out, const struct der *der) {
+    CLEANUP(buf_free) struct buf base64 = BUF_INIT(2 * DER_MAX);
+    base64_encode(&base64, der->bytes, der->len);
+    buf_text(out, pem_begin);
+    for (size_t at = 0; at < base64.len; at += PEM_LINE) {
+        buf_append(out, base64.data + at, base64.len - at < PEM_LINE ? base64.len - at : PEM_LINE);
+        buf_byte(out, '\n');
+    }
+    buf_text(out, pem_end);
+    if (base64.failed != ERR_NONE) {
+        out->failed = base64.failed;
+    }
+}
+
+/* The one form of keyval.public. */
+static bool der_to_text(enum key_type type, const struct der *der, char ret_text[KEY_PUBLIC_MAX], struct err *err) {
+    if (type == KEY_ED25519) {
+        hex_encode(der->bytes + sizeof ed25519_prefix, ED25519_SIZE, ret_text);
         return true;
     }
-    CLEANUP(buf_free) struct buf text = BUF_INIT(sizeof key->public_text - 1);
-    if (!write_public_pem(key->pkey, &text, err)) {
+    CLEANUP(buf_free) struct buf text = BUF_INIT(KEY_PUBLIC_MAX - 1);
+    append_pem(&text, der);
+    if (!buf_ok(&text, "public key", err)) {
         return false;
     }
-    memcpy(key->public_text, text.data, text.len + 1);
+    memcpy(ret_text, text.data, text.len + 1);
+    return true;
+}
+
+static bool pem_to_der(const char *text, struct der *ret_der) {
+    CLEANUP(buf_free) struct buf base64 = BUF_INIT(KEY_PUBLIC_MAX);
+    CLEANUP(buf_free) struct buf bytes = BUF_INIT(DER_MAX);
+    struct err ignored;
+    if (!text_starts(text, pem_begin) || !text_ends(text, pem_end) || strlen(text) < strlen(pem_begin) + strlen(pem_end)) {
+        return false;
+    }
+    const char *end = text + strlen(text) - strlen(pem_end);
+    for (const char *at = text + strlen(pem_begin); at < end; at++) {
+        if (*at != '\n') {
+            buf_byte(&base64, *at);
+        }
+    }
+    if (!buf_ok(&base64, "PEM", &ignored) || !base64_decode(&bytes, base64.data, base64.len, &ignored) || bytes.len > DER_MAX) {
+        return false;
+    }
+    ret_der->len = bytes.len;
+    memcpy(ret_der->bytes, bytes.data, bytes.len);
+    return true;
+}
+
+static bool text_to_der(enum key_type type, const char *text, struct der *ret_der) {
+    if (type != KEY_ED25519) {
+        return pem_to_der(text, ret_der);
+    }
+    memcpy(ret_der->bytes, ed25519_prefix, sizeof ed25519_prefix);
+    ret_der->len = sizeof ed25519_prefix + ED25519_SIZE;
+    return strlen(text) == 2 * (size_t)ED25519_SIZE && hex_decode(text, strlen(text), ret_der->bytes + sizeof ed25519_prefix);
+}
+
+/* The curve is known, so the point goes in as it is; OpenSSL's general decoder takes twenty times as long. A point off the curve is refused. */
+static EVP_PKEY *p256_from_der(const struct der *der) {
+    char group[] = "P-256";
+    uint8_t point[P256_POINT_SIZE];
+    memcpy(point, der->bytes + sizeof p256_prefix, sizeof point);
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    EVP_PKEY *pkey = NULL;
+    if (context == NULL || EVP_PKEY_fromdata_init(context) != 1 || EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_PUBLIC_KEY, parameters) != 1) {
+        pkey = NULL;
+    }
+    EVP_PKEY_CTX_free(context);
+    return pkey;
+}
+
+static EVP_PKEY *rsa_from_der(const struct der *der) {
+    const unsigned char *at = der->bytes;
+    EVP_PKEY *pkey = d2i_PUBKEY(NULL, &at, (long)der->len);
+    if (pkey != NULL && (EVP_PKEY_get_base_id(pkey) != EVP_PKEY_RSA || at != der->bytes + der->len)) {
+        EVP_PKEY_free(pkey);
+        pkey = NULL;
+    }
+    return pkey;
+}
+
+/* NULL when it is no key of that type. */
+static EVP_PKEY *pkey_from_der(enum key_type type, const struct der *der) {
+    switch (type) {
+    case KEY_ECDSA_P256:
+        return is_p256(der) ? p256_from_der(der) : NULL;
+    case KEY_ED25519:
+        return is_ed25519(der) ? EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, der->bytes + sizeof ed25519_prefix, ED25519_SIZE) : NULL;
+    case KEY_RSA:
+        return rsa_from_der(der);
+    case KEY_NONE:
+        break;
+    }
+    return NULL;
+}
+
+/* As OpenSSL writes it. */
+static bool pkey_to_der(const EVP_PKEY *pkey, struct der *ret_der, struct err *err) {
+    uint8_t *bytes = NULL;
+    int len = i2d_PUBKEY(pkey, &bytes);
+    if (len <= 0 || len > DER_MAX) {
+        OPENSSL_free(bytes);
+        return key_failed(err, ERR_KEY, "key without a public part, or one that is too long");
+    }
+    memcpy(ret_der->bytes, bytes, (size_t)len);
+    ret_der->len = (size_t)len;
+    OPENSSL_free(bytes);
     return true;
 }
 
@@ -124,40 +215,41 @@ static bool fill_id(struct key *key, struct err *err) {
     return fine;
 }
 
-static bool check_shape(const struct key *key, const uint8_t *der, size_t len, struct err *err) {
+static bool check_shape(const struct key *key, const struct der *der, struct err *err) {
     int bits = EVP_PKEY_get_bits(key->pkey);
-    if (key->type == KEY_ECDSA_P256 && (len != P256_DER_SIZE || memcmp(der, p256_prefix, sizeof p256_prefix) != 0)) {
-        return key_failed(err, ERR_KEY, "not an uncompressed P-256 public key");
+    if (key->type == KEY_ECDSA_P256 && !is_p256(der)) {
+        return err_set(err, ERR_KEY, "not an uncompressed P-256 public key");
     }
     if (key->type == KEY_RSA && (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX)) {
-        return key_failed(err, ERR_KEY, "an RSA key of %d bits; %d to %d are accepted", bits, RSA_BITS_MIN, RSA_BITS_MAX);
+        return err_set(err, ERR_KEY, "an RSA key of %d bits; %d to %d are accepted", bits, RSA_BITS_MIN, RSA_BITS_MAX);
     }
     return true;
 }
 
 /* Takes pkey, also on failure. */
-static bool key_take(enum key_type type, EVP_PKEY *pkey, bool private_part, struct key **ret_key, struct err *err) {
-    CLEANUP(key_cleanup) struct key *key = calloc(1, sizeof *key);
+static bool key_take(enum key_type type, EVP_PKEY *pkey, bool private_part, const struct der *der, struct key **ret_key, struct err *err) {
+    struct key *key = calloc(1, sizeof *key);
     if (key == NULL) {
         EVP_PKEY_free(pkey);
         return err_no_memory(err);
     }
-    key->type = type;
-    key->pkey = pkey;
-    key->private_part = private_part;
-    uint8_t *der = NULL;
-    int len = i2d_PUBKEY(pkey, &der);
-    if (len <= 0) {
-        return key_failed(err, ERR_KEY, "key without a public part");
-    }
-    bool fine = check_shape(key, der, (size_t)len, err) && hash_sha256(der, (size_t)len, key->identity, err);
-    OPENSSL_free(der);
-    if (!fine || !fill_public_text(key, err) || !fill_id(key, err)) {
+    *key = (struct key){.type = type, .pkey = pkey, .private_part = private_part};
+    if (!check_shape(key, der, err) || !hash_sha256(der->bytes, der->len, key->identity, err) || !der_to_text(type, der, key->public_text, err) ||
+        !fill_id(key, err)) {
+        key_free(key);
         return false;
     }
     *ret_key = key;
-    key = NULL;
     return true;
+}
+
+bool key_take_private(enum key_type type, EVP_PKEY *pkey, struct key **ret_key, struct err *err) {
+    struct der der;
+    if (!pkey_to_der(pkey, &der, err)) {
+        EVP_PKEY_free(pkey);
+        return false;
+    }
+    return key_take(type, pkey, true, &der, ret_key, err);
 }
 
 bool key_generate(enum key_type type, struct key **ret_key, struct err *err) {
@@ -172,10 +264,10 @@ bool key_generate(enum key_type type, struct key **ret_key, struct err *err) {
     if (pkey == NULL) {
         return key_failed(err, ERR_INTERNAL, "key generation failed");
     }
-    return key_take(type, pkey, true, ret_key, err);
+    return key_take_private(type, pkey, ret_key, err);
 }
 
-static enum key_type type_of(const EVP_PKEY *pkey) {
+enum key_type key_type_of(const EVP_PKEY *pkey) {
     switch (EVP_PKEY_get_base_id(pkey)) {
     case EVP_PKEY_EC:
         return KEY_ECDSA_P256;
@@ -188,108 +280,12 @@ static enum key_type type_of(const EVP_PKEY *pkey) {
     }
 }
 
-/* The one PEM block of the file, which must be encrypted PKCS#8. */
-static bool read_encrypted(const char *path, const struct buf *file, X509_SIG **ret_sealed, struct err *err) {
-    BIO *bio = BIO_new_mem_buf(file->data, (int)file->len);
-    char *name = NULL, *header = NULL;
-    unsigned char *der = NULL;
-    long len = 0;
-    bool fine = bio != NULL && PEM_read_bio(bio, &name, &header, &der, &len) == 1;
-    if (!fine) {
-        key_failed(err, ERR_KEY, "%s: no PEM block in it", path);
-    } else if (!text_equal(name, PEM_STRING_PKCS8)) {
-        fine = key_failed(err, ERR_KEY, "%s: not an encrypted PKCS#8 key ('-----BEGIN %s-----' expected); unprotected keys are refused", path,
-                          PEM_STRING_PKCS8);
-    } else {
-        const unsigned char *at = der;
-        *ret_sealed = d2i_X509_SIG(NULL, &at, len);
-        fine = *ret_sealed != NULL || key_failed(err, ERR_KEY, "%s: damaged encrypted key", path);
-    }
-    OPENSSL_free(name);
-    OPENSSL_free(header);
-    OPENSSL_free(der);
-    BIO_free(bio);
-    return fine;
-}
-
-bool key_load_private(const char *path, const void *passphrase, size_t passphrase_len, struct key **ret_key, struct err *err) {
-    CLEANUP(buf_wipe) struct buf file = BUF_INIT(KEY_FILE_MAX);
-    X509_SIG *sealed = NULL;
-    if (passphrase_len > KEY_PASSPHRASE_MAX) {
-        return err_set(err, ERR_PASSPHRASE, "a passphrase has at most %d bytes", KEY_PASSPHRASE_MAX);
-    }
-    if (!file_read_secret(path, &file, err) || !read_encrypted(path, &file, &sealed, err)) {
-        return false;
-    }
-    PKCS8_PRIV_KEY_INFO *plain = PKCS8_decrypt(sealed, passphrase_len > 0 ? passphrase : "", (int)passphrase_len);
-    X509_SIG_free(sealed);
-    if (plain == NULL) {
-        return key_failed(err, ERR_PASSPHRASE, "%s: the passphrase does not open this key", path);
-    }
-    EVP_PKEY *pkey = EVP_PKCS82PKEY(plain);
-    PKCS8_PRIV_KEY_INFO_free(plain);
-    enum key_type type = pkey != NULL ? type_of(pkey) : KEY_NONE;
-    if (type != KEY_ECDSA_P256 && type != KEY_ED25519) {
-        EVP_PKEY_free(pkey);
-        return key_failed(err, ERR_KEY, "%s: neither a P-256 nor an Ed25519 key", path);
-    }
-    return key_take(type, pkey, true, ret_key, err) || err_prefix(err, "%s", path);
-}
-
-/* NULL on failure. */
-static X509_SIG *seal(const struct key *key, const char *passphrase, size_t passphrase_len) {
-    PKCS8_PRIV_KEY_INFO *plain = EVP_PKEY2PKCS8(key->pkey);
-    X509_ALGOR *method = PKCS5_pbe2_set_scrypt(EVP_aes_256_cbc(), NULL, 0, NULL, SCRYPT_N, SCRYPT_R, SCRYPT_P);
-    X509_SIG *sealed = NULL;
-    if (plain != NULL && method != NULL) {
-        sealed = PKCS8_set0_pbe(passphrase, (int)passphrase_len, plain, method);
-    }
-    if (sealed == NULL) {
-        X509_ALGOR_free(method);
-    }
-    PKCS8_PRIV_KEY_INFO_free(plain);
-    return sealed;
-}
-
-bool key_save_private(const struct key *key, const char *path, const void *passphrase, size_t passphrase_len, struct err *err) {
-    if (!key->private_part) {
-        return err_set(err, ERR_KEY, "%s: there is no private part to save", path);
-    }
-    if (passphrase_len < KEY_PASSPHRASE_MIN || passphrase_len > KEY_PASSPHRASE_MAX) {
-        return err_set(err, ERR_PASSPHRASE, "a passphrase has %d to %d bytes", KEY_PASSPHRASE_MIN, KEY_PASSPHRASE_MAX);
-    }
-    X509_SIG *sealed = seal(key, passphrase, passphrase_len);
-    BIO *bio = BIO_new(BIO_s_mem());
-    CLEANUP(buf_wipe) struct buf file = BUF_INIT(KEY_FILE_MAX);
-    bool fine = sealed != NULL && bio != NULL && PEM_write_bio_PKCS8(bio, sealed) == 1;
-    if (fine) {
-        fine = bio_to_buf(bio, &file, err) && file_write_new(path, file.data, file.len, 0400, err);
-    } else {
-        key_failed(err, ERR_INTERNAL, "%s: the key could not be encrypted", path);
-    }
-    BIO_free(bio);
-    X509_SIG_free(sealed);
-    return fine;
-}
-
-static EVP_PKEY *public_from_pem(enum key_type type, const char *text) {
-    BIO *bio = BIO_new_mem_buf(text, -1);
-    EVP_PKEY *pkey = bio != NULL ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
-    BIO_free(bio);
-    if (pkey != NULL && type_of(pkey) != type) {
-        EVP_PKEY_free(pkey);
-        pkey = NULL;
-    }
-    return pkey;
-}
-
-static EVP_PKEY *public_from_hex(const char *text) {
-    uint8_t raw[ED25519_SIZE];
-    size_t len = strlen(text);
-    if (len != 2 * sizeof raw || !hex_decode(text, len, raw)) {
-        return NULL;
-    }
-    return EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, raw, sizeof raw);
+/* An RSA key could be written in several ways in DER, and would then count several times. */
+static bool is_own_encoding(const struct key *key, const struct der *der) {
+    struct der again;
+    struct err ignored;
+    return key->type != KEY_RSA ||
+           (pkey_to_der(key->pkey, &again, &ignored) && again.len == der->len && memcmp(again.bytes, der->bytes, der->len) == 0);
 }
 
 bool key_from_public(const char *keytype, const char *scheme, const char *public_text, struct key **ret_key, struct err *err) {
@@ -305,19 +301,20 @@ bool key_from_public(const char *keytype, const char *scheme, const char *public
     if (strlen(public_text) >= KEY_PUBLIC_MAX) {
         return err_set(err, ERR_KEY, "public %s key longer than %d bytes", kind->keytype, KEY_PUBLIC_MAX - 1);
     }
-    EVP_PKEY *pkey = kind->type == KEY_ED25519 ? public_from_hex(public_text) : public_from_pem(kind->type, public_text);
+    struct der der;
+    EVP_PKEY *pkey = text_to_der(kind->type, public_text, &der) ? pkey_from_der(kind->type, &der) : NULL;
     if (pkey == NULL) {
         return key_failed(err, ERR_KEY, "not a public %s key", kind->keytype);
     }
-    CLEANUP(key_cleanup) struct key *key = NULL;
-    if (!key_take(kind->type, pkey, false, &key, err)) {
+    struct key *key = NULL;
+    if (!key_take(kind->type, pkey, false, &der, &key, err)) {
         return false;
     }
-    if (!text_equal(key->public_text, public_text)) {
+    if (!text_equal(key->public_text, public_text) || !is_own_encoding(key, &der)) {
+        key_free(key);
         return err_set(err, ERR_KEY, "public %s key is not written in its one form", kind->keytype);
     }
     *ret_key = key;
-    key = NULL;
     return true;
 }
 
@@ -350,5 +347,10 @@ bool key_same(const struct key *a, const struct key *b) {
 }
 
 bool key_export_pem(const struct key *key, struct buf *out, struct err *err) {
-    return write_public_pem(key->pkey, out, err);
+    struct der der;
+    if (!text_to_der(key->type, key->public_text, &der)) {
+        return err_set(err, ERR_INTERNAL, "key %.16s… has no public part", key->id);
+    }
+    append_pem(out, &der);
+    return buf_ok(out, "PEM text", err);
 }
