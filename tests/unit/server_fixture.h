@@ -7,6 +7,7 @@
 #include "api/token.h"
 #include "server/dispatch.h"
 #include "server/server.h"
+#include "trust/directive.h"
 
 struct rig {
     struct store *store;
