@@ -1,5 +1,6 @@
 #include "server/config.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -74,19 +75,18 @@ const struct config_table server_config_table = {
 
 bool server_config_address(const char *text, const char *what, char ret_host[64], uint16_t *ret_port, struct err *err) {
     const char *colon = strrchr(text, ':');
-    int64_t port;
-    size_t host_len = colon != NULL ? (size_t)(colon - text) : 0;
-    const char *host = text;
-    if (host_len > 2 && host[0] == '[' && host[host_len - 1] == ']') {
-        host++;
-        host_len -= 2;
-    } else if (colon != NULL && memchr(text, ':', host_len) != NULL) {
-        host_len = 0; /* a bare IPv6 address needs brackets */
-    }
-    if (host_len == 0 || host_len >= 64 || !text_to_int(colon + 1, 0, UINT16_MAX, &port))
-        return err_set(err, ERR_CONFIG, "%s = %.80s: ADDRESS:PORT, [IPv6]:PORT or off is expected", what, text);
-    memcpy(ret_host, host, host_len);
-    ret_host[host_len] = '\0';
+    size_t len = colon != NULL ? (size_t)(colon - text) : 0;
+    bool brackets = len >= 2 && text[0] == '[' && text[len - 1] == ']';
+    const char *start = brackets ? text + 1 : text;
+    len -= brackets ? 2 : 0;
+    char host[64] = "";
+    uint8_t address[16];
+    int64_t port = -1;
+    if (len > 0 && len < sizeof(host))
+        memcpy(host, start, len);
+    if (colon == NULL || inet_pton(brackets ? AF_INET6 : AF_INET, host, address) != 1 || !text_to_int(colon + 1, 0, UINT16_MAX, &port))
+        return err_set(err, ERR_CONFIG, "%s = %.80s: ADDRESS:PORT, [IPv6]:PORT (numbers, no names) or off is expected", what, text);
+    memcpy(ret_host, host, sizeof(host));
     *ret_port = (uint16_t)port;
     return true;
 }
