@@ -50,7 +50,7 @@ static const struct {
     {"transfer-encoding-space-before-colon", GATE_FIELD_NAME, 400},
     {"two-content-lengths", GATE_FIELD_TWICE, 400},
     {"two-equal-content-lengths", GATE_FIELD_TWICE, 400},
-    {"two-spaces-in-request-line", GATE_TARGET, 400},
+    {"two-spaces-in-request-line", GATE_REQUEST_LINE, 400},
 };
 
 static const struct {

@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "server/dispatch.h"
+#include "server/gate.h"
 #include "server/wire.h"
 
 enum { FAKE_BLOB_SIZE = 32 * 1024 * 1024, FAKE_JSON_LIMIT = 4096, FAKE_STREAM_LIMIT = 64 * 1024 * 1024 };
@@ -166,7 +167,8 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t ready;
     struct fake_job *first, **last;
-    bool stopping, refuse;
+    bool stopping;
+    atomic_bool refuse;
     pthread_t thread;
 } fake_writer = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, NULL, false, false, 0};
 
