@@ -52,12 +52,11 @@ static bool tell(struct pass *pass, const char *state, int64_t progress, const s
 }
 
 /* The last step of a release that will not be installed. The server hears it once per deployment. */
-static enum step reject(struct pass *pass, struct err *err) {
+static enum step refuse(struct pass *pass, struct err *err) {
     const struct err why = *err;
     struct err ignored;
-    if (text_equal(pass->state.deployment, pass->directive.deployment) && text_equal(pass->state.reported, "rejected"))
-        return STEP_FAILED;
-    if (!tell(pass, "rejected", -1, &why, &ignored))
+    bool told = text_equal(pass->state.deployment, pass->directive.deployment) && text_equal(pass->state.reported, "failed");
+    if (!told && !tell(pass, "failed", -1, &why, &ignored))
         log_err(LOG_WARN, "the refusal could not be recorded", &ignored);
     return STEP_FAILED;
 }
@@ -153,7 +152,7 @@ static enum step step_action(struct pass *pass, UNUSED struct err *err) {
 static enum step step_release(struct pass *pass, struct err *err) {
     if (!tuf_client_release(pass->tuf, &pass->fetch, pass->now, &pass->arena, pass->directive.path, &pass->release, err) ||
         !directive_check_release(&pass->directive, &pass->release, err))
-        return reject(pass, err);
+        return refuse(pass, err);
     return STEP_ON;
 }
 
@@ -171,7 +170,7 @@ static enum step step_done_before(struct pass *pass, UNUSED struct err *err) {
 
 static enum step step_eligible(struct pass *pass, struct err *err) {
     if (!agent_check_eligible(pass->agent->settings, &pass->state, &pass->release, err))
-        return reject(pass, err);
+        return refuse(pass, err);
     return STEP_ON;
 }
 
