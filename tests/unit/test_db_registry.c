@@ -1,5 +1,6 @@
 /* The registry equals the database after every start and after every commit; last-seen values are coalesced and flushed. */
-#include "common/text.h"
+#include <pthread.h>
+
 #include "tests/unit/db_fixture.h"
 
 /* All but what memory alone has: revision and the remembered decision. */
@@ -312,6 +313,63 @@ static void test_pins(void **state) {
     assert_false(db_registry_has_pin(&hot, zero));
 }
 
+enum { CONCURRENT_DEVICES = 32, CONCURRENT_ROUNDS = 200 };
+
+/* A worker: polls of every device, as the server does them. */
+static void *poll_all(void *arg) {
+    struct store *store = arg;
+
+    for (int round = 0; round < CONCURRENT_ROUNDS; round++) {
+        for (int i = 0; i < CONCURRENT_DEVICES; i++) {
+            struct db_observation seen = {.product = "hub", .hardware = "board", .version = "1.0.0", .sequence_known = true, .sequence = 1};
+            const struct db_catalog *catalog = db_catalog_get(store->db);
+            struct db_device_hot hot;
+            bool must_write;
+            char id[16];
+
+            snprintf(id, sizeof id, "d%02d", i);
+            if (db_registry_get(store->db, id, &hot) && db_registry_seen(store->db, id, NOW + round, &seen, &must_write))
+                db_offer_decide(store->db, catalog, &hot, NOW);
+            db_catalog_put(catalog);
+        }
+    }
+    return NULL;
+}
+
+/* Polls on two threads while devices appear, releases are published, offers are made, and values are flushed. */
+static void test_concurrent(void **state) {
+    struct store *store = *state;
+    struct db_device_hot before[CONCURRENT_DEVICES];
+    pthread_t threads[2];
+    char id[16];
+
+    make_product(store, "hub", FLEET_POLICY_LATEST);
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, poll_all, store), 0);
+    for (int i = 0; i < CONCURRENT_DEVICES; i++) {
+        snprintf(id, sizeof id, "d%02d", i);
+        make_device(store, id, "hub", "board");
+        if (i % 8 == 0)
+            make_release(store, "hub", i + 2);
+        assert_int_equal(offer(store, id).reason, FLEET_REASON_OFFERED);
+        db_registry_flush(store->db);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < CONCURRENT_DEVICES; i++) {
+        snprintf(id, sizeof id, "d%02d", i);
+        before[i] = hot_of(store, id);
+    }
+    store_shut(store);
+    store_reopen(store);
+    for (int i = 0; i < CONCURRENT_DEVICES; i++) {
+        struct db_device_hot after = hot_of(store, before[i].id);
+
+        assert_same(&before[i], &after);
+        assert_int_not_equal(after.open_deployment, 0);
+    }
+}
+
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, store_setup, store_teardown)
 
 int main(void) {
@@ -327,6 +385,7 @@ int main(void) {
         WITH_STORE(test_undone_changes_nothing),
         WITH_STORE(test_remembered_decision),
         WITH_STORE(test_pins),
+        WITH_STORE(test_concurrent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
