@@ -151,13 +151,16 @@ static int compare_names(const void *a, const void *b) {
 
 /* OLPC canonical JSON: only the quote and the backslash are escaped. */
 static void write_text(struct buf *out, const char *text, size_t len) {
+    size_t from = 0;
     buf_byte(out, '"');
     for (size_t i = 0; i < len; i++) {
         if (text[i] == '"' || text[i] == '\\') {
+            buf_append(out, text + from, i - from);
             buf_byte(out, '\\');
+            from = i;
         }
-        buf_byte(out, text[i]);
     }
+    buf_append(out, text + from, len - from);
     buf_byte(out, '"');
 }
 
