@@ -192,9 +192,10 @@ def test_port_in_use(new_server):
 
 def test_version_and_help():
     assert pawld("--version").stdout.strip().endswith("0.1.0")
-    for arguments in (["--help"], ["serve", "--help"], ["init", "--help"]):
-        done = pawld(*arguments)
+    for command in ("serve", "init", "check-config", "print-config", "migrate", "health"):
+        done = pawld(command, "--help")
         assert done.returncode == 0 and "--config" in done.stdout
+        assert command in pawld("--help").stdout
     assert pawld().returncode == USAGE
     assert pawld("conquer").returncode == USAGE
     assert pawld("serve", "--insecure").returncode == USAGE

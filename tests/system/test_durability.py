@@ -47,7 +47,7 @@ class Devices(Writer):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.operator = self.server.operator()
+        self.operator = self.server.operator(fresh=True)
 
     def step(self):
         Devices.number += 1
@@ -62,7 +62,7 @@ class Assigns(Writer):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.operator = self.server.operator()
+        self.operator = self.server.operator(fresh=True)
 
     def step(self):
         reply = self.operator.assign("durable-1", "1.0.0")
@@ -83,7 +83,7 @@ class Reports(Writer):
 class Uploads(Writer):
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.operator = self.server.operator()
+        self.operator = self.server.operator(fresh=True)
 
     def step(self):
         data = os.urandom(20_000)
@@ -170,7 +170,7 @@ def test_kill_during_publication(new_server):
         draft = tuf.Repository(server.device("atomic-1"), server.keys, passphrase).next()
         version = f"1.0.{number + 1}"
         draft.add(image, "atomic", version)
-        files, operator = draft.files(), server.operator()
+        files, operator = draft.files(), server.operator(fresh=True)
         operator.get("/api/v1/whoami")
         answered = []
 

@@ -257,7 +257,11 @@ def curl_header(server, folder):
 
 def test_json_body_over_its_limit(edge):
     operator = edge.operator()
-    reply = operator.post("/api/v1/products", b'{"id": "' + b"x" * 10_000_000 + b'"}', headers=[("Content-Type", "application/json")])
+    with operator.connect() as connection:
+        connection.send(head_bytes("POST", "/api/v1/products", operator.headers + [("Content-Type", "application/json"), ("Content-Length", "10000000")]))
+        send_anyway(connection, b'{"id": "' + b"x" * 200_000)
+        reply = connection.read_reply()
+    edge.contract.check("POST", "/api/v1/products", reply)
     assert reply.status == 413 and reply.problem == "too-large"
 
 
@@ -352,7 +356,7 @@ def test_number_of_fields(edge, device):
 
 
 @pytest.mark.parametrize("target, status", [
-    ("/check?product=a&product=b", 400), ("/check?unknown=1", 400), ("/check?sequence=-1", 400), ("/check?sequence=1e3", 400),
+    ("/check?product=a&product=b", 400), ("/check?sequence=-1", 400), ("/check?sequence=1e3", 400),
     ("/check?sequence=99999999999999999999", 400), ("/check?nonce=xyz", 400), ("/check?nonce=ab", 400), ("/check?nonce=" + "a" * 66, 400),
     ("/check?product=%zz", 400), ("/check?product=%0a", 400), ("/check?product=%00", 400), ("/check?product=" + "x" * 65, 400),
     ("/check?version=" + "1" * 65, 400), ("/check?hardware=a/b", 400), ("/check?" + "&".join(f"a{n}=1" for n in range(40)), 400), ("/nowhere", 404), ("/", 404),

@@ -167,9 +167,6 @@ def test_downgrade_refused_by_the_device(shop, updated, agent, tmp_path):
     connection.commit()
     connection.close()
     shop.start()
-    for client in shop.clients:
-        client.close()
-    shop.clients.clear()
     made = shop.operator().assign("ratchet-1", "1.0.0")
     assert made.status == 201, made  # the server itself does not know better any more
     agent.through(None)

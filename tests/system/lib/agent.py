@@ -135,6 +135,11 @@ class Agent:
     def running(self):
         return (self.folder / "running").read_text(encoding="ascii").strip()
 
+    @property
+    def pointed(self):
+        """The slot that boots next."""
+        return os.path.basename(os.readlink(self.folder / "boot"))[-1]
+
     def running_image(self):
         return self.slots[self.running].read_bytes()
 

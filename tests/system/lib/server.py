@@ -27,6 +27,7 @@ class ReleaseKeys:
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
         self.passphrase_file = self.folder.parent / "passphrase"
         self.online_passphrase_file = self.folder.parent / "online-passphrase"
         write_secret(self.passphrase_file, PASSPHRASE + "\n")
@@ -67,7 +68,7 @@ class Server:
         self.environment = dict(environment or {})
         self.process = None
         self.device_port = self.admin_port = None
-        self.clients = []
+        self.clients = {}
         self.write_config(config or {})
         if root:  # a root of the test's own making, from the online keys
             online = {name: load_key(self.keys / "online" / f"{name}.pem", ONLINE_PASSPHRASE) for name in ("timestamp", "directive")}
@@ -143,7 +144,7 @@ class Server:
 
     def stop(self):
         """SIGTERM and a clean end: a sanitizer's report or a leak shows in the exit code."""
-        for client in self.clients:
+        for client in self.clients.values():
             client.close()
         if not self.alive():
             return
@@ -161,7 +162,7 @@ class Server:
         if self.alive():
             self.process.kill()
             self.process.wait()
-        for client in self.clients:
+        for client in self.clients.values():
             client.close()
 
     def restart(self):
@@ -179,14 +180,20 @@ class Server:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def device(self, device_id="dev-1", certificate=None, **options):
-        made = Device(self, certificate or self.pki.device(device_id), **options)
-        self.clients.append(made)
-        return made
+        """One client an identity: a device may have a few connections only."""
+        certificate = certificate or self.pki.device(device_id)
+        return self._client((certificate.cert, *sorted(map(str, options.items()))), lambda: Device(self, certificate, **options))
 
-    def operator(self, token=None, **options):
-        made = Operator(self, token or self.token, **options)
-        self.clients.append(made)
-        return made
+    def operator(self, token=None, fresh=False, **options):
+        """fresh: a client of its own, for use in another thread."""
+        token = self.token if token is None else token
+        key = (token, len(self.clients) if fresh else "", *sorted(f"{name}={value!r}" for name, value in options.items()))
+        return self._client(key, lambda: Operator(self, token, **options))
+
+    def _client(self, key, make):
+        if key not in self.clients:
+            self.clients[key] = make()
+        return self.clients[key]
 
     def pawl(self, *arguments, **options):
         """The operator's command line against this server."""

@@ -62,12 +62,14 @@ def context(ca, cert=None, key=None, version=None, password=None):
 class Connection:
     def __init__(self, port, tls, session=None, source=None, host="127.0.0.1", name="localhost", timeout=TIMEOUT, early=b""):
         self.buffer = b""
-        self.raw = socket.create_connection((host, port), timeout=timeout, source_address=(source, 0) if source else None)
+        plain = socket.create_connection((host, port), timeout=timeout, source_address=(source, 0) if source else None)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.raw = plain.dup()  # the socket below TLS, for what only the kernel knows; wrapping takes the other one
         try:
-            self.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.socket = tls.wrap_socket(self.raw, server_hostname=name, session=session, suppress_ragged_eofs=False) if tls else self.raw
+            self.socket = tls.wrap_socket(plain, server_hostname=name, session=session, suppress_ragged_eofs=False)
         except BaseException:
             self.raw.close()
+            plain.close()
             raise
         if early:
             self.send(early)
@@ -79,10 +81,11 @@ class Connection:
         self.close()
 
     def close(self):
-        try:
-            self.socket.close()
-        except OSError:
-            pass
+        for each in (self.socket, self.raw):
+            try:
+                each.close()
+            except OSError:
+                pass
 
     def send(self, data):
         self.socket.sendall(data)
