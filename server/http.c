@@ -403,9 +403,8 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     }
     bool ok = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
     if (request->begun) {
-        if (request->step != STEP_QUEUED) {
+        if (request->step == STEP_BODY) {
             discard_stream(request);
-            drop_blob(&request->call);
             request->call.reply.status = STATUS_GONE;
             request->call.reply.reason = "client-gone";
         }
