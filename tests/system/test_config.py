@@ -20,7 +20,7 @@ def pawld(*arguments, env=None, **options):
 @pytest.fixture
 def idle(new_server):
     """A server that was made and not started."""
-    return new_server(start=False)
+    return new_server({"enrolment": {"auto_accept": "yes"}}, start=False)
 
 
 def test_sample_equals_the_table():

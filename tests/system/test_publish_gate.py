@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import json
 import os
 import socket
 import sqlite3
@@ -409,6 +410,67 @@ def test_threshold(pair, signers, spoil, problems):
 def test_threshold_reached(pair):
     reply = pair.server.operator().publish_files(pair.first("targets-a", "targets-b"))
     assert reply.status == 201, reply
+
+
+# ---- metadata alone
+
+
+@pytest.fixture
+def renewable(new_server):
+    server = new_server({"enrolment": {"auto_accept": "yes"}})
+    server.publish(firmware.ATH_9271, "gate-product", "1.0.0", (HARDWARE,))
+    return server
+
+
+def test_renewal(renewable):
+    """Targets and snapshot with nothing new but their versions and expiry; snapshot alone; the devices see a newer timestamp."""
+    api = renewable.operator()
+    repository = tuf.Repository(renewable.device("gate-reader"), renewable.keys, passphrase_of(renewable))
+    before = repository.timestamp["signed"]["version"]
+    reply = api.post("/api/v1/metadata", {name: tuf.b64(data) for name, data in repository.next().files().items()})
+    assert reply.status == 200
+    assert {role["role"]: role["version"] for role in reply.json["roles"]}["targets"] == 2
+    repository.refresh()
+    assert repository.timestamp["signed"]["version"] > before and repository.targets["signed"]["version"] == 2
+    draft = repository.next()
+    draft.snapshot["meta"]["targets.json"]["version"] = 2
+    alone = tuf.file_bytes(tuf.envelope(draft.snapshot, *draft.snapshot_keys))
+    assert api.post("/api/v1/metadata", {"snapshot": tuf.b64(alone)}).status == 200
+    assert api.post("/api/v1/metadata", {"snapshot": tuf.b64(alone)}).status in (409, 422)
+
+
+def test_renewal_brings_no_release(renewable):
+    """A new release has its own way in, with its own checks of images and products."""
+    api = renewable.operator()
+    repository = tuf.Repository(renewable.device("gate-reader"), renewable.keys, passphrase_of(renewable))
+    draft, _, _ = draft_with_release(repository)
+    assert api.upload(IMAGE).status == 201
+    reply = api.post("/api/v1/metadata", {name: tuf.b64(data) for name, data in draft.files().items()})
+    assert 400 <= reply.status < 500
+    assert len(api.pages("/api/v1/releases")) == 1
+
+
+def next_root(server, *signers, **changes):
+    root = json.loads((server.keys / "1.root.json").read_bytes())["signed"]
+    root.update(version=2, expires=tuf.after(days=365))
+    root.update(changes)
+    return tuf.file_bytes(tuf.envelope(root, *[tuf.load_key(server.keys / f"{name}.pem", passphrase_of(server)) for name in signers]))
+
+
+def test_next_root(renewable):
+    """Root N+1 by two of three root keys; devices walk to it, tuf metadata below stays valid."""
+    api, device = renewable.operator(), renewable.device("gate-reader")
+    for bad in (next_root(renewable, "root-1"), next_root(renewable, "root-1", "targets-1"), next_root(renewable, "root-1", "root-2", version=1),
+                next_root(renewable, "root-1", "root-2", version=3), next_root(renewable, "root-1", "root-2", expires=tuf.after(days=-1)), b"{}"):
+        reply = api.post("/api/v1/metadata", {"root": [{"metadata": tuf.b64(bad)}]})
+        assert 400 <= reply.status < 500, reply
+        assert device.get("/tuf/2.root.json").status == 404
+    good = next_root(renewable, "root-1", "root-3")
+    assert api.post("/api/v1/metadata", {"root": [{"metadata": tuf.b64(good)}]}).status == 200
+    assert device.get("/tuf/2.root.json").body == good
+    renewable.restart()
+    assert device.get("/tuf/2.root.json").body == good
+    assert renewable.publish(firmware.ATH_7010, "gate-product", "1.1.0", (HARDWARE,)).returncode == 0
 
 
 # ---- uploads

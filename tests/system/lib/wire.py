@@ -124,8 +124,9 @@ class Connection:
         return time.monotonic() - begin
 
     def is_open(self, wait=0.0):
-        readable, _, _ = select.select([self.raw], [], [], wait)
-        if not readable and not self.socket.pending():
+        poll = select.poll()
+        poll.register(self.raw, select.POLLIN)
+        if not poll.poll(wait * 1000) and not self.socket.pending():
             return True
         self.socket.settimeout(1)
         try:
