@@ -190,6 +190,20 @@ static void test_priority_and_termination(void **state) {
     }
 }
 
+/* A terminating delegation that does not cover the path stops nothing. */
+static void test_termination_of_other_paths(void **state) {
+    (void)state;
+    struct sim *sim = sim_new();
+    struct draft *draft = next_targets(sim);
+    delegate(sim, draft, "first", "relay/*/*", true, 0);
+    delegate(sim, draft, "second", "sensor/*/*", false, 1);
+    publish_role(sim, "first", NULL, 0, 0);
+    publish_role(sim, "second", "sensor/1.0.0/image.bin", 6, 1);
+    finish(sim, draft, (const char *const[]){"first", "second"}, 2);
+    assert_int_equal(look_up(sim, "sensor/1.0.0/image.bin"), 6);
+    sim_free(sim);
+}
+
 /* Publishes 1.<role>.json, a role that itself delegates. */
 static void publish_delegating(struct sim *sim, const char *role, const char *to, const char *pattern, size_t key, size_t to_key) {
     struct draft *draft = NULL;
@@ -225,6 +239,75 @@ static void test_chain_and_cycle(void **state) {
     SIM_OK(tuf_client_refresh(client, &fetch, SIM_NOW, &sim_err));
     SIM_OK(tuf_client_load_all(client, &fetch, SIM_NOW, &sim_err));
     assert_int_equal(tuf_client_trusted(client)->delegated_count, 2);
+    tuf_client_free(client);
+    sim_free(sim);
+}
+
+/* A cycle eats up none of the visits: what lies behind it is found. */
+static void test_search_goes_on_behind_a_cycle(void **state) {
+    (void)state;
+    struct sim *sim = sim_new();
+    struct draft *draft = next_targets(sim);
+    delegate(sim, draft, "a", "sensor/*/*", false, 0);
+    delegate(sim, draft, "c", "sensor/*/*", false, 0);
+    publish_delegating(sim, "a", "b", "sensor/*/*", 0, 1);
+    publish_delegating(sim, "b", "a", "sensor/*/*", 1, 0);
+    publish_role(sim, "c", "sensor/1.0.0/image.bin", 8, 0);
+    finish(sim, draft, (const char *const[]){"a", "b", "c"}, 3);
+    assert_int_equal(look_up(sim, "sensor/1.0.0/image.bin"), 8);
+    sim_free(sim);
+}
+
+/* A terminating delegation below the first role ends the whole search, the second role is not asked. */
+static void test_termination_reaches_upwards(void **state) {
+    (void)state;
+    for (int terminating = 0; terminating < 2; terminating++) {
+        struct sim *sim = sim_new();
+        struct draft *draft = next_targets(sim), *first = NULL;
+        delegate(sim, draft, "first", "sensor/*/*", false, 0);
+        delegate(sim, draft, "second", "sensor/*/*", false, 0);
+        SIM_OK(repository_targets(NULL, SIM_NOW + 26 * SIM_WEEK, &first, &sim_err));
+        delegate(sim, first, "inner", "sensor/*/*", terminating, 0);
+        struct key *keys[] = {team_key(sim, 0)};
+        sim_publish(sim, "1.first.json", first, keys, 1);
+        publish_role(sim, "inner", NULL, 0, 0);
+        publish_role(sim, "second", "sensor/1.0.0/image.bin", 8, 0);
+        finish(sim, draft, (const char *const[]){"first", "inner", "second"}, 3);
+        assert_int_equal(look_up(sim, "sensor/1.0.0/image.bin"), terminating ? 0 : 8);
+        sim_free(sim);
+    }
+}
+
+/* A client that stays open sees the team's next file after the next refresh. */
+static void test_held_role_is_replaced(void **state) {
+    (void)state;
+    struct sim *sim = sim_new();
+    struct draft *draft = next_targets(sim);
+    delegate(sim, draft, "a", "sensor/*/*", false, 0);
+    publish_role(sim, "a", "sensor/1.0.0/image.bin", 7, 0);
+    finish(sim, draft, (const char *const[]){"a"}, 1);
+    struct tuf_client *client = sim_client(sim);
+    struct tuf_fetch fetch = sim_fetcher(sim);
+    const struct metadata_target *target = NULL;
+    SIM_OK(tuf_client_refresh(client, &fetch, SIM_NOW, &sim_err));
+    SIM_OK(tuf_client_target(client, &fetch, SIM_NOW, "sensor/1.0.0/image.bin", &target, &sim_err));
+
+    struct metadata *previous = sim_parse(sim, METADATA_TARGETS, "a", "1.a.json");
+    struct release release = sim_release("sensor/1.1.0/image.bin", 8);
+    SIM_OK(repository_targets(previous, SIM_NOW + 26 * SIM_WEEK, &draft, &sim_err));
+    SIM_OK(repository_add_release(draft, &release, &sim_err));
+    struct key *keys[] = {team_key(sim, 0)};
+    sim_publish(sim, "2.a.json", draft, keys, 1);
+    metadata_free(previous);
+    const struct buf *file = sim_get(sim, "2.a.json");
+    struct repository_file listed = {.role = "a", .data = file->data, .len = file->len};
+    previous = sim_parse(sim, METADATA_SNAPSHOT, NULL, "2.snapshot.json");
+    SIM_OK(repository_snapshot(previous, &listed, 1, SIM_NOW + 26 * SIM_WEEK, &draft, &sim_err));
+    sim_publish(sim, "3.snapshot.json", draft, sim->snapshot, 1);
+    metadata_free(previous);
+    sim_publish_timestamp(sim, 3, 3);
+    SIM_OK(tuf_client_refresh(client, &fetch, SIM_NOW, &sim_err));
+    SIM_OK(tuf_client_target(client, &fetch, SIM_NOW, "sensor/1.1.0/image.bin", &target, &sim_err));
     tuf_client_free(client);
     sim_free(sim);
 }
@@ -419,7 +502,11 @@ int main(void) {
         cmocka_unit_test(test_star_does_not_match_a_slash),
         cmocka_unit_test(test_path_hash_prefixes),
         cmocka_unit_test(test_priority_and_termination),
+        cmocka_unit_test(test_termination_of_other_paths),
         cmocka_unit_test(test_chain_and_cycle),
+        cmocka_unit_test(test_search_goes_on_behind_a_cycle),
+        cmocka_unit_test(test_termination_reaches_upwards),
+        cmocka_unit_test(test_held_role_is_replaced),
         cmocka_unit_test(test_each_delegator_verifies),
         cmocka_unit_test(test_revoked_team_key),
         cmocka_unit_test(test_delegated_rollback),

@@ -467,6 +467,9 @@ static void test_image_signature(void **state) {
     SIM_OK(key_sign_file(sim->targets[0], fileno(image), &signature, &sim_err));
     SIM_OK(gate_check_image_signature(server->now, &release, signature.bytes, signature.len, &sim_err));
     assert_int_equal(SIM_CODE(gate_check_image_signature(server->now, &release, signature.bytes, 0, &sim_err)), ERR_SIGNATURE);
+    struct release other = release;
+    other.sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    assert_int_equal(SIM_CODE(gate_check_image_signature(server->now, &other, signature.bytes, signature.len, &sim_err)), ERR_HASH);
     signature.bytes[20] ^= 1;
     assert_int_equal(SIM_CODE(gate_check_image_signature(server->now, &release, signature.bytes, signature.len, &sim_err)), ERR_SIGNATURE);
     SIM_OK(key_sign_file(sim->snapshot[0], fileno(image), &signature, &sim_err));
