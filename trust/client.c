@@ -1,5 +1,6 @@
 #include "trust/client.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,12 +22,19 @@ struct tuf_client {
     struct trusted *trusted;
 };
 
+/* folder/name. Role names are identifiers; whatever else a profile may let through stays in the folder, percent-encoded. */
 static const char *join(struct arena *arena, const char *folder, const char *name, struct err *err) {
-    const char *path = arena_printf(arena, "%s/%s", folder, name);
-    if (path == NULL) {
+    CLEANUP(buf_free) struct buf path = BUF_INIT(PATH_ARENA_MAX);
+    buf_printf(&path, "%s/", folder);
+    for (; *name != '\0'; name++) {
+        bool plain = isalnum((unsigned char)*name) || strchr("._:-", *name) != NULL;
+        buf_printf(&path, plain ? "%c" : "%%%02X", (unsigned char)*name);
+    }
+    const char *copy = buf_ok(&path, "path", err) ? arena_strdup(arena, path.data) : NULL;
+    if (copy == NULL) {
         err_no_memory(err);
     }
-    return path;
+    return copy;
 }
 
 /* Reads folder/name; *ret_found is false when there is no such file. */
@@ -203,8 +211,8 @@ static bool get(const struct tuf_fetch *fetch, const char *name, struct buf *out
 }
 
 /* The announced file under its versioned name, never more than was announced. */
-static bool get_announced(const struct tuf_fetch *fetch, enum metadata_role role, const struct metadata_file *file, struct buf *out,
-                          struct err *err) {
+static bool get_announced(const struct tuf_client *client, const struct tuf_fetch *fetch, enum metadata_role role, const struct metadata_file *file,
+                          struct buf *out, struct err *err) {
     CLEANUP(arena_clear) struct arena arena;
     arena_init(&arena, PATH_ARENA_MAX);
     size_t max = metadata_role_max(role);
@@ -212,7 +220,8 @@ static bool get_announced(const struct tuf_fetch *fetch, enum metadata_role role
         return err_set(err, ERR_LENGTH, "%s: %lld bytes are announced, more than the allowed %zu", file->name, (long long)file->length, max);
     }
     buf_init(out, file->length >= 0 ? (size_t)file->length : max);
-    const char *name = arena_printf(&arena, "%lld.%s", (long long)file->version, file->name);
+    bool versioned = client->trusted->root->consistent_snapshot;
+    const char *name = versioned ? arena_printf(&arena, "%lld.%s", (long long)file->version, file->name) : file->name;
     return name != NULL ? get(fetch, name, out, err) : err_no_memory(err);
 }
 
@@ -259,7 +268,7 @@ static bool refresh_snapshot(struct tuf_client *client, const struct tuf_fetch *
     if (trusted_has_snapshot(client->trusted)) {
         return metadata_check_expiry(client->trusted->snapshot, now, err);
     }
-    return get_announced(fetch, METADATA_SNAPSHOT, trusted_expected_snapshot(client->trusted), &file, err) &&
+    return get_announced(client, fetch, METADATA_SNAPSHOT, trusted_expected_snapshot(client->trusted), &file, err) &&
            trusted_update_snapshot(client->trusted, file.data, file.len, now, err) && save(client, "snapshot.json", file.data, file.len, err);
 }
 
@@ -273,7 +282,7 @@ static bool refresh_targets(struct tuf_client *client, const struct tuf_fetch *f
     if (try_stored_targets(client, delegator, role, expected->name, now)) {
         return true;
     }
-    return get_announced(fetch, METADATA_TARGETS, expected, &file, err) &&
+    return get_announced(client, fetch, METADATA_TARGETS, expected, &file, err) &&
            trusted_update_targets(client->trusted, delegator, role, file.data, file.len, now, err) &&
            save(client, expected->name, file.data, file.len, err);
 }

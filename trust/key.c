@@ -13,6 +13,7 @@
 #include "common/hex.h"
 #include "common/text.h"
 #include "trust/canon.h"
+#include "trust/profile.h"
 
 enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 4096, DER_MAX = 700 /* bytes of a SubjectPublicKeyInfo, RSA 4096 has 550 */ };
 
@@ -24,6 +25,9 @@ static const struct key_kind {
     {KEY_ECDSA_P256, "ecdsa", "ecdsa-sha2-nistp256"},
     {KEY_ED25519, "ed25519", "ed25519"},
     {KEY_RSA, "rsa", "rsassa-pss-sha256"},
+#ifdef TRUST_RELAXED_PROFILE
+    {KEY_ECDSA_P256, "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256"}, /* the same by an older name */
+#endif
 };
 
 /* DER of a SubjectPublicKeyInfo up to the key itself: any other curve, encoding or compressed point differs in it. */
@@ -119,10 +123,12 @@ static bool pem_to_der(const char *text, struct der *ret_der) {
     CLEANUP(buf_free) struct buf base64 = BUF_INIT(KEY_PUBLIC_MAX);
     CLEANUP(buf_free) struct buf bytes = BUF_INIT(DER_MAX);
     struct err ignored;
-    if (!text_starts(text, pem_begin) || !text_ends(text, pem_end) || strlen(text) < strlen(pem_begin) + strlen(pem_end)) {
+    size_t end_len = strlen(pem_end) - (!PROFILE_STRICT && !text_ends(text, "\n")); /* some tools leave the last line feed out */
+    size_t len = strlen(text);
+    if (!text_starts(text, pem_begin) || len < strlen(pem_begin) + end_len || strncmp(text + len - end_len, pem_end, end_len) != 0) {
         return false;
     }
-    const char *end = text + strlen(text) - strlen(pem_end);
+    const char *end = text + len - end_len;
     for (const char *at = text + strlen(pem_begin); at < end; at++) {
         if (*at != '\n') {
             buf_byte(&base64, *at);
@@ -310,12 +316,23 @@ bool key_from_public(const char *keytype, const char *scheme, const char *public
     if (!key_take(kind->type, pkey, false, &der, &key, err)) {
         return false;
     }
-    if (!text_equal(key->public_text, public_text) || !is_own_encoding(key, &der)) {
+    if ((PROFILE_STRICT && !text_equal(key->public_text, public_text)) || !is_own_encoding(key, &der)) {
         key_free(key);
         return err_set(err, ERR_KEY, "public %s key is not written in its one form", kind->keytype);
     }
     *ret_key = key;
     return true;
+}
+
+bool key_from_pem(const char *pem, struct key **ret_key, struct err *err) {
+    struct der der;
+    char text[KEY_PUBLIC_MAX];
+    enum key_type type = !pem_to_der(pem, &der) ? KEY_NONE : is_p256(&der) ? KEY_ECDSA_P256 : is_ed25519(&der) ? KEY_ED25519 : KEY_NONE;
+    const struct key_kind *kind = kind_of(type);
+    if (kind == NULL) {
+        return err_set(err, ERR_KEY, "not a public P-256 or Ed25519 key in PEM (SubjectPublicKeyInfo)");
+    }
+    return der_to_text(type, &der, text, err) && key_from_public(kind->keytype, kind->scheme, text, ret_key, err);
 }
 
 enum key_type key_type(const struct key *key) {

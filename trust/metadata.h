@@ -54,6 +54,7 @@ struct metadata {
     char sha256[65]; /* of those bytes */
 
     /* METADATA_ROOT */
+    bool consistent_snapshot;                    /* always true for Pawl; see profile.h */
     struct signers signers[METADATA_ROLE_COUNT]; /* by enum metadata_role */
     struct signers directive;                    /* "x-pawl-directive"; count 0: root names none */
     size_t key_count;

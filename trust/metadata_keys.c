@@ -3,6 +3,7 @@
 
 #include "common/text.h"
 #include "trust/metadata_internal.h"
+#include "trust/profile.h"
 
 static bool read_key(const struct metadata *metadata, const char *id, const json_t *object, struct key **ret_key, struct err *err) {
     const char *keytype = json_string_value(json_object_get(object, "keytype"));
@@ -15,7 +16,7 @@ static bool read_key(const struct metadata *metadata, const char *id, const json
     if (key_from_public(keytype, scheme, public_text != NULL ? public_text : "", ret_key, err)) {
         return true;
     }
-    if (err->code == ERR_NOT_IMPLEMENTED) {
+    if (err->code == ERR_NOT_IMPLEMENTED || (!PROFILE_STRICT && err->code == ERR_KEY)) {
         *ret_key = NULL;
         return true;
     }
@@ -73,19 +74,23 @@ static bool read_keyids(struct metadata *metadata, const json_t *keyids, const c
     if (items == NULL) {
         return err_no_memory(err);
     }
+    size_t used = 0;
     for (size_t i = 0; i < count; i++) {
-        items[i] = find_signer(metadata, json_string_value(json_array_get(keyids, i)));
-        if (items[i] == NULL) {
+        const struct signer *signer = find_signer(metadata, json_string_value(json_array_get(keyids, i)));
+        if (signer == NULL && PROFILE_STRICT) {
             return err_set(err, ERR_FORMAT, "%s: role %s names a key that is not listed", metadata->name, role_name);
         }
-        for (size_t j = 0; j < i; j++) {
-            if (items[j] == items[i]) {
-                return err_set(err, ERR_FORMAT, "%s: role %s names key %s twice", metadata->name, role_name, items[i]->id);
+        for (size_t j = 0; signer != NULL && j < used; j++) {
+            if (items[j] == signer) {
+                return err_set(err, ERR_FORMAT, "%s: role %s names key %s twice", metadata->name, role_name, signer->id);
             }
+        }
+        if (signer != NULL) {
+            items[used++] = signer;
         }
     }
     signers->items = items;
-    signers->count = count;
+    signers->count = used;
     return true;
 }
 
@@ -100,7 +105,7 @@ bool metadata_read_signers(struct metadata *metadata, const json_t *role, const 
     }
     int64_t value = json_integer_value(threshold);
     size_t distinct = signers_distinct(&signers);
-    if (value < 1 || value > (int64_t)distinct) {
+    if (value < 1 || (PROFILE_STRICT && value > (int64_t)distinct)) {
         return err_set(err, ERR_THRESHOLD, "%s: the threshold of role %s is %lld with %zu different keys", metadata->name, role_name,
                        (long long)value, distinct);
     }
@@ -113,7 +118,8 @@ bool metadata_read_root(struct metadata *metadata, const json_t *body, struct er
     static const enum metadata_role top_level[] = {METADATA_ROOT, METADATA_TIMESTAMP, METADATA_SNAPSHOT, METADATA_TARGETS};
     const json_t *role_objects = json_object_get(body, "roles");
     const json_t *directive = json_object_get(body, "x-pawl-directive");
-    if (!json_is_true(json_object_get(body, "consistent_snapshot"))) {
+    metadata->consistent_snapshot = json_is_true(json_object_get(body, "consistent_snapshot"));
+    if (PROFILE_STRICT && !metadata->consistent_snapshot) {
         return err_set(err, ERR_FORMAT, "%s: 'consistent_snapshot' is not true", metadata->name);
     }
     if (!metadata_read_keys(metadata, json_object_get(body, "keys"), err)) {

@@ -1,15 +1,17 @@
 /* The part of metadata.h that reads what timestamp, snapshot and targets say. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/text.h"
 #include "trust/metadata_internal.h"
+#include "trust/profile.h"
 
 enum { PATTERN_MAX = 256, PATTERN_STARS_MAX = 8, PREFIX_MAX = 64, FILES_MAX = 1024 };
 
 static bool file_name_is_fine(const char *name) {
     size_t len = strlen(name);
-    return len > strlen(".json") && len <= METADATA_ROLE_NAME_MAX + strlen(".json") && text_ends(name, ".json") && strchr(name, '/') == NULL &&
-           strchr(name, ' ') == NULL;
+    return len > strlen(".json") && len <= METADATA_ROLE_NAME_MAX + strlen(".json") && text_ends(name, ".json") &&
+           (!PROFILE_STRICT || (strchr(name, '/') == NULL && strchr(name, ' ') == NULL));
 }
 
 static bool read_file(const struct metadata *metadata, const char *name, const json_t *object, struct metadata_file *ret_file, struct err *err) {
@@ -51,6 +53,15 @@ bool metadata_read_files(struct metadata *metadata, const json_t *body, struct e
     return true;
 }
 
+/* The relaxed profile leaves other algorithms to whoever reads the entry. */
+static bool read_target_hash(const struct metadata *metadata, const json_t *entry, const char **ret_sha256, struct err *err) {
+    if (!PROFILE_STRICT && json_object_get(json_object_get(entry, "hashes"), "sha256") == NULL) {
+        *ret_sha256 = NULL;
+        return true;
+    }
+    return metadata_read_sha256(metadata, entry, ret_sha256, err);
+}
+
 static bool read_target(const struct metadata *metadata, const char *path, const json_t *entry, struct metadata_target *ret_target, struct err *err) {
     struct metadata_target target = {.path = path, .entry = entry};
     size_t len = strlen(path);
@@ -58,17 +69,21 @@ static bool read_target(const struct metadata *metadata, const char *path, const
         return err_set(err, ERR_FORMAT, "%s: a target path has 1 to %d bytes", metadata->name, RELEASE_PATH_MAX);
     }
     if (!metadata_read_number(metadata, entry, "length", 0, METADATA_NUMBER_MAX, &target.length, err) ||
-        !metadata_read_sha256(metadata, entry, &target.sha256, err)) {
+        !read_target_hash(metadata, entry, &target.sha256, err)) {
         return false;
     }
-    if (target.sha256 == NULL) {
+    if (PROFILE_STRICT && target.sha256 == NULL) {
         return err_set(err, ERR_FORMAT, "%s: target '%s' has no hash", metadata->name, path);
     }
     *ret_target = target;
     return true;
 }
 
-/* The file is canonical, so its members come sorted and stay so. */
+static int compare_targets(const void *a, const void *b) {
+    return strcmp(((const struct metadata_target *)a)->path, ((const struct metadata_target *)b)->path);
+}
+
+/* A canonical file's members come sorted and stay so. */
 static bool read_target_list(struct metadata *metadata, const json_t *list, struct err *err) {
     struct metadata_target *targets = arena_array(&metadata->arena, json_object_size(list) + 1, sizeof *targets);
     if (!json_is_object(list)) {
@@ -84,6 +99,9 @@ static bool read_target_list(struct metadata *metadata, const json_t *list, stru
             return false;
         }
         metadata->target_count++;
+    }
+    if (!PROFILE_STRICT) {
+        qsort(targets, metadata->target_count, sizeof *targets, compare_targets);
     }
     metadata->targets = targets;
     return true;
@@ -109,11 +127,11 @@ static bool read_patterns(struct metadata *metadata, const json_t *role, struct 
     delegation->by_hash = prefixes != NULL;
     const json_t *list = prefixes != NULL ? prefixes : globs;
     size_t count = json_array_size(list);
-    if ((globs != NULL && prefixes != NULL) || !json_is_array(list) || count < 1 || count > METADATA_PATTERNS_MAX) {
+    if ((globs != NULL && prefixes != NULL) || !json_is_array(list) || (PROFILE_STRICT && count < 1) || count > METADATA_PATTERNS_MAX) {
         return err_set(err, ERR_FORMAT, "%s: delegation %s has not exactly one of 'paths' and 'path_hash_prefixes', with 1 to %d entries",
                        metadata->name, delegation->name, METADATA_PATTERNS_MAX);
     }
-    const char **patterns = arena_array(&metadata->arena, count, sizeof *patterns);
+    const char **patterns = arena_array(&metadata->arena, count + 1, sizeof *patterns);
     if (patterns == NULL) {
         return err_no_memory(err);
     }
@@ -129,7 +147,7 @@ static bool read_patterns(struct metadata *metadata, const json_t *role, struct 
 }
 
 bool metadata_delegated_name_check(const char *name, struct err *err) {
-    bool fine = name != NULL && text_is_id(name);
+    bool fine = name != NULL && (PROFILE_STRICT ? text_is_id(name) : name[0] != '\0' && strlen(name) <= METADATA_ROLE_NAME_MAX);
     for (enum metadata_role role = METADATA_ROOT; role < METADATA_ROLE_COUNT; role++) {
         fine = fine && !text_equal(name, metadata_role_name(role));
     }
