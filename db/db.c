@@ -87,15 +87,17 @@ bool db_open(const struct db_options *options, struct db **ret_db, struct err *e
 }
 
 void db_close(struct db *db) {
+    struct db_stats stats = {.failed = false};
     struct err ignored;
 
     if (!db)
         return;
     if (db->writer) {
+        db_stats_get(db, &stats);
         db_registry_flush(db);
         db_writer_stop(db);
     }
-    if (db->conn && !db_engine_checkpoint(db->conn, true, &ignored))
+    if (db->conn && !stats.failed && !db_engine_checkpoint(db->conn, true, &ignored))
         ignored.code = ERR_NONE; /* the log stays and is read at the next start */
     db_engine_close(db->conn);
     db_catalog_close(db);

@@ -40,7 +40,8 @@ struct db_options {
  * program), checks every statement, removes orphaned images and temporary files, loads registry and catalog, starts the writer. */
 bool db_open(const struct db_options *options, struct db **ret_db, struct err *err) MUST_USE;
 
-/* Runs what is queued, flushes last-seen values, stops the writer, checkpoints, closes. Readers must be closed before. NULL is fine. */
+/* Runs what is queued, flushes last-seen values, stops the writer, folds the log back (unless a commit failed), closes. Readers must be closed
+ * before. NULL is fine. */
 void db_close(struct db *db);
 
 struct db_migrate_report {

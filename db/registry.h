@@ -58,8 +58,8 @@ bool db_registry_seen(struct db *db, const char *id, int64_t now, const struct d
 /* Remembers a "nothing" for this device until told_until or until anything about it or the catalog changes. hot: the copy that was decided on. */
 void db_registry_remember(struct db *db, const struct db_device_hot *hot, uint64_t generation, enum fleet_reason reason, int64_t told_until);
 
-/* Hands last-seen values to the writer, sorted by id, at most 2,000 a job; returns at once. The server's timer calls it every 5 s.
- * What cannot be queued or committed stays noted for the next time. Also flushes the tokens' last use. */
+/* Hands last-seen values to the writer, sorted by id, at most 2,000 a job, one job after the other; returns at once. The server's timer calls it
+ * every 5 s. What cannot be queued or committed stays noted for the next time. Also flushes the tokens' last use. */
 void db_registry_flush(struct db *db);
 
 struct db_registry_counts {

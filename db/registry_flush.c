@@ -1,4 +1,5 @@
-/* Last-seen values on their way to the disk: sorted by id, in slices, so that no job holds the writer for long. */
+/* Last-seen values on their way to the disk: sorted by id, in slices, so that no job holds the writer for long. Each slice is queued when the one
+ * before it is done, so that a report never waits for more than one of them. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,6 @@ enum { SLICE = 2000 };
 
 /* One value as it was when its slice ran. */
 struct value {
-    uint32_t number;
     const char *id;
     int64_t last_seen;
     bool has_installed;
@@ -19,23 +19,30 @@ struct value {
     char version[DB_VERSION_SIZE];
 };
 
-struct slice {
+struct flush {
     struct db *db;
+    uint32_t *numbers; /* sorted by id */
     size_t count;
-    uint32_t numbers[SLICE];
-    struct value *values; /* taken out by run() */
+    size_t at; /* where the slice begins that is on its way */
+    struct value values[SLICE];
+    bool taken; /* values hold this slice */
 };
 
+static size_t slice_len(const struct flush *flush) {
+    size_t left = flush->count - flush->at;
+
+    return left < SLICE ? left : SLICE;
+}
+
 /* From here on a new report marks the entry again. */
-static void take_values(struct slice *slice) {
-    struct db_registry *registry = slice->db->registry;
+static void take_values(struct flush *flush) {
+    struct db_registry *registry = flush->db->registry;
 
     pthread_rwlock_wrlock(&registry->lock);
-    for (size_t i = 0; i < slice->count; i++) {
-        struct registry_entry *entry = db_registry_table_at(registry, slice->numbers[i]);
-        struct value *value = &slice->values[i];
+    for (size_t i = 0; i < slice_len(flush); i++) {
+        struct registry_entry *entry = db_registry_table_at(registry, flush->numbers[flush->at + i]);
+        struct value *value = &flush->values[i];
 
-        value->number = slice->numbers[i];
         value->id = entry->id;
         value->last_seen = entry->last_seen;
         value->has_installed = entry->installed_unflushed &&
@@ -46,19 +53,21 @@ static void take_values(struct slice *slice) {
         entry->installed_unflushed = false;
     }
     pthread_rwlock_unlock(&registry->lock);
+    flush->taken = true;
 }
 
-/* Back onto the dirty list, for the next flush. */
-static void give_back(struct db *db, const uint32_t *numbers, const struct value *values, size_t count) {
-    struct db_registry *registry = db->registry;
+/* This slice and all behind it go back onto the dirty list, for the next flush. */
+static void give_back(struct flush *flush) {
+    struct db_registry *registry = flush->db->registry;
 
     pthread_rwlock_wrlock(&registry->lock);
-    for (size_t i = 0; i < count; i++) {
-        struct registry_entry *entry = db_registry_table_at(registry, numbers[i]);
+    for (size_t i = flush->at; i < flush->count; i++) {
+        struct registry_entry *entry = db_registry_table_at(registry, flush->numbers[i]);
+        bool was_taken = flush->taken && i - flush->at < SLICE;
 
-        if (!values)
+        if (!was_taken)
             entry->unflushed = false; /* it was marked all the time, but its place on the list was taken out */
-        if (db_registry_table_mark(registry, numbers[i]) && values && values[i].has_installed)
+        if (db_registry_table_mark(registry, flush->numbers[i]) && was_taken && flush->values[i - flush->at].has_installed)
             entry->installed_unflushed = true;
     }
     pthread_rwlock_unlock(&registry->lock);
@@ -77,44 +86,46 @@ static bool write_value(struct db_conn *tx, const struct value *value, struct er
 }
 
 static bool slice_run(struct db_conn *tx, void *arg, struct err *err) {
-    struct slice *slice = arg;
+    struct flush *flush = arg;
 
-    slice->values = calloc(slice->count, sizeof *slice->values);
-    if (!slice->values)
-        return err_no_memory(err);
-    take_values(slice);
-    for (size_t i = 0; i < slice->count; i++) {
-        if (!write_value(tx, &slice->values[i], err))
+    take_values(flush);
+    for (size_t i = 0; i < slice_len(flush); i++) {
+        if (!write_value(tx, &flush->values[i], err))
             return false;
     }
     return true;
 }
 
-static void slice_done(void *arg, bool ok, const struct err *err) {
-    struct slice *slice = arg;
-
-    (void)err;
-    if (!ok)
-        give_back(slice->db, slice->numbers, slice->values, slice->count);
-    free(slice->values);
-    free(slice);
+static void free_flush(struct flush *flush) {
+    free(flush->numbers);
+    free(flush);
 }
 
-static bool send_slice(struct db *db, const uint32_t *numbers, size_t count) {
-    struct slice *slice = malloc(sizeof *slice);
-    struct db_job job = {.run = slice_run, .done = slice_done, .arg = slice};
+static void slice_done(void *arg, bool ok, const struct err *err);
+
+/* Queues the next slice; what cannot be queued is given back. Ends the flush. */
+static void go_on(struct flush *flush) {
+    struct db_job job = {.run = slice_run, .done = slice_done, .arg = flush};
     struct err ignored;
 
-    if (!slice)
-        return false;
-    slice->db = db;
-    slice->count = count;
-    slice->values = NULL;
-    memcpy(slice->numbers, numbers, count * sizeof *numbers);
-    if (db_submit(db, &job, &ignored))
-        return true;
-    free(slice);
-    return false;
+    flush->taken = false;
+    if (flush->at < flush->count && db_submit(flush->db, &job, &ignored))
+        return;
+    give_back(flush);
+    free_flush(flush);
+}
+
+static void slice_done(void *arg, bool ok, const struct err *err) {
+    struct flush *flush = arg;
+
+    (void)err;
+    if (ok) {
+        flush->at += slice_len(flush);
+        go_on(flush);
+    } else {
+        give_back(flush);
+        free_flush(flush);
+    }
 }
 
 /* Ids never move, so the sorting needs no lock. */
@@ -145,23 +156,24 @@ static bool sort_by_id(struct db_registry *registry, uint32_t *numbers, size_t c
 
 void db_registry_flush(struct db *db) {
     struct db_registry *registry = db->registry;
-    uint32_t *dirty;
-    size_t count;
-    bool sorted;
+    struct flush *flush = malloc(sizeof *flush);
 
     db_token_flush(db);
+    if (!flush)
+        return;
+    flush->db = db;
+    flush->at = 0;
+    flush->taken = false;
     pthread_rwlock_wrlock(&registry->lock);
-    dirty = registry->dirty;
-    count = registry->dirty_count;
+    flush->numbers = registry->dirty;
+    flush->count = registry->dirty_count;
     registry->dirty = NULL;
     registry->dirty_count = registry->dirty_capacity = 0;
     pthread_rwlock_unlock(&registry->lock);
-    sorted = count > 0 && sort_by_id(registry, dirty, count);
-    for (size_t at = 0; at < count; at += SLICE) {
-        size_t len = count - at < SLICE ? count - at : SLICE;
-
-        if (!sorted || !send_slice(db, dirty + at, len))
-            give_back(db, dirty + at, NULL, len);
+    if (flush->count > 0 && !sort_by_id(registry, flush->numbers, flush->count)) {
+        give_back(flush);
+        free_flush(flush);
+        return;
     }
-    free(dirty);
+    go_on(flush);
 }

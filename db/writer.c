@@ -283,6 +283,7 @@ void db_writer_stop(struct db *db) {
     db->writer = NULL;
 }
 
+/* While closing, the writer thread alone may go on queueing: it takes out everything before it ends. */
 bool db_submit(struct db *db, const struct db_job *job, struct err *err) {
     struct db_writer *writer = db->writer;
     bool ok = false;
@@ -290,7 +291,7 @@ bool db_submit(struct db *db, const struct db_job *job, struct err *err) {
     pthread_mutex_lock(&writer->mutex);
     if (writer->stats.failed) {
         err_set(err, ERR_IO, "database: a commit failed before, nothing is written any more");
-    } else if (writer->stopping) {
+    } else if (writer->stopping && !pthread_equal(pthread_self(), writer->thread)) {
         err_set(err, ERR_BUSY, "database: closing");
     } else if (writer->depth == writer->queue_max) {
         writer->stats.refused++;

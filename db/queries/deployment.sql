@@ -56,14 +56,14 @@ RETURNING id;
 
 -- name: deployment_move
 -- The guard of the state table, repeated: no row when another was faster. $6 is NULL while it stays open.
-UPDATE deployment SET state = $3, reason = COALESCE(CAST($4 AS TEXT), reason), updated_at = $5, closed_at = CAST($6 AS INTEGER)
+UPDATE deployment SET state = $3, reason = COALESCE(CAST($4 AS TEXT), reason), updated_at = $5, closed_at = CAST($6 AS BIGINT)
 WHERE id = $1 AND state = $2 AND closed_at IS NULL;
 
 -- name: deployment_report
 -- A move by a report.
-UPDATE deployment SET state = $3, report_seq = $4, report_count = report_count + 1, progress = COALESCE(CAST($5 AS INTEGER), progress),
+UPDATE deployment SET state = $3, report_seq = $4, report_count = report_count + 1, progress = COALESCE(CAST($5 AS BIGINT), progress),
     error_code = COALESCE(CAST($6 AS TEXT), error_code), error_text = COALESCE(CAST($7 AS TEXT), error_text), reason = COALESCE(CAST($8 AS TEXT), reason),
-    updated_at = $9, closed_at = CAST($10 AS INTEGER)
+    updated_at = $9, closed_at = CAST($10 AS BIGINT)
 WHERE id = $1 AND state = $2 AND report_seq < $4;
 
 -- name: deployment_report_count

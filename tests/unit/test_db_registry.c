@@ -1,6 +1,8 @@
 /* The registry equals the database after every start and after every commit; last-seen values are coalesced and flushed. */
 #include <pthread.h>
+#include <sqlite3.h>
 
+#include "common/clock.h"
 #include "tests/unit/db_fixture.h"
 
 /* All but what memory alone has: revision and the remembered decision. */
@@ -151,6 +153,31 @@ static void test_many_slices(void **state) {
         assert_int_equal(hot_of(store, id).installed_sequence, i);
     }
     assert_true(counts.memory_bytes / DEVICES < 320);
+}
+
+/* A flush that the disk refuses (here: another process holds the lock) loses nothing. */
+static void test_refused_flush_is_repeated(void **state) {
+    struct store *store = *state;
+    struct db_registry_counts counts = {.unflushed = 0};
+    char path[128];
+    sqlite3 *other;
+
+    make_device(store, "d1", NULL, NULL);
+    assert_false(seen(store, "d1", NOW + 7, NULL, NULL, "1.0.0", 4));
+    snprintf(path, sizeof path, "%s/pawl.db", store->folder);
+    assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    db_registry_flush(store->db);
+    while (counts.unflushed == 0) { /* until it is given back */
+        clock_sleep_ms(10);
+        db_registry_count(store->db, &counts);
+    }
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(other);
+    store_shut(store);
+    store_reopen(store);
+    assert_int_equal(hot_of(store, "d1").last_seen, NOW + 7);
+    assert_int_equal(hot_of(store, "d1").installed_sequence, 4);
 }
 
 static void test_first_report_fills(void **state) {
@@ -378,6 +405,7 @@ int main(void) {
         WITH_STORE(test_unknown),
         WITH_STORE(test_last_seen_is_flushed),
         WITH_STORE(test_many_slices),
+        WITH_STORE(test_refused_flush_is_repeated),
         WITH_STORE(test_first_report_fills),
         WITH_STORE(test_mismatch_is_told_once),
         WITH_STORE(test_fall_is_an_event),
