@@ -108,6 +108,8 @@ static bool attempts_left(const struct agent_settings *settings, const struct ag
 bool agent_check_eligible(const struct agent_settings *settings, const struct agent_state *state, const struct release *release, struct err *err) {
     if (!text_equal(release->product, settings->product))
         return err_set(err, ERR_TARGET, "%s is for product '%s', this device follows '%s'", release->path, release->product, settings->product);
+    if (release->withdrawn)
+        return err_set(err, ERR_TARGET, "%s was withdrawn by those who signed it", release->path);
     if (!release_runs_on(release, settings->hardware))
         return err_set(err, ERR_HARDWARE, "%s does not run on hardware '%s'", release->path, settings->hardware);
     int64_t installed = agent_state_floor(state, release->product).sequence;

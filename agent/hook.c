@@ -163,7 +163,7 @@ static bool wait_for(const struct agent_hook *hook, pid_t pid, int *fd, struct b
 bool agent_hook_run(const struct agent_hook *hook, struct buf *output, struct err *err) {
     CLEANUP(arena_clear) struct arena arena;
     arena_init(&arena, ARENA_MAX);
-    char **argv, **envp;
+    char **argv = NULL, **envp = NULL;
     if (!agent_hook_split(&arena, hook->command, &argv, err) || !make_environment(&arena, hook, &envp, err))
         return err_prefix(err, "%s", hook->what);
     if (hook->last != NULL) {

@@ -190,7 +190,7 @@ static bool explain(const struct agent_transport *transport, CURLcode code, bool
     (void)curl_easy_getinfo(transport->curl, CURLINFO_PRETRANSFER_TIME, &connected);
     if (code == CURLE_ABORTED_BY_CALLBACK)
         return err_set(err, ERR_BUSY, "stopped");
-    if (is_tls(code))
+    if (is_tls(code) || strstr(text, "SSL routines") != NULL) /* with TLS 1.3 the server's refusal comes after the handshake */
         return err_set(err, ERR_TLS, "%s: %s", transport->settings->server_url, text);
     if (code == CURLE_OPERATION_TIMEDOUT)
         return err_set(err, download && connected > 0 ? ERR_SLOW : ERR_TIMEOUT, "%s: %s", transport->settings->server_url, text);

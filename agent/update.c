@@ -40,14 +40,19 @@ static enum step on(bool ok) {
     return ok ? STEP_ON : STEP_FAILED;
 }
 
-/* Tells the server, as far as it can be told; what it does not hear now it hears later. */
-static bool tell(struct pass *pass, const char *state, int64_t progress, const struct err *error, struct err *err) {
-    const struct agent_report report = {.state = state, .progress = progress, .error = error};
+/* What the server does not hear now it hears later. */
+static void send_reports(struct pass *pass) {
     struct err later;
-    if (!agent_report_queue(&pass->state, pass->directive.deployment, &report, err) || !agent_state_save(&pass->state, err))
-        return false;
     if (!agent_report_send(&pass->state, pass->agent->transport, &later))
         log_err(LOG_WARN, "report kept for later", &later);
+}
+
+/* Queues, saves, and sends if that is possible. */
+static bool tell(struct pass *pass, const char *state, int64_t progress, const struct err *error, struct err *err) {
+    const struct agent_report report = {.state = state, .progress = progress, .error = error};
+    if (!agent_report_queue(&pass->state, pass->directive.deployment, &report, err) || !agent_state_save(&pass->state, err))
+        return false;
+    send_reports(pass);
     return true;
 }
 
@@ -63,9 +68,7 @@ static enum step refuse(struct pass *pass, struct err *err) {
 
 /* Sends what it can and ends the pass: the next attempt has to wait for a while. */
 static enum step fell_back(struct pass *pass, const char *sha256) {
-    struct err later;
-    if (!agent_report_send(&pass->state, pass->agent->transport, &later))
-        log_err(LOG_WARN, "report kept for later", &later);
+    send_reports(pass);
     pass->outcome->result = AGENT_RESULT_FELL_BACK;
     pass->outcome->attempts = agent_state_attempts(&pass->state, sha256, NULL);
     return STEP_END;
@@ -96,8 +99,10 @@ static enum step step_boot(struct pass *pass, struct err *err) {
     return STEP_FAILED;
 }
 
-static enum step step_reports(struct pass *pass, struct err *err) {
-    return on(agent_report_send(&pass->state, pass->agent->transport, err));
+/* A report that the server cannot take must not keep the device from a better release. */
+static enum step step_reports(struct pass *pass, UNUSED struct err *err) {
+    send_reports(pass);
+    return STEP_ON;
 }
 
 static enum step step_root(struct pass *pass, struct err *err) {
@@ -245,7 +250,6 @@ static enum step step_switch(struct pass *pass, struct err *err) {
                                             .sha256 = release->sha256,
                                             .sequence = release->sequence,
                                             .security_version = release->security_version};
-    struct err later;
     switch (agent_trial_start(pass->agent->settings, &pass->state, &pass->boot, &installed, pass->directive.deployment, err)) {
     case AGENT_TRIAL_FAILED:
         return STEP_FAILED;
@@ -260,10 +264,11 @@ static enum step step_switch(struct pass *pass, struct err *err) {
     case AGENT_TRIAL_CONFIRMED:
     case AGENT_TRIAL_IDLE:
         pass->outcome->result = AGENT_RESULT_CHANGED;
+        if (!agent_download_discard(&pass->state, NULL, err))
+            return STEP_FAILED;
         break;
     }
-    if (!agent_report_send(&pass->state, pass->agent->transport, &later))
-        log_err(LOG_WARN, "report kept for later", &later);
+    send_reports(pass);
     return STEP_END;
 }
 
@@ -314,11 +319,18 @@ static void close_pass(struct pass *pass) {
     arena_clear(&pass->arena);
 }
 
+/* Between steps nothing is half done. */
+static bool interrupted(const struct agent *agent) {
+    return agent->stop != NULL && *agent->stop != 0;
+}
+
 static bool run_steps(struct pass *pass, struct err *err) {
     bool clock = pass->agent->settings->clock == AGENT_CLOCK_SYSTEM;
     const step_function *steps = clock ? with_clock : without_clock;
     size_t count = clock ? ARRAY_LEN(with_clock) : ARRAY_LEN(without_clock);
     for (size_t i = 0; i < count; i++) {
+        if (interrupted(pass->agent))
+            return err_set(err, ERR_BUSY, "stopped");
         switch (steps[i](pass, err)) {
         case STEP_FAILED:
             return false;
@@ -345,24 +357,23 @@ bool agent_update_run(struct agent *agent, struct agent_outcome *ret_outcome, st
     if (!ok) {
         ret_outcome->result = AGENT_RESULT_FAILED;
         ret_outcome->retry_after_s = agent_transport_last(agent->transport)->retry_after_s;
-        bool interrupted = agent->stop != NULL && *agent->stop != 0;
-        const char *message = interrupted ? "interrupted by a signal" : is_refusal(err->code) ? "refused" : "stopped";
-        log_event(interrupted ? LOG_INFO : LOG_ERROR, message, "code", err_tag(err->code), "why", err->text, (char *)NULL);
+        bool by_signal = interrupted(agent);
+        const char *message = by_signal ? "interrupted by a signal" : is_refusal(err->code) ? "refused" : "stopped";
+        log_event(by_signal ? LOG_INFO : LOG_ERROR, message, "code", err_tag(err->code), "why", err->text, (char *)NULL);
     }
     return ok;
 }
 
 bool agent_update_confirm(struct agent *agent, bool passed, struct agent_outcome *ret_outcome, struct err *err) {
     struct pass pass = {0};
-    struct err later;
+    enum agent_trial_result result = AGENT_TRIAL_FAILED;
     *ret_outcome = (struct agent_outcome){.result = AGENT_RESULT_FAILED};
-    bool ok = open_pass(&pass, agent, err) && agent_boot_read(agent->settings, &pass.boot, err);
+    if (open_pass(&pass, agent, err) && agent_boot_read(agent->settings, &pass.boot, err))
+        result = agent_trial_verdict(agent->settings, &pass.state, &pass.boot, passed, err);
+    bool ok = result != AGENT_TRIAL_FAILED && (result != AGENT_TRIAL_CONFIRMED || agent_download_discard(&pass.state, NULL, err));
     if (ok) {
-        enum agent_trial_result result = agent_trial_verdict(agent->settings, &pass.state, &pass.boot, passed, err);
-        ok = result != AGENT_TRIAL_FAILED;
-        ret_outcome->result = result == AGENT_TRIAL_REBOOTING ? AGENT_RESULT_REBOOTING : ok ? AGENT_RESULT_CHANGED : AGENT_RESULT_FAILED;
-        if (ok && !agent_report_send(&pass.state, agent->transport, &later))
-            log_err(LOG_WARN, "report kept for later", &later);
+        ret_outcome->result = result == AGENT_TRIAL_REBOOTING ? AGENT_RESULT_REBOOTING : AGENT_RESULT_CHANGED;
+        send_reports(&pass);
     }
     close_pass(&pass);
     return ok;
