@@ -1,0 +1,18 @@
+/* Preloaded into a program under test (LD_PRELOAD), moves its wall clock by PAWL_TEST_CLOCK_OFFSET_S seconds; the other clocks stay. */
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static time_t offset(void) {
+    const char *text = getenv("PAWL_TEST_CLOCK_OFFSET_S");
+    return text != NULL ? (time_t)strtoll(text, NULL, 10) : 0;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *time) {
+    int result = (int)syscall(SYS_clock_gettime, clock, time);
+    if (result == 0 && clock == CLOCK_REALTIME) {
+        time->tv_sec += offset();
+    }
+    return result;
+}
