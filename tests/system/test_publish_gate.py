@@ -462,11 +462,11 @@ def test_next_root(renewable):
     api, device = renewable.operator(), renewable.device("gate-reader")
     for bad in (next_root(renewable, "root-1"), next_root(renewable, "root-1", "targets-1"), next_root(renewable, "root-1", "root-2", version=1),
                 next_root(renewable, "root-1", "root-2", version=3), next_root(renewable, "root-1", "root-2", expires=tuf.after(days=-1)), b"{}"):
-        reply = api.post("/api/v1/metadata", {"root": [{"metadata": tuf.b64(bad)}]})
+        reply = api.post("/api/v1/metadata", {"root": tuf.b64(bad)})
         assert 400 <= reply.status < 500, reply
         assert device.get("/tuf/2.root.json").status == 404
     good = next_root(renewable, "root-1", "root-3")
-    assert api.post("/api/v1/metadata", {"root": [{"metadata": tuf.b64(good)}]}).status == 200
+    assert api.post("/api/v1/metadata", {"root": tuf.b64(good)}).status == 200
     assert device.get("/tuf/2.root.json").body == good
     renewable.restart()
     assert device.get("/tuf/2.root.json").body == good
