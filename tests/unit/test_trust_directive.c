@@ -247,6 +247,15 @@ static void test_another_document(void **state) {
     SIM_OK(envelope_write(&scene.file, body, (const struct key *const *)&scene.key, 1, &sim_err));
     assert_int_equal(hear(&scene, &heard), ERR_FORMAT);
     json_decref(body);
+    /* And everything that a directive says, under another type. */
+    say(&scene);
+    json_t *document = json_loadb(scene.file.data, scene.file.len, 0, NULL);
+    body = json_object_get(document, "signed");
+    json_object_set_new(body, "_type", json_string("timestamp"));
+    buf_reset(&scene.file);
+    SIM_OK(envelope_write(&scene.file, body, (const struct key *const *)&scene.key, 1, &sim_err));
+    assert_int_equal(hear(&scene, &heard), ERR_FORMAT);
+    json_decref(document);
     scene_close(&scene);
     sim_free(sim);
 }
