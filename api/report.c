@@ -4,6 +4,7 @@
 #include "api/handlers.h"
 #include "api/reply.h"
 #include "api/shapes.h"
+#include "common/version.h"
 #include "db/deployment.h"
 
 /* Error codes are names, so that they can be counted. */
@@ -30,6 +31,8 @@ static bool to_report(const struct api_report_input *input, uint64_t present, st
         report->error_text = input->error->detail;
     }
     if (input->installed != NULL) {
+        if (input->installed->version != NULL && !version_check(input->installed->version, err))
+            return err_set_field(err, ERR_INVALID, "installed.version", "'installed.version' is not a version as SemVer 2.0.0 has them");
         report->installed_known = true;
         report->installed_sequence = input->installed->sequence;
         report->installed_version = input->installed->version;

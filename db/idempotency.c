@@ -11,6 +11,7 @@ static const struct db_column columns[] = {
     DB_COLUMN(DB_INT, struct db_idempotency, status),
     DB_COLUMN(DB_TEXT, struct db_idempotency, content_type),
     DB_COLUMN(DB_TEXT, struct db_idempotency, location),
+    DB_COLUMN(DB_TEXT, struct db_idempotency, etag),
     DB_COLUMN(DB_BLOB, struct db_idempotency, body),
     DB_COLUMN_AS(DB_LEN, struct db_idempotency, body_len, "body"),
     DB_COLUMN(DB_INT, struct db_idempotency, created_at),
@@ -36,8 +37,9 @@ bool db_idempotency_insert(struct db_conn *tx, const struct db_idempotency *repl
     db_query_int(stmt, 4, reply->status);
     db_query_text(stmt, 5, reply->content_type ? reply->content_type : "");
     db_query_text(stmt, 6, reply->location ? reply->location : "");
-    db_query_blob(stmt, 7, reply->body ? reply->body : "", reply->body ? reply->body_len : 0);
-    db_query_int(stmt, 8, reply->created_at);
+    db_query_text(stmt, 7, reply->etag ? reply->etag : "");
+    db_query_blob(stmt, 8, reply->body ? reply->body : "", reply->body ? reply->body_len : 0);
+    db_query_int(stmt, 9, reply->created_at);
     if (!db_query_run(stmt, &changes, err))
         return false;
     if (changes == 0)

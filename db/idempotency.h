@@ -11,6 +11,7 @@ struct db_idempotency {
     int64_t status;
     const char *content_type;
     const char *location; /* "": none */
+    const char *etag;     /* "": none */
     const void *body;
     size_t body_len;
     int64_t created_at;

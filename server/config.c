@@ -113,7 +113,7 @@ bool server_config_load(const char *path, struct server_config *ret_config, stru
     if (check(ret_config, err))
         return true;
     server_config_free(ret_config);
-    return false;
+    return err_prefix(err, "%s", path != NULL ? path : "environment");
 }
 
 void server_config_free(struct server_config *config) {

@@ -69,7 +69,8 @@ static bool replay(struct api_call *call, const struct db_idempotency *stored, c
     call->reply.body = stored->body;
     call->reply.body_len = stored->body_len;
     call->reply.reason = "replayed";
-    if (stored->location[0] != '\0' && !api_reply_header(call, "Location", stored->location, err))
+    if ((stored->location[0] != '\0' && !api_reply_header(call, "Location", stored->location, err)) ||
+        (stored->etag[0] != '\0' && !api_reply_header(call, "ETag", stored->etag, err)))
         return false;
     return api_reply_header(call, "Idempotency-Replayed", "true", err);
 }
@@ -82,14 +83,18 @@ static bool remember(const struct api_call *call, const char *key, const uint8_t
         .status = reply->status != 0 ? reply->status : 200,
         .content_type = reply->content_type,
         .location = "",
+        .etag = "",
         .body = reply->stored_body != NULL ? reply->stored_body : reply->body,
         .body_len = reply->stored_body != NULL ? reply->stored_body_len : reply->body_len,
         .created_at = call->now,
     };
     memcpy(row.request_sha256, hash, SHA256_SIZE);
-    for (size_t i = 0; i < reply->header_count; i++)
+    for (size_t i = 0; i < reply->header_count; i++) {
         if (strcmp(reply->headers[i].name, "Location") == 0)
             row.location = reply->headers[i].value;
+        else if (strcmp(reply->headers[i].name, "ETag") == 0)
+            row.etag = reply->headers[i].value;
+    }
     return db_idempotency_insert(call->db, &row, err);
 }
 

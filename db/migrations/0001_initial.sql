@@ -230,6 +230,7 @@ CREATE TABLE idempotency (
     status INTEGER NOT NULL,
     content_type TEXT NOT NULL,
     location TEXT NOT NULL,                -- "": none
+    etag TEXT NOT NULL,                    -- "": none
     body BLOB NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (actor, key)

@@ -92,6 +92,7 @@ static void test_idempotency(void **state) {
     assert_non_null(strstr(other.text, "urn:pawl:problem:idempotency"));
     path.path = "/api/v1/products";
     assert_int_equal(ask(rig, &path), 422);
+    assert_string_equal(ask_header(&again, "ETag"), ask_header(&first, "ETag"));
     /* A failure is not remembered: the same key can succeed later. */
     missing = (struct ask){.method = "POST", .path = "/api/v1/devices/x/accept", .headers = {{"Idempotency-Key", "k2"}}, .token = rig->token};
     assert_int_equal(ask(rig, &missing), 404);

@@ -153,6 +153,7 @@ static void test_bad_reports(void **state) {
         {"{\"deployment\":\"1001\",\"report_seq\":1,\"state\":\"failed\",\"error\":{\"code\":\"E_\"}}", 400, "error.code"},
         {"{\"deployment\":\"1001\",\"report_seq\":1,\"state\":\"failed\",\"error\":{}}", 400, "code"},
         {"{\"deployment\":\"1001\",\"report_seq\":1,\"state\":\"confirmed\"}", 400, "installed"},
+        {"{\"deployment\":\"1001\",\"report_seq\":1,\"state\":\"confirmed\",\"installed\":{\"version\":\"x\",\"sequence\":1}}", 400, "installed.version"},
         {"{\"deployment\":\"1001\",\"report_seq\":1,\"state\":\"downloading\",\"x\":1}", 400, "\"field\":\"x\""},
     };
     struct rig *rig = *state;
