@@ -35,11 +35,15 @@ int64_t agent_download_have(const struct agent_state *state, const struct releas
     return info.st_size;
 }
 
-bool agent_download_check_space(const struct agent_state *state, const struct release *release, struct err *err) {
+const char *agent_download_opened_path(const struct agent_state *state, const struct release *release) {
+    return arena_printf(state->arena, "%s/download/%s.opened.part", state->folder, release->sha256);
+}
+
+bool agent_download_check_space(const struct agent_state *state, const struct release *release, int64_t opened_bytes, struct err *err) {
     struct statvfs space;
     if (statvfs(state->folder, &space) != 0)
         return err_errno(err, "free space of %s", state->folder);
-    int64_t rest = release->length - agent_download_have(state, release) + SPARE_BYTES;
+    int64_t rest = release->length - agent_download_have(state, release) + opened_bytes + SPARE_BYTES;
     uint64_t blocks = ((uint64_t)rest + space.f_frsize - 1) / space.f_frsize;
     if (blocks > space.f_bavail)
         return err_set(err, ERR_NO_SPACE, "%s: %lld bytes are needed, %llu are free", state->folder, (long long)rest,

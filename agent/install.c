@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/hook.h"
+#include "agent/unseal.h"
 #include "common/file.h"
 #include "common/hash.h"
 #include "common/hex.h"
@@ -95,14 +96,16 @@ static bool copy(int from, int to, int64_t length, const char *slot, struct err 
     return ok;
 }
 
-static bool write_slot(int image_fd, int64_t length, const char *slot, const char *running, struct err *err) {
+static bool write_slot(const struct agent_settings *settings, int image_fd, const struct release *release, const char *slot, const char *running,
+                       struct err *err) {
     CLEANUP(file_close) int fd = -1;
     struct stat info;
-    if (!open_slot(slot, running, &fd, &info, err) || !check_room(fd, &info, length, slot, err))
+    if (!open_slot(slot, running, &fd, &info, err) || !check_room(fd, &info, release->plain_length, slot, err))
         return false;
     if (S_ISREG(info.st_mode) && ftruncate(fd, 0) != 0)
         return err_errno(err, "empty slot %s", slot);
-    if (!copy(image_fd, fd, length, slot, err))
+    bool sealed = release->encryption != RELEASE_PLAIN;
+    if (sealed ? !agent_unseal_to(settings, image_fd, fd, release, err) : !copy(image_fd, fd, release->length, slot, err))
         return false;
     if (fsync(fd) != 0)
         return err_errno(err, "sync slot %s", slot);
@@ -159,8 +162,10 @@ bool agent_install_compare(const char *slot, int64_t length, const char *sha256,
     return ok;
 }
 
-bool agent_install_slot(int image_fd, int64_t length, const char *sha256, const char *slot, const char *running, struct err *err) {
-    return write_slot(image_fd, length, slot, running, err) && agent_install_compare(slot, length, sha256, err);
+bool agent_install_slot(const struct agent_settings *settings, int image_fd, const struct release *release, const char *slot, const char *running,
+                        struct err *err) {
+    return write_slot(settings, image_fd, release, slot, running, err) &&
+           agent_install_compare(slot, release->plain_length, release->plain_sha256, err);
 }
 
 bool agent_install_command(const struct agent_settings *settings, const char *image, const struct release *release, const char *deployment,
@@ -169,7 +174,7 @@ bool agent_install_command(const struct agent_settings *settings, const char *im
     snprintf(sequence, sizeof(sequence), "%lld", (long long)release->sequence);
     const struct agent_hook_env env[] = {
         {"PAWL_ACTION", "install"},         {"PAWL_IMAGE", image},       {"PAWL_PRODUCT", release->product},
-        {"PAWL_VERSION", release->version}, {"PAWL_SEQUENCE", sequence}, {"PAWL_SHA256", release->sha256},
+        {"PAWL_VERSION", release->version}, {"PAWL_SEQUENCE", sequence}, {"PAWL_SHA256", release->plain_sha256},
         {"PAWL_DEPLOYMENT", deployment},
     };
     const struct agent_hook hook = {.what = "installer",

@@ -42,6 +42,9 @@ static const struct config_key keys[] = {
      .help = "none: the device has no clock it can trust; the server's signed answer to a fresh nonce is then the time."},
     {.section = "device", .name = "trust_root", .type = CONFIG_PATH, .offset = AT(trust_root), .flags = CONFIG_REQUIRED,
      .help = "The first root metadata (1.root.json), put here when the device is made. Without it the agent does not start."},
+    {.section = "device", .name = "seal_identity", .type = CONFIG_PATH, .offset = AT(seal_identity),
+     .help = "File with the age identities (AGE-SECRET-KEY-1…, one a line) that open sealed images; mode 0400, refused when group or others\n"
+             "can read it. Without it sealed releases are refused."},
     {.section = "device", .name = "state", .type = CONFIG_PATH, .offset = AT(state), .fallback = "/var/lib/pawl-agent",
      .help = "Folder that survives updates, for state, trusted metadata and downloads. One agent at a time."},
 

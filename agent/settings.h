@@ -18,6 +18,7 @@ struct agent_settings {
     int identity; /* enum agent_identity */
     int clock;    /* enum agent_clock */
     char *trust_root;
+    char *seal_identity;
     char *state;
     int log_level, log_format; /* enum log_level, enum log_format */
 

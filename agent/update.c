@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/boot.h"
 #include "agent/check.h"
@@ -10,6 +11,7 @@
 #include "agent/report.h"
 #include "agent/state.h"
 #include "agent/trial.h"
+#include "agent/unseal.h"
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -180,7 +182,9 @@ static enum step step_eligible(struct pass *pass, struct err *err) {
 }
 
 static enum step step_space(struct pass *pass, struct err *err) {
-    if (agent_download_check_space(&pass->state, &pass->release, err))
+    const struct release *release = &pass->release;
+    bool opens_file = release->encryption != RELEASE_PLAIN && pass->agent->settings->installer == AGENT_INSTALLER_COMMAND;
+    if (agent_download_check_space(&pass->state, release, opens_file ? release->plain_length : 0, err))
         return STEP_ON;
     const struct err why = *err;
     struct err ignored;
@@ -222,6 +226,21 @@ static enum step install_failed(struct pass *pass, struct err *err) {
     return STEP_FAILED;
 }
 
+/* An installer gets the verified file; of a sealed one the opened file, for as long as it runs. */
+static bool run_installer(struct pass *pass, struct err *err) {
+    const struct agent_settings *settings = pass->agent->settings;
+    const struct release *release = &pass->release;
+    if (release->encryption == RELEASE_PLAIN)
+        return agent_install_command(settings, pass->image, release, pass->directive.deployment, err);
+    const char *opened = agent_download_opened_path(&pass->state, release);
+    if (opened == NULL)
+        return err_no_memory(err);
+    bool ok = agent_unseal_file(settings, pass->image_fd, opened, release, err) &&
+              agent_install_command(settings, opened, release, pass->directive.deployment, err);
+    (void)unlink(opened);
+    return ok;
+}
+
 static enum step step_install(struct pass *pass, struct err *err) {
     const struct agent_settings *settings = pass->agent->settings;
     const struct release *release = &pass->release;
@@ -230,13 +249,12 @@ static enum step step_install(struct pass *pass, struct err *err) {
         return STEP_FAILED;
     if (settings->installer == AGENT_INSTALLER_COMMAND) {
         log_event(LOG_INFO, "installing", "release", release->path, "by", "command", (char *)NULL);
-        ok = agent_install_command(settings, pass->image, release, pass->directive.deployment, err);
+        ok = run_installer(pass, err);
     } else {
         const char *running = agent_boot_slot_path(settings, pass->boot.slot);
         const char *slot = agent_boot_slot_path(settings, agent_boot_other(pass->boot.slot));
         log_event(LOG_INFO, "installing", "release", release->path, "slot", slot, (char *)NULL);
-        ok = agent_boot_hold(settings, pass->boot.slot, err) &&
-             agent_install_slot(pass->image_fd, release->plain_length, release->plain_sha256, slot, running, err);
+        ok = agent_boot_hold(settings, pass->boot.slot, err) && agent_install_slot(settings, pass->image_fd, release, slot, running, err);
     }
     return ok ? STEP_ON : install_failed(pass, err);
 }
@@ -413,7 +431,7 @@ bool agent_update_examine(const struct agent_settings *settings, const volatile 
         return err_set(err, ERR_CONFIG, "[device] trust_root %s does not exist: without a pinned root nothing can be believed", settings->trust_root);
     if (!file_read(settings->trust_root, &root, err) || !tuf_client_open_memory(root.data, root.len, &client, err))
         return err_prefix(err, "[device] trust_root %s", settings->trust_root);
-    if (!file_read(settings->certificate, &certificate, err) ||
+    if (!agent_unseal_examine(settings, err) || !file_read(settings->certificate, &certificate, err) ||
         !certs_pem_device(certificate.data, certificate.len, settings->certificate, settings->identity == AGENT_IDENTITY_CN, &agent.identity, err) ||
         !agent_transport_open(settings, stop, &agent.transport, err))
         return false;

@@ -95,11 +95,16 @@ static void test_floor_is_not_what_is_installed(UNUSED void **unused) {
     expect(&state, &release, ERR_ROLLBACK);
 }
 
-static void test_sealed_is_refused(UNUSED void **unused) {
+static void test_sealed_is_refused_without_an_identity(UNUSED void **unused) {
     struct agent_state state = state_of();
     struct release release = base();
     release.encryption = RELEASE_AGE;
-    expect(&state, &release, ERR_NOT_IMPLEMENTED);
+    expect(&state, &release, ERR_DECRYPT);
+    settings.seal_identity = (char[]){""};
+    expect(&state, &release, ERR_DECRYPT);
+    settings.seal_identity = (char[]){"identity"};
+    expect(&state, &release, ERR_NONE);
+    settings.seal_identity = NULL;
 }
 
 static void test_three_attempts(UNUSED void **unused) {
@@ -121,7 +126,7 @@ int main(void) {
         cmocka_unit_test(test_stepping_stone),
         cmocka_unit_test(test_floor),
         cmocka_unit_test(test_floor_is_not_what_is_installed),
-        cmocka_unit_test(test_sealed_is_refused),
+        cmocka_unit_test(test_sealed_is_refused_without_an_identity),
         cmocka_unit_test(test_three_attempts),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

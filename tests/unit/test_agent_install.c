@@ -48,11 +48,18 @@ static int open_image(void) {
     return fd;
 }
 
-static bool install(const char *slot, const char *running) {
+static const struct agent_settings no_settings;
+
+static bool install_bytes(int64_t length, const char *slot, const char *running) {
+    const struct release release = {.path = "demo/1.0.0/f", .length = length, .sha256 = sha256, .plain_length = length, .plain_sha256 = sha256};
     int fd = open_image();
-    bool ok = agent_install_slot(fd, LENGTH, sha256, slot, running, &err);
+    bool ok = agent_install_slot(&no_settings, fd, &release, slot, running, &err);
     close(fd);
     return ok;
+}
+
+static bool install(const char *slot, const char *running) {
+    return install_bytes(LENGTH, slot, running);
 }
 
 static void test_writes_a_new_slot_and_an_old_longer_one(UNUSED void **state) {
@@ -136,10 +143,8 @@ static void test_verify_holds_length_and_hash(UNUSED void **state) {
 }
 
 static void test_the_image_ends_early(UNUSED void **state) {
-    int fd = open_image();
-    assert_false(agent_install_slot(fd, LENGTH + 1, sha256, in_folder("b"), in_folder("a"), &err));
+    assert_false(install_bytes(LENGTH + 1, in_folder("b"), in_folder("a")));
     assert_int_equal(err.code, ERR_LENGTH);
-    close(fd);
 }
 
 static void test_installer_gets_the_file(UNUSED void **state) {
