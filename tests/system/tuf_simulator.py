@@ -49,6 +49,7 @@ def private_key(keytype, number):
 class Signer:
     def __init__(self, keytype, scheme, private):
         self.private = private
+        self.kind = keytype  # what it is, whatever self.public is made to say
         if keytype == "ed25519":
             public = private.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw).hex()
         else:
@@ -60,9 +61,9 @@ class Signer:
         return hashlib.sha256(canonical(self.public)).hexdigest()
 
     def sign(self, data):
-        if self.public["keytype"] == "ed25519":
+        if self.kind == "ed25519":
             return self.private.sign(data).hex()
-        if self.public["keytype"] == "ecdsa":
+        if self.kind == "ecdsa":
             return self.private.sign(data, ec.ECDSA(hashes.SHA256())).hex()
         return self.private.sign(data, padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH), hashes.SHA256()).hex()
 
