@@ -13,7 +13,7 @@ static const struct {
     [ERR_INTERNAL] = {"internal", "E_INTERNAL"},
     [ERR_NO_MEMORY] = {"no-memory", "E_NO_MEMORY"},
     [ERR_IO] = {"io", "E_IO"},
-    [ERR_NO_SPACE] = {"no-space", "E_NO_SPACE"},
+    [ERR_NO_SPACE] = {"no-space", "E_NOSPC"},
     [ERR_BUSY] = {"busy", "E_BUSY"},
     [ERR_TIMEOUT] = {"timeout", "E_TIMEOUT"},
     [ERR_NETWORK] = {"network", "E_NETWORK"},
