@@ -164,6 +164,8 @@ int commands_init(int argc, char **argv) {
     if (!done)
         return commands_fail(&err);
     printf("store: %s\n", config.store.data);
+    if (!file_exists(config.trust.passphrase_file))
+        printf("missing: %s, the passphrase of the online keys (mode 0400); 'serve' needs it\n", config.trust.passphrase_file);
     if (init.token != NULL)
         printf("token: %s\nKeep it: it is shown only now, and expires in 365 days.\n", init.token);
     return EXIT_OK;

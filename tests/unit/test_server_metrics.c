@@ -1,0 +1,96 @@
+/* Counting: each request once, under its route and status; polls by reason; text that Prometheus reads. */
+#include "tests/unit/server_fixture.h"
+
+static const struct api_route *route_of(const char *method, const char *pattern) {
+    for (size_t i = 0; i < api_route_count; i++)
+        if (strcmp(api_routes[i].method, method) == 0 && strcmp(api_routes[i].pattern, pattern) == 0)
+            return &api_routes[i];
+    fail_msg("no row %s %s", method, pattern);
+    return NULL;
+}
+
+static void count(struct rig *rig, const struct api_route *route, int status, const char *reason, uint64_t bytes, int64_t us) {
+    struct api_call call = {.env = &rig->server.env, .route = route, .listener = API_DEVICE, .reply = {.status = status, .reason = reason}};
+    metrics_count(&rig->server.metrics, &call, bytes, us);
+}
+
+static void expect_lines(struct rig *rig, const char *const *lines, size_t line_count) {
+    struct buf text CLEANUP(buf_free) = BUF_INIT(1 << 20);
+    metrics_write(&rig->server, rig->store->reader, &text);
+    for (size_t i = 0; i < line_count; i++)
+        if (strstr(text.data, lines[i]) == NULL)
+            fail_msg("'%s' is not in\n%s", lines[i], text.data);
+}
+
+static void test_requests(void **state) {
+    static const char *const lines[] = {
+        "pawl_requests_total{method=\"GET\",route=\"/firmware/{path...}\",status=\"206\"} 2\n",
+        "pawl_requests_total{method=\"GET\",route=\"/firmware/{path...}\",status=\"0\"} 1\n",
+        "pawl_requests_total{method=\"\",route=\"\",status=\"404\"} 1\n",
+        "pawl_reply_bytes_total{method=\"GET\",route=\"/firmware/{path...}\"} 30\n",
+        "pawl_request_duration_seconds_total{method=\"GET\",route=\"/firmware/{path...}\"} 1.500000\n",
+    };
+    struct rig *rig = *state;
+    const struct api_route *route = route_of("GET", "/firmware/{path...}");
+    count(rig, route, 206, NULL, 10, 500000);
+    count(rig, route, 206, NULL, 20, 1000000);
+    count(rig, route, 299, NULL, 0, -5); /* a status nobody thought of; a clock that stepped */
+    count(rig, NULL, 404, NULL, 0, 1);
+    expect_lines(rig, lines, ARRAY_LEN(lines));
+}
+
+static void test_polls(void **state) {
+    static const char *const lines[] = {
+        "pawl_polls_total{outcome=\"offer\",reason=\"offered\"} 1\n",
+        "pawl_polls_total{outcome=\"nothing\",reason=\"up-to-date\"} 2\n",
+        "pawl_polls_total{outcome=\"refused\",reason=\"device-pending\"} 1\n",
+    };
+    struct rig *rig = *state;
+    const struct api_route *check = route_of("GET", "/check");
+    count(rig, check, 200, fleet_reason_name(FLEET_REASON_OFFERED), 0, 1);
+    count(rig, check, 204, fleet_reason_name(FLEET_REASON_UP_TO_DATE), 0, 1);
+    count(rig, check, 204, fleet_reason_name(FLEET_REASON_UP_TO_DATE), 0, 1);
+    count(rig, check, 403, err_slug(ERR_DEVICE_PENDING), 0, 1);
+    count(rig, route_of("GET", "/whoami"), 403, err_slug(ERR_DEVICE_PENDING), 0, 1); /* no poll */
+    expect_lines(rig, lines, ARRAY_LEN(lines));
+}
+
+static void test_expiry(void **state) {
+    static const char *const lines[] = {
+        "pawl_metadata_expires_seconds{role=\"timestamp\"} 1800086400\n",
+        "pawl_metadata_version{role=\"timestamp\"} 9\n",
+    };
+    struct rig *rig = *state;
+    atomic_store(&rig->server.served.roles[API_SERVED_TIMESTAMP].version, 9);
+    atomic_store(&rig->server.served.roles[API_SERVED_TIMESTAMP].expires_at, NOW + 86400);
+    expect_lines(rig, lines, ARRAY_LEN(lines));
+}
+
+/* Every line is a comment or "name{labels} number", and every name was announced. */
+static void test_format(void **state) {
+    struct rig *rig = *state;
+    struct buf text CLEANUP(buf_free) = BUF_INIT(1 << 20);
+    struct buf announced CLEANUP(buf_free) = BUF_INIT(1 << 20);
+    count(rig, route_of("GET", "/check"), 204, fleet_reason_name(FLEET_REASON_UP_TO_DATE), 0, 1);
+    metrics_write(&rig->server, rig->store->reader, &text);
+    char *rest = text.data;
+    for (char *line; (line = strsep(&rest, "\n")) != NULL && *line != '\0';) {
+        if (strncmp(line, "# TYPE ", 7) == 0)
+            buf_printf(&announced, "<%.*s>", (int)strcspn(line + 7, " "), line + 7);
+        if (line[0] == '#')
+            continue;
+        size_t name = strcspn(line, "{ ");
+        const char *space = strrchr(line, ' ');
+        char *end;
+        char *known = arena_printf(&rig->store->arena, "<%.*s>", (int)name, line);
+        if (space == NULL || (strtod(space + 1, &end), *end != '\0') || strncmp(line, "pawl_", 5) != 0 || strstr(announced.data, known) == NULL)
+            fail_msg("'%s'", line);
+    }
+}
+
+#define RIG(test) cmocka_unit_test_setup_teardown(test, rig_setup, rig_teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {RIG(test_requests), RIG(test_polls), RIG(test_expiry), RIG(test_format)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
