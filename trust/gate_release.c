@@ -22,7 +22,7 @@ static bool check_kept(const struct trusted_releases *before, const struct trust
         if (new == NULL) {
             return err_set(err, ERR_CONFLICT, "release '%.200s' is published and missing in the new metadata", old->path);
         }
-        if (!release_equal(old, new)) {
+        if (!release_may_follow(old, new)) {
             return err_set(err, ERR_CONFLICT, "release '%.200s' is published and says something else in the new metadata", old->path);
         }
     }
@@ -47,6 +47,9 @@ struct counters {
 };
 
 static bool check_added(const struct release *release, const struct counters *last, struct err *err) {
+    if (release->withdrawn) {
+        return err_set_field(err, ERR_INVALID, "withdrawn", "'%.200s' is new and withdrawn already", release->path);
+    }
     if (release->sequence <= last->sequence) {
         return err_set_field(err, ERR_DOWNGRADE, "sequence", "'%.200s': sequence %lld is not higher than %lld, the highest of product '%s'",
                              release->path, (long long)release->sequence, (long long)last->sequence, release->product);

@@ -71,6 +71,12 @@ bool key_verify_file(const struct key *key, int fd, const void *signature, size_
 /* The same when the file's SHA-256 is known already (the server hashes an upload as it arrives): digest is 32 bytes. */
 bool key_verify_digest(const struct key *key, const uint8_t digest[32], const void *signature, size_t signature_len, struct err *err) MUST_USE;
 
+/* Signs as key_sign_file() does, knowing the file only by its SHA-256. ERR_KEY. */
+bool key_sign_digest(const struct key *key, const uint8_t digest[32], struct key_signature *ret_signature, struct err *err) MUST_USE;
+
+/* From PEM SubjectPublicKeyInfo as key_export_pem() and OpenSSL write it; P-256 or Ed25519. ERR_KEY. */
+bool key_from_pem(const char *pem, struct key **ret_key, struct err *err) MUST_USE;
+
 /* Writes the public half as PEM SubjectPublicKeyInfo, whatever the type (for `pawl keys export`, `openssl dgst -verify`). */
 bool key_export_pem(const struct key *key, struct buf *out, struct err *err) MUST_USE;
 

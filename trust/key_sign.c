@@ -99,6 +99,25 @@ bool key_sign_file(const struct key *key, int fd, struct key_signature *ret_sign
     return fine;
 }
 
+bool key_sign_digest(const struct key *key, const uint8_t digest[32], struct key_signature *ret_signature, struct err *err) {
+    if (!require_p256(key, err)) {
+        return false;
+    }
+    if (!key->private_part) {
+        return err_set(err, ERR_KEY, "key %.16s… has no private part here", key->id);
+    }
+    struct key_signature signature = {.len = sizeof signature.bytes};
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key->pkey, NULL);
+    bool fine = context != NULL && EVP_PKEY_sign_init(context) == 1 && EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) == 1 &&
+                EVP_PKEY_sign(context, signature.bytes, &signature.len, digest, 32) == 1;
+    EVP_PKEY_CTX_free(context);
+    if (!fine) {
+        return key_failed(err, ERR_INTERNAL, "signing with key %.16s… failed", key->id);
+    }
+    *ret_signature = signature;
+    return true;
+}
+
 static bool refuse_signature(const struct key *key, struct err *err) {
     return key_failed(err, ERR_SIGNATURE, "the detached signature is not one of key %.16s… over this file", key->id);
 }

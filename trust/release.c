@@ -172,6 +172,7 @@ static const struct field {
     {"security_version", FIELD_NUMBER, true, offsetof(struct release, security_version)},
     {"sequence", FIELD_NUMBER, true, offsetof(struct release, sequence)},
     {"version", FIELD_TEXT, true, offsetof(struct release, version)},
+    {"withdrawn", FIELD_OTHER, false, 0},
 };
 
 static bool wrong_field(const char *name, const char *expected, struct err *err) {
@@ -242,6 +243,13 @@ static bool read_encryption(const json_t *pawl, struct release *release, struct 
     return wrong_field("encryption", "'none' without, or 'age' with plain_length and plain_sha256 is expected", err);
 }
 
+/* There is one way to say it: true, or no such member. */
+static bool read_withdrawn(const json_t *pawl, struct release *release, struct err *err) {
+    const json_t *value = json_object_get(pawl, "withdrawn");
+    release->withdrawn = json_is_true(value);
+    return value == NULL || release->withdrawn || wrong_field("withdrawn", "true is expected, or no such member", err);
+}
+
 static bool read_pawl(struct arena *arena, const json_t *pawl, struct release *release, struct err *err) {
     size_t known = 0;
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
@@ -258,7 +266,8 @@ static bool read_pawl(struct arena *arena, const json_t *pawl, struct release *r
     if (created == NULL || !clock_parse_rfc3339(created, &release->created_at)) {
         return wrong_field("created", "a time like 2026-11-22T08:00:00Z is expected", err);
     }
-    return read_hardware(arena, json_object_get(pawl, "hardware"), release, err) && read_encryption(pawl, release, err);
+    return read_hardware(arena, json_object_get(pawl, "hardware"), release, err) && read_encryption(pawl, release, err) &&
+           read_withdrawn(pawl, release, err);
 }
 
 static bool read_entry(struct arena *arena, const json_t *entry, struct release *release, struct err *err) {
@@ -315,6 +324,9 @@ static json_t *write_pawl(const struct release *release) {
         failed |= json_object_set_new(pawl, "plain_length", json_integer(release->plain_length));
         failed |= json_object_set_new(pawl, "plain_sha256", json_string(release->plain_sha256));
     }
+    if (release->withdrawn) {
+        failed |= json_object_set_new(pawl, "withdrawn", json_true());
+    }
     if (failed != 0) {
         json_decref(pawl);
         return NULL;
@@ -348,7 +360,14 @@ bool release_equal(const struct release *a, const struct release *b) {
     return text_equal(a->path, b->path) && a->length == b->length && text_equal(a->sha256, b->sha256) && text_equal(a->product, b->product) &&
            text_equal(a->version, b->version) && a->sequence == b->sequence && a->security_version == b->security_version &&
            a->requires_sequence == b->requires_sequence && a->encryption == b->encryption && a->plain_length == b->plain_length &&
-           text_equal(a->plain_sha256, b->plain_sha256) && a->created_at == b->created_at && text_equal(a->notes, b->notes);
+           text_equal(a->plain_sha256, b->plain_sha256) && a->created_at == b->created_at && text_equal(a->notes, b->notes) &&
+           a->withdrawn == b->withdrawn;
+}
+
+bool release_may_follow(const struct release *before, const struct release *after) {
+    struct release expected = *before;
+    expected.withdrawn = before->withdrawn || after->withdrawn;
+    return release_equal(&expected, after);
 }
 
 bool release_runs_on(const struct release *release, const char *hardware) {

@@ -36,6 +36,7 @@ struct release {
     int64_t plain_length;     /* of the image after unsealing; equals length when not encrypted */
     const char *plain_sha256; /* the same for the hash */
     int64_t created_at;       /* UTC seconds */
+    bool withdrawn;           /* never to be installed again; the one thing that may change after the release was signed, and only to true */
     const char *notes;        /* printable ASCII and LF; "" when there are none */
 };
 
@@ -56,6 +57,9 @@ struct json_t *release_write(const struct release *release, struct err *err) MUS
 
 /* Byte for byte the same statement. */
 bool release_equal(const struct release *a, const struct release *b) MUST_USE;
+
+/* What may follow a published statement: the same, or the same withdrawn. */
+bool release_may_follow(const struct release *before, const struct release *after) MUST_USE;
 
 /* Hardware ids are compared exactly. */
 bool release_runs_on(const struct release *release, const char *hardware) MUST_USE;

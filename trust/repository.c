@@ -171,6 +171,18 @@ bool repository_add_release(struct draft *targets, const struct release *release
     return true;
 }
 
+bool repository_withdraw(struct draft *targets, const char *path, struct err *err) {
+    json_t *entry = json_object_get(json_object_get(targets->body, "targets"), path);
+    json_t *pawl = json_object_get(json_object_get(entry, "custom"), "pawl");
+    if (pawl == NULL) {
+        return err_set(err, ERR_NOT_FOUND, "'%s' is not listed here", path);
+    }
+    if (json_object_set_new(pawl, "withdrawn", json_true()) != 0 || json_array_clear(targets->signatures) != 0) {
+        return err_no_memory(err);
+    }
+    return true;
+}
+
 /* The keys of `all` that some role of the list names. New reference; NULL without memory. */
 static json_t *used_keys(const json_t *all, const json_t *roles) {
     json_t *used = json_object();
@@ -332,6 +344,28 @@ bool draft_attach(struct draft *draft, const struct key *key, const void *signat
     hex_encode(signature, len, hex);
     remove_signature(draft, key_id(key));
     return json_array_append_new(draft->signatures, json_pack("{s:s, s:s}", "keyid", key_id(key), "sig", hex)) == 0 || err_no_memory(err);
+}
+
+static bool has_signature(const struct draft *draft, const char *keyid) {
+    for (size_t i = 0; i < json_array_size(draft->signatures); i++) {
+        if (text_equal(json_string_value(json_object_get(json_array_get(draft->signatures, i), "keyid")), keyid)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool draft_merge(struct draft *draft, const struct draft *other, struct err *err) {
+    if (json_equal(draft->body, other->body) == 0) {
+        return err_set(err, ERR_MIX, "the copies do not say the same");
+    }
+    for (size_t i = 0; i < json_array_size(other->signatures); i++) {
+        json_t *entry = json_array_get(other->signatures, i);
+        if (!has_signature(draft, json_string_value(json_object_get(entry, "keyid"))) && json_array_append(draft->signatures, entry) != 0) {
+            return err_no_memory(err);
+        }
+    }
+    return true;
 }
 
 bool draft_read(const void *data, size_t len, struct draft **ret_draft, struct err *err) {

@@ -35,11 +35,15 @@ struct repository_root {
 /* A whole root, with consistent_snapshot true. ERR_THRESHOLD when a threshold is not within 1 … distinct keys. */
 bool repository_root(const struct repository_root *root, struct draft **ret_draft, struct err *err) MUST_USE;
 
-/* Targets one version after `previous` with the same content (members unknown here included); previous NULL: version 1, empty. */
+/* Targets one version after `previous` with the same content (members unknown here included); previous NULL: version 1, empty. A delegated role's
+ * file is made in the same way. */
 bool repository_targets(const struct metadata *previous, int64_t expires_at, struct draft **ret_draft, struct err *err) MUST_USE;
 
 /* Adds a release to a targets draft. ERR_INVALID (release_check), ERR_CONFLICT when the path is there already. Drops the draft's signatures. */
 bool repository_add_release(struct draft *targets, const struct release *release, struct err *err) MUST_USE;
+
+/* Says of a release of the draft that it is withdrawn. ERR_NOT_FOUND. Drops the draft's signatures. */
+bool repository_withdraw(struct draft *targets, const char *path, struct err *err) MUST_USE;
 
 /* A targets role that speaks for some paths with keys of its own. */
 struct repository_delegation {
@@ -77,6 +81,9 @@ bool draft_sign(struct draft *draft, const struct key *key, struct err *err) MUS
 
 /* Adds a signature made elsewhere, after verifying it: ERR_SIGNATURE. */
 bool draft_attach(struct draft *draft, const struct key *key, const void *signature, size_t len, struct err *err) MUST_USE;
+
+/* Takes over the signatures of another copy of the same file that are not here yet; nothing is verified. ERR_MIX: it says something else. */
+bool draft_merge(struct draft *draft, const struct draft *other, struct err *err) MUST_USE;
 
 /* Reads back a file that draft_bytes() wrote, with any number of signatures, even none (prepare and attach, second signers). */
 bool draft_read(const void *data, size_t len, struct draft **ret_draft, struct err *err) MUST_USE;
