@@ -10,6 +10,7 @@ enum front_phase {
     FRONT_HEAD,    /* between requests, or a head is coming */
     FRONT_REQUEST, /* head and body go to the library as they come */
     FRONT_REPLY,   /* the library has all of the request */
+    FRONT_DIRECT,  /* the front answers it itself (direct.c) */
     FRONT_CLOSING, /* the last bytes wait for the socket */
     FRONT_LINGER,  /* we have ended; what still comes is thrown away for a while, so that the client can read why */
     FRONT_DEAD,    /* everything is released; freed at the end of the turn */
@@ -41,13 +42,17 @@ struct front_conn {
     bool link_readable, link_writable, link_ended;
     bool reply_done; /* the library has written all of the reply */
 
+    struct request *direct; /* of FRONT_DIRECT */
+    const char *body;       /* of its reply: what is left of it */
+    uint64_t body_left;
+
     struct deadline deadline;
     uint64_t received; /* of this request's body */
     uint64_t mark;     /* bytes at the beginning of the rate window */
     size_t linger_left;
 
     uint8_t address_key[8];
-    char address[HTTP_ADDRESS_SIZE];
+    char address[REQUEST_ADDRESS_SIZE];
 };
 
 enum {
@@ -59,6 +64,9 @@ enum {
 
 /* Moves bytes until nothing moves any more. The connection may be dead afterwards. */
 void pump_run(struct front_conn *conn);
+
+/* Sends what is gathered and pending. False: blocked, or dead. */
+bool pump_flush(struct front_conn *conn);
 
 /* Says goodbye, then lingers. */
 void pump_close(struct front_conn *conn);

@@ -9,7 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "server/conn.h"
+#include "server/direct.h"
 
 #define CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
@@ -63,10 +63,8 @@ void front_after_http(struct worker *worker) {
         struct front_conn *conn = list;
         list = conn->next_fed;
         conn->in_fed = false;
-        if (conn->link) {
-            conn->link_readable = true;
-            pump_run(conn);
-        }
+        conn->link_readable = conn->link != NULL;
+        pump_run(conn);
     }
 }
 
@@ -183,7 +181,7 @@ bool front_admit(struct front_conn *conn) {
 }
 
 bool front_open_link(struct front_conn *conn) {
-    struct http_peer peer = {.listener = conn->role, .identity = conn->tls.identity};
+    struct request_peer peer = {.listener = conn->role, .identity = conn->tls.identity};
     memcpy(peer.address, conn->address, sizeof(peer.address));
     if (!http_open(conn->worker->http, &peer, conn, &conn->link, &conn->link_fd)) {
         return false;
@@ -211,6 +209,7 @@ void front_kill(struct front_conn *conn) {
     }
     conn->phase = FRONT_DEAD;
     worker->gather.len = 0;
+    direct_drop(conn);
     if (conn->link) {
         http_detach(conn->link);
         close(conn->link_fd);
@@ -309,6 +308,7 @@ void front_deadline(struct worker *worker, struct deadline *deadline) {
         request_deadline(conn);
         break;
     case FRONT_REPLY:
+    case FRONT_DIRECT:
     case FRONT_CLOSING:
         reply_deadline(conn);
         break;

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "common/clock.h"
+#include "server/phrase.h"
 
 /* What each refusal is answered with. */
 static const struct refusal {
@@ -36,14 +37,6 @@ static const struct refusal {
     [GATE_TOO_MANY_FIELDS] = {"too-many-fields", 431, ERR_TOO_LARGE, "more than 64 headers"},
     [GATE_HEAD_TIMEOUT] = {"head-timeout", 408, ERR_TIMEOUT, "the request head did not arrive in time"},
     [GATE_OVERLOADED] = {"overloaded", 503, ERR_BUSY, "too busy for another request"},
-};
-
-static const struct phrase {
-    int status;
-    const char *text;
-} phrases[] = {
-    {400, "Bad Request"},           {408, "Request Timeout"}, {417, "Expectation Failed"},  {431, "Request Header Fields Too Large"},
-    {500, "Internal Server Error"}, {501, "Not Implemented"}, {503, "Service Unavailable"}, {505, "HTTP Version Not Supported"},
 };
 
 enum { BIT_TOKEN = 1, BIT_PATH = 2, BIT_QUERY = 4, BIT_HOST = 8, BIT_HEX = 16 };
@@ -207,25 +200,38 @@ static enum gate_refusal read_expect(struct gate *gate, const char *value, size_
     return gate->expects_continue ? GATE_NOTHING : GATE_EXPECT;
 }
 
-/* Fields that may stand once: two of them are two readings of one request. */
-static const struct once {
+/* One of the options, which are separated by commas. */
+static enum gate_refusal read_connection(struct gate *gate, const char *value, size_t len) {
+    for (size_t start = 0, i = 0; i <= len; i++) {
+        if (i == len || value[i] == ',' || value[i] == ' ' || value[i] == '\t') {
+            gate->closes |= i - start == 5 && strncasecmp(value + start, "close", 5) == 0;
+            start = i + 1;
+        }
+    }
+    return GATE_NOTHING;
+}
+
+/* Fields that are looked at. Most may stand once: two of them are two readings of one request. */
+static const struct known {
     const char *name;
     size_t len;
     enum gate_refusal (*read)(struct gate *gate, const char *value, size_t len); /* NULL: any value */
-} once[] = {
-#define ONCE(name, read)                                                                                                                             \
-    { name, sizeof(name) - 1, read }
-    ONCE("Host", read_host),
-    ONCE("Content-Length", read_length),
-    ONCE("Transfer-Encoding", read_transfer_encoding),
-    ONCE("Expect", read_expect),
-    ONCE("Content-Type", NULL),
-    ONCE("Authorization", NULL),
-    ONCE("Range", NULL),
-    ONCE("If-Range", NULL),
-    ONCE("If-Modified-Since", NULL),
-    ONCE("Idempotency-Key", NULL),
-#undef ONCE
+    bool often;
+} known[] = {
+#define KNOWN(name, read, often)                                                                                                                     \
+    { name, sizeof(name) - 1, read, often }
+    KNOWN("Host", read_host, false),
+    KNOWN("Content-Length", read_length, false),
+    KNOWN("Transfer-Encoding", read_transfer_encoding, false),
+    KNOWN("Expect", read_expect, false),
+    KNOWN("Connection", read_connection, true),
+    KNOWN("Content-Type", NULL, false),
+    KNOWN("Authorization", NULL, false),
+    KNOWN("Range", NULL, false),
+    KNOWN("If-Range", NULL, false),
+    KNOWN("If-Modified-Since", NULL, false),
+    KNOWN("Idempotency-Key", NULL, false),
+#undef KNOWN
 };
 
 static enum gate_refusal read_field(struct gate *gate, const char *line, size_t len) {
@@ -245,13 +251,13 @@ static enum gate_refusal read_field(struct gate *gate, const char *line, size_t 
     while (end > value && (end[-1] == ' ' || end[-1] == '\t')) {
         end--;
     }
-    for (size_t i = 0; i < ARRAY_LEN(once); i++) {
-        if (once[i].len == name_len && strncasecmp(once[i].name, line, name_len) == 0) {
-            if (gate->seen & 1U << i) {
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (known[i].len == name_len && strncasecmp(known[i].name, line, name_len) == 0) {
+            if (!known[i].often && (gate->seen & 1U << i)) {
                 return GATE_FIELD_TWICE;
             }
             gate->seen |= 1U << i;
-            return once[i].read ? once[i].read(gate, value, (size_t)(end - value)) : GATE_NOTHING;
+            return known[i].read ? known[i].read(gate, value, (size_t)(end - value)) : GATE_NOTHING;
         }
     }
     return GATE_NOTHING;
@@ -323,12 +329,7 @@ static const struct refusal *row_of(enum gate_refusal refusal) {
 
 size_t gate_reply(enum gate_refusal refusal, const char *request_id, int64_t now, char ret_reply[GATE_REPLY_SIZE]) {
     const struct refusal *row = row_of(refusal);
-    const char *phrase = "";
-    for (size_t i = 0; i < ARRAY_LEN(phrases); i++) {
-        if (phrases[i].status == row->status) {
-            phrase = phrases[i].text;
-        }
-    }
+    const char *phrase = phrase_of(row->status);
     char date[CLOCK_HTTP_SIZE];
     clock_http(now, date);
     char body[320];

@@ -53,6 +53,7 @@ struct gate {
     uint64_t content_length; /* after GATE_COMPLETE; 0 without the field */
     uint64_t body_left;      /* counted down by gate_body() */
     bool expects_continue;
+    bool closes; /* "Connection: close" */
 };
 
 /* data: the head from its first byte, all that has come so far (the bytes seen before must be the same); what lies behind a complete head is not

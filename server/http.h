@@ -3,25 +3,13 @@
 #ifndef PAWL_SERVER_HTTP_H
 #define PAWL_SERVER_HTTP_H
 
-#include "api/api.h"
+#include "server/request.h"
 
-enum { HTTP_ADDRESS_SIZE = 46 };
-
-struct db;
 struct http_daemon;
 struct http_link;
 
-/* Who is at the other end of a link; copied. No header ever carries it. */
-struct http_peer {
-    enum api_listener listener;
-    struct api_identity identity;
-    char address[HTTP_ADDRESS_SIZE];
-};
-
 struct http_options {
-    const struct api_env *env;
-    struct db *db;
-    int wake_fd; /* an eventfd; written when the writer thread has finished a request, http_run() then */
+    struct requests *requests; /* the worker's */
 
     /* The reply of a link's request is complete in its socket pair. context: of http_open(). Never after http_detach(). */
     void (*reply_done)(void *context);
@@ -30,7 +18,7 @@ struct http_options {
 /* False: *err. The caller's thread is the one that will run it. */
 bool http_start(const struct http_options *options, struct http_daemon **ret_http, struct err *err) MUST_USE;
 
-/* Waits for jobs that the writer thread has, then ends every link. */
+/* Ends every link. The writer must have none of its requests (it could not be resumed any more). */
 void http_stop(struct http_daemon *http);
 
 /* The descriptor whose readability asks for http_run(). */
@@ -42,11 +30,8 @@ bool http_run(struct http_daemon *http) MUST_USE;
 /* From now on replies carry "Connection: close". */
 void http_drain(struct http_daemon *http);
 
-/* Requests that a handler has and that are not finished. */
-size_t http_open_requests(const struct http_daemon *http);
-
-/* A new link; the caller owns *ret_fd, its end of the pair (non-blocking). False: no memory or descriptors. */
-bool http_open(struct http_daemon *http, const struct http_peer *peer, void *context, struct http_link **ret_link, int *ret_fd) MUST_USE;
+/* A new link for a client (copied); the caller owns *ret_fd, its end of the pair (non-blocking). False: no memory or descriptors. */
+bool http_open(struct http_daemon *http, const struct request_peer *peer, void *context, struct http_link **ret_link, int *ret_fd) MUST_USE;
 
 /* The caller is going, and closes its end of the pair. The link is freed when the library has noticed too; a request
  * that the writer has is finished first. */

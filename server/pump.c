@@ -7,7 +7,7 @@
 
 #include "common/clock.h"
 #include "common/random.h"
-#include "server/conn.h"
+#include "server/direct.h"
 
 /* ---- small moves ---- */
 
@@ -30,8 +30,7 @@ static bool keep(struct front_conn *conn, const char *data, size_t len) {
     return true;
 }
 
-/* Sends what is gathered and pending. False: blocked, or dead. */
-static bool flush(struct front_conn *conn) {
+bool pump_flush(struct front_conn *conn) {
     uint64_t before = conn->tls.sent_bytes;
     enum tls_status status = tls_flush(&conn->tls);
     worker_add(&conn->worker->counters.bytes_sent, conn->tls.sent_bytes - before);
@@ -49,7 +48,7 @@ static bool fill(struct front_conn *conn, const char **ret_data, size_t *ret_len
         return false;
     }
     enum tls_status status = tls_read(&conn->tls, buffer + conn->kept_len, WORKER_READ_SIZE - conn->kept_len, &got);
-    if (conn->worker->gather.len > 0 && !flush(conn)) {
+    if (conn->worker->gather.len > 0 && !pump_flush(conn)) {
         return false; /* an alert or a key update of ours; rare */
     }
     if (status == TLS_OK) {
@@ -98,12 +97,12 @@ static bool step_handshake(struct front_conn *conn) {
     struct worker *worker = conn->worker;
     if (!conn->tls.readable) {
         if (conn->tls.pending) {
-            (void)flush(conn);
+            (void)pump_flush(conn);
         }
         return false;
     }
     enum tls_status status = tls_handshake(&conn->tls);
-    (void)flush(conn);
+    (void)pump_flush(conn);
     if (conn->phase == FRONT_DEAD || status == TLS_BLOCKED) {
         return false;
     }
@@ -124,10 +123,35 @@ static bool step_handshake(struct front_conn *conn) {
     return front_admit(conn);
 }
 
+static bool begin_direct(struct front_conn *conn, const char *data, size_t len) {
+    if (!direct_begin(conn, data)) {
+        pump_refuse(conn, GATE_OVERLOADED);
+    } else if (!keep(conn, data + conn->gate.head_len, len - conn->gate.head_len)) {
+        front_kill(conn);
+    }
+    return true;
+}
+
+static bool begin_link(struct front_conn *conn, const char *data, size_t len) {
+    if (!conn->link && !front_open_link(conn)) {
+        pump_refuse(conn, GATE_OVERLOADED);
+        return true;
+    }
+    conn->phase = FRONT_REQUEST;
+    conn->head_left = conn->gate.head_len;
+    conn->received = conn->mark = 0;
+    conn->reply_done = false;
+    if (conn->gate.content_length > 0) {
+        front_set_deadline(conn, FRONT_BODY_WINDOW_MS);
+    }
+    forward(conn, data, len);
+    return true;
+}
+
 static bool step_head(struct front_conn *conn) {
     const char *data = conn->kept;
     size_t len = conn->kept_len;
-    if (conn->tls.pending && !flush(conn)) {
+    if (conn->tls.pending && !pump_flush(conn)) {
         return false;
     }
     if (len <= conn->gate.scanned && !fill(conn, &data, &len)) {
@@ -149,30 +173,18 @@ static bool step_head(struct front_conn *conn) {
         pump_refuse(conn, conn->gate.refusal);
         return true;
     }
-    if (!conn->link && !front_open_link(conn)) {
-        pump_refuse(conn, GATE_OVERLOADED);
-        return true;
-    }
     conn->first = false;
-    conn->phase = FRONT_REQUEST;
-    conn->head_left = conn->gate.head_len;
-    conn->received = conn->mark = 0;
-    conn->reply_done = false;
     worker_add(&conn->worker->counters.requests, 1);
-    if (conn->gate.content_length > 0) {
-        front_set_deadline(conn, FRONT_BODY_WINDOW_MS);
-    }
-    forward(conn, data, len);
-    return true;
+    return direct_takes(&conn->gate, data) ? begin_direct(conn, data, len) : begin_link(conn, data, len);
 }
 
 /* The reply's bytes from the link to the client; in two phases, because a reply may begin before the request has ended. */
 static bool step_reply(struct front_conn *conn) {
     struct worker *worker = conn->worker;
-    if (conn->tls.pending && !flush(conn)) {
+    if (conn->tls.pending && !pump_flush(conn)) {
         return false;
     }
-    while (conn->link_readable && worker->gather.len + TLS_WRITE_MAX + 2048 <= TLS_GATHER_SIZE) {
+    while (conn->link_readable && worker->gather.len + TLS_WRITE_MAX + TLS_WRITE_EXTRA <= TLS_GATHER_SIZE) {
         ssize_t got = recv(conn->link_fd, worker->write_buffer, TLS_WRITE_MAX, MSG_DONTWAIT);
         if (got > 0) {
             if (!tls_write(&conn->tls, worker->write_buffer, (size_t)got)) {
@@ -184,7 +196,7 @@ static bool step_reply(struct front_conn *conn) {
             conn->link_readable = false;
         }
     }
-    if (!flush(conn)) {
+    if (!pump_flush(conn)) {
         return false;
     }
     if (conn->link_readable) {
@@ -221,7 +233,7 @@ static bool step_request(struct front_conn *conn) {
 }
 
 static bool step_closing(struct front_conn *conn) {
-    if (!flush(conn)) {
+    if (!pump_flush(conn)) {
         return false;
     }
     shutdown(conn->fd, SHUT_WR);
@@ -252,8 +264,8 @@ static bool step_dead(struct front_conn *conn) {
 }
 
 static bool (*const steps[FRONT_PHASE_COUNT])(struct front_conn *conn) = {
-    [FRONT_HANDSHAKE] = step_handshake, [FRONT_HEAD] = step_head,     [FRONT_REQUEST] = step_request, [FRONT_REPLY] = step_reply,
-    [FRONT_CLOSING] = step_closing,     [FRONT_LINGER] = step_linger, [FRONT_DEAD] = step_dead,
+    [FRONT_HANDSHAKE] = step_handshake, [FRONT_HEAD] = step_head,       [FRONT_REQUEST] = step_request, [FRONT_REPLY] = step_reply,
+    [FRONT_DIRECT] = direct_step,       [FRONT_CLOSING] = step_closing, [FRONT_LINGER] = step_linger,   [FRONT_DEAD] = step_dead,
 };
 
 void pump_run(struct front_conn *conn) {
@@ -279,7 +291,7 @@ void pump_close(struct front_conn *conn) {
 
 void pump_part(struct front_conn *conn) {
     tls_say_goodbye(&conn->tls);
-    if (flush(conn) || conn->phase != FRONT_DEAD) {
+    if (pump_flush(conn) || conn->phase != FRONT_DEAD) {
         front_kill(conn);
     }
 }

@@ -8,7 +8,7 @@
 #include "server/session.h"
 #include "server/wire.h"
 
-enum { TLS_GATHER_SIZE = 160 * 1024, TLS_WRITE_MAX = 64 * 1024, TLS_PENDING_MAX = 256 * 1024 };
+enum { TLS_GATHER_SIZE = 160 * 1024, TLS_WRITE_MAX = 64 * 1024, TLS_WRITE_EXTRA = 2048, TLS_PENDING_MAX = 256 * 1024 };
 
 /* The zero value is the worst. */
 enum tls_status {

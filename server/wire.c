@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "server/guard.h"
 #include "server/worker.h"
 
 enum { BACKLOG = 4096, UNSENT_LOW_WATER = 128 * 1024 };
@@ -177,6 +178,9 @@ static bool start(struct wire *wire, struct err *err) {
     struct wire_settings *settings = &wire->settings;
     if (settings->listener_count == 0 || settings->listener_count > WIRE_MAX_LISTENERS) {
         return err_set(err, ERR_CONFIG, "%zu listeners, expected 1 to %d", settings->listener_count, WIRE_MAX_LISTENERS);
+    }
+    if (!guard_start(err)) {
+        return false;
     }
     wire->sessions = session_store_new((size_t)settings->session_store_records);
     wire->limits = limits_new((size_t)settings->max_connections * 2);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,7 @@ static void on_wake(struct source *source, uint32_t events) {
     uint64_t count;
     ssize_t got = read(worker->wake_fd, &count, sizeof(count));
     (void)got, (void)events;
+    requests_collect(worker->requests);
     worker->http_due = true;
     for (struct worker_mail *mail = take_mail(worker), *next; mail; mail = next) {
         next = mail->next;
@@ -171,7 +173,7 @@ static void turn(struct worker *worker) {
     front_reap(worker);
     worker_balance(worker);
     __atomic_store_n(&worker->counters.open_handshakes, worker->handshakes, __ATOMIC_RELAXED);
-    __atomic_store_n(&worker->counters.open_requests, http_open_requests(worker->http), __ATOMIC_RELAXED);
+    __atomic_store_n(&worker->counters.open_requests, requests_open(worker->requests), __ATOMIC_RELAXED);
 }
 
 static void *run(void *arg) {
@@ -183,6 +185,14 @@ static void *run(void *arg) {
     stop_listening(worker);
     front_cut(worker, NULL);
     front_reap(worker);
+    while (requests_at_writer(worker->requests) > 0) {
+        struct pollfd wake = {.fd = worker->wake_fd, .events = POLLIN};
+        uint64_t count;
+        (void)poll(&wake, 1, 1000);
+        ssize_t got = read(worker->wake_fd, &count, sizeof(count));
+        (void)got; /* non-blocking: nothing there is fine */
+        requests_collect(worker->requests);
+    }
     http_stop(worker->http);
     worker->http = NULL;
     return NULL;
@@ -209,8 +219,13 @@ bool worker_init(struct worker *worker, struct wire *wire, struct err *err) {
     if (!worker->gather.data || !worker->read_buffer || !worker->write_buffer) {
         return err_no_memory(err);
     }
-    struct http_options options = {.env = wire->env, .db = wire->db, .wake_fd = worker->wake_fd, .reply_done = front_reply_done};
-    if (!http_start(&options, &worker->http, err)) {
+    struct requests_options requests = {.env = wire->env, .db = wire->db, .wake_fd = worker->wake_fd};
+    struct http_options http = {.reply_done = front_reply_done};
+    if (!requests_start(&requests, &worker->requests, err)) {
+        return false;
+    }
+    http.requests = worker->requests;
+    if (!http_start(&http, &worker->http, err)) {
         return false;
     }
     struct epoll_event library = {.events = EPOLLIN, .data.ptr = &worker->library};
@@ -237,6 +252,7 @@ bool worker_start(struct worker *worker, struct err *err) {
 void worker_free(struct worker *worker) {
     stop_listening(worker);
     http_stop(worker->http);
+    requests_stop(worker->requests);
     for (struct worker_mail *mail = take_mail(worker), *next; mail; mail = next) {
         next = mail->next;
         free(mail);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "common/clock.h"
 #include "server/deadline.h"
 #include "server/http.h"
 #include "server/limits.h"
@@ -57,6 +58,7 @@ struct worker {
     bool listening; /* false: the listening sockets are not watched, because too many handshakes are under way */
     bool drained;   /* has acted upon wire->draining */
     int64_t accept_after_ms;
+    struct requests *requests;
     struct http_daemon *http;
     bool http_due; /* something was fed to it in this turn */
     struct deadlines deadlines;
@@ -72,6 +74,9 @@ struct worker {
     struct tls_gather gather;
     uint8_t *read_buffer;  /* WORKER_READ_SIZE: decrypted, on its way to the gate */
     uint8_t *write_buffer; /* TLS_WRITE_MAX: a reply on its way to the client */
+
+    int64_t date_at; /* what date says, for replies */
+    char date[CLOCK_HTTP_SIZE];
 
     pthread_mutex_t mail_lock;
     struct worker_mail *mail; /* devices to disconnect */

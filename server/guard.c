@@ -1,0 +1,32 @@
+#include "server/guard.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <string.h>
+
+static _Thread_local sigjmp_buf guard_return;
+static _Thread_local volatile sig_atomic_t guard_active;
+
+static void on_bus_error(int number) {
+    if (guard_active) {
+        guard_active = 0;
+        siglongjmp(guard_return, 1);
+    }
+    signal(number, SIG_DFL); /* the instruction runs again, and this time it kills */
+}
+
+bool guard_start(struct err *err) {
+    struct sigaction action = {.sa_handler = on_bus_error, .sa_flags = SA_NODEFER};
+    sigemptyset(&action.sa_mask);
+    return sigaction(SIGBUS, &action, NULL) == 0 || err_errno(err, "handler of SIGBUS");
+}
+
+bool guard_copy(void *to, const void *from, size_t len) {
+    if (sigsetjmp(guard_return, 0) != 0) {
+        return false;
+    }
+    guard_active = 1;
+    memcpy(to, from, len);
+    guard_active = 0;
+    return true;
+}
