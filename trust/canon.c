@@ -6,8 +6,6 @@
 
 #include "trust/profile.h"
 
-enum { FILE_FLAGS = JSON_COMPACT | JSON_SORT_KEYS };
-
 #define INTEGER_MAX INT64_C(9007199254740991) /* 2^53 − 1: what every JSON reader keeps exactly */
 
 /* Every byte of a file is printable ASCII (a line feed is written "\n" there), and brackets outside of strings nest at most CANON_DEPTH_MAX deep;
@@ -103,28 +101,217 @@ static bool check_value(const json_t *value, size_t depth, const char *what, str
     return err_set(err, ERR_INTERNAL, "%s: unknown JSON type", what);
 }
 
-/* What is left of the received bytes while the value is written again. */
-struct compare {
-    const char *at;
-    size_t left;
+/* The two forms differ in the line feed only: raw in signed bytes, \n in a file (where jansson writes the same, JSON_COMPACT | JSON_SORT_KEYS). */
+enum form { FORM_FILE, FORM_SIGNED };
+
+/* Collects bytes, and appends or compares some thousand of them at a time. */
+struct writer {
+    enum form form;
+    struct buf *out; /* NULL: compare with what follows */
+    const char *expected;
+    size_t expected_len;
+    size_t compared; /* bytes found equal */
+    bool differs;
+    size_t used;
+    char chunk[4096];
 };
 
-static int compare_chunk(const char *chunk, size_t size, void *context) {
-    struct compare *compare = context;
-    if (size > compare->left || memcmp(chunk, compare->at, size) != 0) {
-        return -1;
+static void compare(struct writer *writer, const char *data, size_t len) {
+    for (size_t i = 0; i < len && !writer->differs; i++) {
+        writer->differs = writer->compared == writer->expected_len || writer->expected[writer->compared] != data[i];
+        writer->compared += !writer->differs;
     }
-    compare->at += size;
-    compare->left -= size;
-    return 0;
+}
+
+static void pass_on(struct writer *writer, const char *data, size_t len) {
+    if (writer->out != NULL) {
+        buf_append(writer->out, data, len);
+    } else if (!writer->differs && len <= writer->expected_len - writer->compared && memcmp(writer->expected + writer->compared, data, len) == 0) {
+        writer->compared += len;
+    } else {
+        compare(writer, data, len);
+    }
+}
+
+static void flush(struct writer *writer) {
+    pass_on(writer, writer->chunk, writer->used);
+    writer->used = 0;
+}
+
+static void put(struct writer *writer, const char *data, size_t len) {
+    if (len > sizeof writer->chunk - writer->used) {
+        flush(writer);
+    }
+    if (len > sizeof writer->chunk) {
+        pass_on(writer, data, len);
+        return;
+    }
+    memcpy(writer->chunk + writer->used, data, len);
+    writer->used += len;
+}
+
+static void put_byte(struct writer *writer, char byte) {
+    if (writer->used == sizeof writer->chunk) {
+        flush(writer);
+    }
+    writer->chunk[writer->used++] = byte;
+}
+
+/* Only the quote and the backslash are escaped (OLPC canonical JSON), and in a file the line feed. */
+static void put_text(struct writer *writer, const char *text, size_t len) {
+    size_t from = 0;
+    put_byte(writer, '"');
+    for (size_t i = 0; i < len; i++) {
+        bool line_feed = text[i] == '\n' && writer->form == FORM_FILE;
+        if (text[i] == '"' || text[i] == '\\' || line_feed) {
+            put(writer, text + from, i - from);
+            put_byte(writer, '\\');
+            put_byte(writer, line_feed ? 'n' : text[i]);
+            from = i + 1;
+        }
+    }
+    put(writer, text + from, len - from);
+    put_byte(writer, '"');
+}
+
+static void put_integer(struct writer *writer, json_int_t value) {
+    char digits[24];
+    size_t at = sizeof digits;
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        digits[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (value < 0) {
+        digits[--at] = '-';
+    }
+    put(writer, digits + at, sizeof digits - at);
+}
+
+static bool write_value(struct writer *writer, const json_t *value, struct err *err);
+
+static bool write_member(struct writer *writer, const char *name, const json_t *member, bool first, struct err *err) {
+    if (!first) {
+        put_byte(writer, ',');
+    }
+    put_text(writer, name, strlen(name));
+    put_byte(writer, ':');
+    return write_value(writer, member, err);
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool write_sorted(struct writer *writer, const json_t *object, struct err *err) {
+    const char **names = calloc(json_object_size(object) + 1, sizeof *names);
+    if (names == NULL) {
+        return err_no_memory(err);
+    }
+    size_t used = 0;
+    const char *name = NULL;
+    json_t *member = NULL;
+    json_object_foreach((json_t *)object, name, member) {
+        names[used++] = name;
+    }
+    qsort(names, used, sizeof *names, compare_names);
+    bool fine = true;
+    for (size_t i = 0; fine && i < used; i++) {
+        fine = write_member(writer, names[i], json_object_get(object, names[i]), i == 0, err);
+    }
+    free(names);
+    return fine;
+}
+
+/* Members of a document that was read from its canonical form come in order. */
+static bool is_sorted(const json_t *object) {
+    const char *before = NULL, *name = NULL;
+    json_t *member = NULL;
+    json_object_foreach((json_t *)object, name, member) {
+        if (before != NULL && strcmp(before, name) > 0) {
+            return false;
+        }
+        before = name;
+    }
+    return true;
+}
+
+static bool write_object(struct writer *writer, const json_t *object, struct err *err) {
+    bool fine = true, first = true;
+    put_byte(writer, '{');
+    if (is_sorted(object)) {
+        const char *name = NULL;
+        json_t *member = NULL;
+        json_object_foreach((json_t *)object, name, member) {
+            fine = fine && write_member(writer, name, member, first, err);
+            first = false;
+        }
+    } else {
+        fine = write_sorted(writer, object, err);
+    }
+    put_byte(writer, '}');
+    return fine;
+}
+
+static bool write_array(struct writer *writer, const json_t *array, struct err *err) {
+    put_byte(writer, '[');
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        if (i > 0) {
+            put_byte(writer, ',');
+        }
+        if (!write_value(writer, json_array_get(array, i), err)) {
+            return false;
+        }
+    }
+    put_byte(writer, ']');
+    return true;
+}
+
+/* The value has passed check_value(). */
+static bool write_value(struct writer *writer, const json_t *value, struct err *err) {
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return write_object(writer, value, err);
+    case JSON_ARRAY:
+        return write_array(writer, value, err);
+    case JSON_STRING:
+        put_text(writer, json_string_value(value), json_string_length(value));
+        return true;
+    case JSON_INTEGER:
+        put_integer(writer, json_integer_value(value));
+        return true;
+    case JSON_TRUE:
+        put(writer, "true", strlen("true"));
+        return true;
+    case JSON_FALSE:
+        put(writer, "false", strlen("false"));
+        return true;
+    case JSON_NULL:
+        put(writer, "null", strlen("null"));
+        return true;
+    case JSON_REAL:
+        break;
+    }
+    return err_set(err, ERR_INTERNAL, "a real number has no canonical form");
+}
+
+static bool write_form(struct buf *out, enum form form, const json_t *value, struct err *err) {
+    struct writer writer = {.out = out, .form = form};
+    if (!write_value(&writer, value, err)) {
+        return false;
+    }
+    flush(&writer);
+    return true;
 }
 
 static bool check_same_bytes(const json_t *value, const char *data, size_t len, const char *what, struct err *err) {
-    struct compare compare = {.at = data, .left = len};
-    if (json_dump_callback(value, compare_chunk, &compare, FILE_FLAGS) != 0 || compare.left != 0) {
-        return err_set(err, ERR_FORMAT, "%s: differs from its canonical file form (compact, members sorted) at offset %zu", what, len - compare.left);
+    struct writer writer = {.form = FORM_FILE, .expected = data, .expected_len = len};
+    if (!write_value(&writer, value, err)) {
+        return false;
     }
-    return true;
+    flush(&writer);
+    return (!writer.differs && writer.compared == len) ||
+           err_set(err, ERR_FORMAT, "%s: differs from its canonical file form (compact, members sorted) at offset %zu", what, writer.compared);
 }
 
 bool canon_parse(const void *data, size_t len, size_t max, const char *what, struct json_t **ret_value, struct err *err) {
@@ -147,112 +334,10 @@ bool canon_parse(const void *data, size_t len, size_t max, const char *what, str
     return true;
 }
 
-static int compare_names(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* OLPC canonical JSON: only the quote and the backslash are escaped. */
-static void write_text(struct buf *out, const char *text, size_t len) {
-    size_t from = 0;
-    buf_byte(out, '"');
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] == '"' || text[i] == '\\') {
-            buf_append(out, text + from, i - from);
-            buf_byte(out, '\\');
-            from = i;
-        }
-    }
-    buf_append(out, text + from, len - from);
-    buf_byte(out, '"');
-}
-
-static bool write_value(struct buf *out, const json_t *value, struct err *err);
-
-static bool write_object(struct buf *out, const json_t *object, struct err *err) {
-    size_t count = json_object_size(object);
-    const char **names = calloc(count + 1, sizeof *names);
-    if (names == NULL) {
-        return err_no_memory(err);
-    }
-    size_t used = 0;
-    const char *name = NULL;
-    json_t *member = NULL;
-    json_object_foreach((json_t *)object, name, member) {
-        names[used++] = name;
-    }
-    qsort(names, used, sizeof *names, compare_names);
-    buf_byte(out, '{');
-    bool fine = true;
-    for (size_t i = 0; fine && i < used; i++) {
-        if (i > 0) {
-            buf_byte(out, ',');
-        }
-        write_text(out, names[i], strlen(names[i]));
-        buf_byte(out, ':');
-        fine = write_value(out, json_object_get(object, names[i]), err);
-    }
-    buf_byte(out, '}');
-    free(names);
-    return fine;
-}
-
-static bool write_array(struct buf *out, const json_t *array, struct err *err) {
-    buf_byte(out, '[');
-    for (size_t i = 0; i < json_array_size(array); i++) {
-        if (i > 0) {
-            buf_byte(out, ',');
-        }
-        if (!write_value(out, json_array_get(array, i), err)) {
-            return false;
-        }
-    }
-    buf_byte(out, ']');
-    return true;
-}
-
-/* The value has passed check_value(). */
-static bool write_value(struct buf *out, const json_t *value, struct err *err) {
-    switch (json_typeof(value)) {
-    case JSON_OBJECT:
-        return write_object(out, value, err);
-    case JSON_ARRAY:
-        return write_array(out, value, err);
-    case JSON_STRING:
-        write_text(out, json_string_value(value), json_string_length(value));
-        return true;
-    case JSON_INTEGER:
-        buf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-        return true;
-    case JSON_TRUE:
-        buf_text(out, "true");
-        return true;
-    case JSON_FALSE:
-        buf_text(out, "false");
-        return true;
-    case JSON_NULL:
-        buf_text(out, "null");
-        return true;
-    case JSON_REAL:
-        break;
-    }
-    return err_set(err, ERR_INTERNAL, "a real number cannot be signed");
-}
-
 bool canon_signed_bytes(struct buf *out, const struct json_t *value, struct err *err) {
-    return check_value(value, 0, "signed part", err) && write_value(out, value, err) && buf_ok(out, "signed bytes", err);
-}
-
-static int append_chunk(const char *chunk, size_t size, void *context) {
-    buf_append(context, chunk, size);
-    return 0;
+    return check_value(value, 0, "signed part", err) && write_form(out, FORM_SIGNED, value, err) && buf_ok(out, "signed bytes", err);
 }
 
 bool canon_file_bytes(struct buf *out, const struct json_t *value, struct err *err) {
-    if (!check_value(value, 0, "document", err)) {
-        return false;
-    }
-    if (json_dump_callback(value, append_chunk, out, FILE_FLAGS) != 0) {
-        return err_no_memory(err);
-    }
-    return buf_ok(out, "document", err);
+    return check_value(value, 0, "document", err) && write_form(out, FORM_FILE, value, err) && buf_ok(out, "document", err);
 }

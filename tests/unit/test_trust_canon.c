@@ -79,12 +79,49 @@ static void test_writers_refuse(void **state) {
     json_decref(document);
 }
 
+/* The file form is jansson's own (the writer here only is quicker), whatever the order that members were put in. */
+static void test_file_form_is_janssons(void **state) {
+    (void)state;
+    static char long_text[20000];
+    memset(long_text, 'x', sizeof long_text - 1);
+    long_text[9000] = '"';
+    long_text[9001] = '\\';
+    long_text[9002] = '\n';
+    for (int seed = 0; seed < 200; seed++) {
+        json_t *object = json_object();
+        for (int i = 0; i < seed; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "%d \"name\\", (i * 7919 + seed) % 1000);
+            json_t *value = i % 5 == 0   ? json_integer((i % 2 != 0 ? -1 : 1) * (json_int_t)i * 123456789)
+                            : i % 5 == 1 ? json_string(long_text + (seed * 97) % 19000)
+                            : i % 5 == 2 ? json_pack("[b,n,i,{s:s}]", i % 3, 0, "b", "/\n")
+                            : i % 5 == 3 ? json_integer(INT64_C(9007199254740991) * (i % 2 != 0 ? 1 : -1))
+                                         : json_pack("{s:i,s:[],s:{}}", "z", i, "a", "m");
+            assert_int_equal(json_object_set_new(object, name, value), 0);
+        }
+        char *expected = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
+        struct buf bytes = BUF_INIT(SIM_FILE_MAX);
+        SIM_OK(canon_file_bytes(&bytes, object, &sim_err));
+        assert_string_equal(bytes.data, expected);
+        json_t *again = NULL;
+        SIM_OK(canon_parse(bytes.data, bytes.len, SIM_FILE_MAX, "test", &again, &sim_err));
+        assert_true(json_equal(object, again));
+        json_decref(again);
+        bytes.data[bytes.len - 1] = ' ';
+        assert_int_equal(SIM_CODE(canon_parse(bytes.data, bytes.len, SIM_FILE_MAX, "test", &again, &sim_err)), ERR_FORMAT);
+        buf_free(&bytes);
+        free(expected);
+        json_decref(object);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_ceiling),
         cmocka_unit_test(test_writers_refuse),
+        cmocka_unit_test(test_file_form_is_janssons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
