@@ -141,6 +141,9 @@ struct api_call {
     /* A handler of an API_READ row that finds it must write sets this, changes nothing and returns true: it runs again with writing = true. */
     bool defer_to_writer;
 
+    /* Set on the writer by a handler that returns false: the reply is the problem, and what was written (an event about it) is committed. */
+    bool keep_writes;
+
     struct api_reply reply;
 };
 

@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/call.h"
@@ -48,10 +49,40 @@ static bool read_poll(const struct api_call *call, struct poll *poll, struct err
     return true;
 }
 
+struct newcomer {
+    char id[DB_DEVICE_ID_SIZE];
+    int64_t now;
+};
+
+static void note_newcomer(struct db *db, void *arg, bool committed) {
+    const struct newcomer *newcomer = arg;
+    const struct db_observation nothing = {0};
+    bool must_write;
+    if (committed && !db_registry_seen(db, newcomer->id, newcomer->now, &nothing, &must_write))
+        must_write = false; /* it is gone again */
+    free(arg);
+}
+
+/* A device that this very call registers is in the registry only after COMMIT: it is seen then. */
+static bool see_newcomer(struct api_call *call, struct err *err) {
+    struct db_device_hot hot;
+    if (db_registry_get(call->env->db, call->identity.id, &hot))
+        return true;
+    struct newcomer *newcomer = calloc(1, sizeof(*newcomer));
+    if (newcomer == NULL)
+        return err_no_memory(err);
+    memcpy(newcomer->id, call->identity.id, sizeof(newcomer->id));
+    newcomer->now = call->now;
+    if (db_on_commit(call->db, note_newcomer, newcomer, err))
+        return true;
+    free(newcomer);
+    return false;
+}
+
 /* On the writer: what was seen becomes durable, and so does the offer. */
 static bool decide_writing(struct api_call *call, struct poll *poll, struct err *err) {
     struct db_offered offered;
-    if (!db_device_observe(call->db, call->identity.id, &poll->seen, call->now, err) ||
+    if (!see_newcomer(call, err) || !db_device_observe(call->db, call->identity.id, &poll->seen, call->now, err) ||
         !db_deployment_offer(call->db, call->identity.id, call->now, &offered, err))
         return false;
     poll->reason = offered.reason;

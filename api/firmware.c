@@ -119,8 +119,7 @@ static bool reply_bytes(struct api_call *call, const struct db_release *release,
     const void *data;
     void *hold;
     if (!api_images_map(call->env->images, release->sha256, release->length, &data, &hold, err)) {
-        api_notice_image_missing(call, release, err);
-        return false;
+        return api_notice_image_missing(call, release, err);
     }
     call->reply.content_type = "application/octet-stream";
     if (call->head) {

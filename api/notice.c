@@ -1,8 +1,6 @@
 #include "api/notice.h"
 
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "api/env.h"
 #include "common/hex.h"
@@ -30,58 +28,29 @@ static bool due(const char *kind, const char *object, int64_t now) {
     return is_due;
 }
 
-struct notice {
-    int64_t now;
-    const char *kind; /* literal */
-    char device[DB_DEVICE_ID_SIZE];
-    char detail[1024];
-};
-
-static bool run(struct db_conn *tx, void *arg, struct err *err) {
-    const struct notice *notice = arg;
-    return db_event_insert(tx, notice->now, notice->kind, notice->device, notice->detail, err);
-}
-
-static void done(void *arg, bool ok, const struct err *err) {
-    (void)ok;
-    (void)err;
-    free(arg);
-}
-
-/* Best effort: a full queue has other worries. */
-static void submit(const struct api_call *call, const char *kind, const char *device, const struct buf *detail) {
+/* An event that cannot be written must not turn one refusal into another. */
+static bool notice(struct api_call *call, const char *kind, const char *object, const char *device, const struct buf *detail) {
     struct err ignored;
-    struct notice *notice = calloc(1, sizeof(*notice));
-    if (notice == NULL)
-        return;
-    notice->now = call->now;
-    notice->kind = kind;
-    if (device != NULL)
-        memcpy(notice->device, device, strlen(device) + 1);
-    if (detail->data != NULL && detail->len < sizeof(notice->detail) && detail->failed == ERR_NONE)
-        memcpy(notice->detail, detail->data, detail->len + 1);
-    struct db_job job = {.run = run, .done = done, .arg = notice};
-    if (!db_submit(call->env->db, &job, &ignored))
-        free(notice);
+    if (!call->writing)
+        return call->defer_to_writer = due(kind, object, call->now);
+    bool told = buf_ok(detail, "the event's detail", &ignored) && db_event_insert(call->db, call->now, kind, device, detail->data, &ignored);
+    call->keep_writes = told;
+    return false;
 }
 
-void api_notice_image_missing(const struct api_call *call, const struct db_release *release, const struct err *err) {
-    if (!due("image-missing", release->sha256, call->now))
-        return;
-    struct buf detail CLEANUP(buf_free) = BUF_INIT(1000);
+bool api_notice_image_missing(struct api_call *call, const struct db_release *release, const struct err *why) {
+    struct buf detail CLEANUP(buf_free) = BUF_INIT(2048);
     buf_text(&detail, "{\"path\":");
     json_write_text(&detail, release->path);
     buf_text(&detail, ",\"sha256\":");
     json_write_text(&detail, release->sha256);
     buf_text(&detail, ",\"error\":");
-    json_write_text(&detail, err->text);
+    json_write_text(&detail, why->text);
     buf_byte(&detail, '}');
-    submit(call, "image-missing", NULL, &detail);
+    return notice(call, "image-missing", release->sha256, "", &detail);
 }
 
-void api_notice_clone_suspected(const struct api_call *call) {
-    if (!due("clone-suspected", call->identity.id, call->now))
-        return;
+bool api_notice_clone_suspected(struct api_call *call) {
     char spki[65];
     hex_encode(call->identity.spki_sha256, 32, spki);
     struct buf detail CLEANUP(buf_free) = BUF_INIT(1000);
@@ -90,5 +59,5 @@ void api_notice_clone_suspected(const struct api_call *call) {
     buf_text(&detail, ",\"address\":");
     json_write_text(&detail, call->client_address != NULL ? call->client_address : "");
     buf_byte(&detail, '}');
-    submit(call, "clone-suspected", call->identity.id, &detail);
+    return notice(call, "clone-suspected", call->identity.id, call->identity.id, &detail);
 }

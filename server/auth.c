@@ -119,7 +119,9 @@ static bool check_entry(struct api_call *call, struct err *err) {
         return err_set(err, ERR_FORBIDDEN, "device '%s' has no known state", call->identity.id);
     }
     if (hot->has_pin_current && !db_registry_has_pin(hot, call->identity.spki_sha256)) {
-        api_notice_clone_suspected(call);
+        /* Deferred, the call comes back here on the writer before any handler sees it. */
+        if (api_notice_clone_suspected(call))
+            return true;
         return err_set(err, ERR_IDENTITY, "the certificate's key is not the one that device '%s' is known by", call->identity.id);
     }
     if (hot->state == FLEET_DEVICE_PENDING && call->route->role == API_ACTIVE)
@@ -171,7 +173,6 @@ static bool insert(struct api_call *call, struct err *err) {
         return true;
     if (err->code != ERR_CONFLICT)
         return false;
-    api_notice_clone_suspected(call);
     return err_set(err, ERR_IDENTITY, "the certificate's key belongs to another device than '%s'", call->identity.id);
 }
 
@@ -197,8 +198,10 @@ bool auth_register(struct api_call *call, bool *ret_refusal, struct err *err) {
     *ret_refusal = false;
     if (!is_device_role(call))
         return true;
-    if (db_registry_get(call->env->db, call->identity.id, &call->device) && call->device.has_pin_current)
-        return check_entry(call, err);
+    if (db_registry_get(call->env->db, call->identity.id, &call->device) && call->device.has_pin_current) {
+        *ret_refusal = !check_entry(call, err);
+        return true;
+    }
 
     struct db_device row;
     bool fresh = !db_device_get(call->db, call->identity.id, call->arena, &row, err);

@@ -32,8 +32,8 @@ bool auth_check(struct api_call *call, struct err *err) MUST_USE;
 /* True when auth_register() must run: the device is unknown, or has no key yet. */
 bool auth_needs_writer(const struct api_call *call) MUST_USE;
 
-/* On the writer: the registry is asked again, an unknown device is registered, the first key pinned. *ret_refusal: the device is registered, yet may
- * not do this (pending): commit, and answer with *err. */
+/* On the writer: the registry is asked again, an unknown device is registered, the first key pinned. *ret_refusal: the device may not
+ * do this (pending, another key): commit what was written, and answer with *err. */
 bool auth_register(struct api_call *call, bool *ret_refusal, struct err *err) MUST_USE;
 
 /* For the handshake and for resumption: false for revoked and retired devices. Another key than the pinned one is told so in HTTP. */

@@ -117,11 +117,17 @@ bool dispatch_run(struct api_call *call, struct err *err) {
         return false;
     }
     if (refusal) {
+        if (call->route->stream != NULL)
+            call->route->stream->discard(call);
         dispatch_refuse(call, err);
         return true;
     }
     const char *key = (call->route->policy & API_IDEMPOTENT) != 0 ? api_header(call, "Idempotency-Key") : NULL;
-    return key != NULL ? run_once(call, key, err) : call->route->handler(call, err);
+    bool done = key != NULL ? run_once(call, key, err) : call->route->handler(call, err);
+    if (done || !call->writing || !call->keep_writes)
+        return done;
+    dispatch_refuse(call, err);
+    return true;
 }
 
 void dispatch_refuse(struct api_call *call, const struct err *err) {

@@ -25,6 +25,15 @@ static void test_idle_poll_does_not_write(void **state) {
     }
 }
 
+/* The poll that registers a device counts as the first time it was seen. */
+static void test_newcomer_is_seen(void **state) {
+    struct rig *rig = *state;
+    expect(rig, poll_of("product=p&hardware=board&version=0.1.0&sequence=3"), 204, NULL);
+    struct db_device device = device_of(rig->store, "d");
+    assert_int_equal(device.last_seen, NOW);
+    assert_int_equal(device.installed_sequence, 3);
+}
+
 static void test_nonce_gets_a_directive(void **state) {
     struct rig *rig = *state;
     struct signer signer = {.id = "k", .key = rig->server.directive_key};
@@ -153,7 +162,8 @@ static void test_bad_reports(void **state) {
         {"{\"deployment\":\"1001\",\"report_seq\":1,\"state\":\"failed\",\"error\":{\"code\":\"E_\"}}", 400, "error.code"},
         {"{\"deployment\":\"1001\",\"report_seq\":1,\"state\":\"failed\",\"error\":{}}", 400, "code"},
         {"{\"deployment\":\"1001\",\"report_seq\":1,\"state\":\"confirmed\"}", 400, "installed"},
-        {"{\"deployment\":\"1001\",\"report_seq\":1,\"state\":\"confirmed\",\"installed\":{\"version\":\"x\",\"sequence\":1}}", 400, "installed.version"},
+        {"{\"deployment\":\"1001\",\"report_seq\":1,\"state\":\"confirmed\",\"installed\":{\"version\":\"x\",\"sequence\":1}}", 400,
+         "installed.version"},
         {"{\"deployment\":\"1001\",\"report_seq\":1,\"state\":\"downloading\",\"x\":1}", 400, "\"field\":\"x\""},
     };
     struct rig *rig = *state;
@@ -192,6 +202,7 @@ static void test_metrics_count_reasons(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         RIG(test_idle_poll_does_not_write),
+        RIG(test_newcomer_is_seen),
         RIG(test_nonce_gets_a_directive),
         RIG(test_bad_polls),
         RIG(test_latest_creates_one_deployment),
