@@ -60,6 +60,10 @@ static bool reserve(struct buf *buf, size_t more) {
     return true;
 }
 
+void buf_reserve(struct buf *buf, size_t more) {
+    (void)reserve(buf, more);
+}
+
 void buf_append(struct buf *buf, const void *data, size_t len) {
     if (!reserve(buf, len))
         return;

@@ -22,6 +22,7 @@ void buf_free(struct buf *buf);  /* fits CLEANUP(buf_free) */
 void buf_reset(struct buf *buf); /* length 0, failure forgotten, memory kept */
 void buf_wipe(struct buf *buf);  /* for secrets: overwrites, then frees */
 
+void buf_reserve(struct buf *buf, size_t more); /* makes room at once for what is to come; needed never */
 void buf_append(struct buf *buf, const void *data, size_t len);
 void buf_text(struct buf *buf, const char *text);
 void buf_byte(struct buf *buf, char byte);

@@ -71,12 +71,13 @@ static bool read_signatures(struct arena *arena, const json_t *list, const char 
     return true;
 }
 
-static bool read_signed(struct arena *arena, size_t max, const char *what, struct envelope *envelope, struct err *err) {
+static bool read_signed(struct arena *arena, size_t file_len, const char *what, struct envelope *envelope, struct err *err) {
     envelope->type = json_string_value(json_object_get(envelope->signed_, "_type"));
     if (envelope->type == NULL) {
         return err_set(err, ERR_FORMAT, "%s: 'signed' has no text '_type'", what);
     }
-    CLEANUP(buf_free) struct buf bytes = BUF_INIT(max);
+    CLEANUP(buf_free) struct buf bytes = BUF_INIT(file_len); /* every form of the file is at least as long */
+    buf_reserve(&bytes, file_len);
     if (!canon_signed_bytes(&bytes, envelope->signed_, err)) {
         return false;
     }
@@ -85,13 +86,13 @@ static bool read_signed(struct arena *arena, size_t max, const char *what, struc
     return envelope->signed_bytes != NULL || err_no_memory(err);
 }
 
-static bool read_members(struct arena *arena, size_t max, const char *what, struct envelope *envelope, struct err *err) {
+static bool read_members(struct arena *arena, size_t file_len, const char *what, struct envelope *envelope, struct err *err) {
     const json_t *list = json_object_get(envelope->root, "signatures");
     envelope->signed_ = json_object_get(envelope->root, "signed");
     if ((PROFILE_STRICT && json_object_size(envelope->root) != 2) || !json_is_array(list) || !json_is_object(envelope->signed_)) {
         return err_set(err, ERR_FORMAT, "%s: a signed document has exactly the list 'signatures' and the object 'signed'", what);
     }
-    return read_signatures(arena, list, what, envelope, err) && read_signed(arena, max, what, envelope, err);
+    return read_signatures(arena, list, what, envelope, err) && read_signed(arena, file_len, what, envelope, err);
 }
 
 bool envelope_parse(struct arena *arena, const void *data, size_t len, size_t max, const char *what, struct envelope *ret_envelope, struct err *err) {
@@ -99,7 +100,7 @@ bool envelope_parse(struct arena *arena, const void *data, size_t len, size_t ma
     if (!canon_parse(data, len, max, what, &envelope.root, err)) {
         return false;
     }
-    if (!read_members(arena, max, what, &envelope, err)) {
+    if (!read_members(arena, len, what, &envelope, err)) {
         envelope_free(&envelope);
         return false;
     }
