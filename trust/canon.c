@@ -40,73 +40,14 @@ static bool scan(const char *data, size_t len, const char *what, struct err *err
     return true;
 }
 
-static bool check_text(const char *text, size_t len, bool line_feed, const char *what, struct err *err) {
-    for (size_t i = 0; i < len; i++) {
-        unsigned char byte = (unsigned char)text[i];
-        bool fine = (byte >= 0x20 && byte <= 0x7e) || (line_feed && byte == '\n');
-        if (PROFILE_STRICT && !fine) {
-            return err_set(err, ERR_FORMAT, "%s: character 0x%02x in a string is not allowed", what, byte);
-        }
-    }
-    return true;
-}
-
-static bool check_value(const json_t *value, size_t depth, const char *what, struct err *err);
-
-static bool check_object(const json_t *object, size_t depth, const char *what, struct err *err) {
-    const char *name = NULL;
-    json_t *member = NULL;
-    json_object_foreach((json_t *)object, name, member) {
-        if (!check_text(name, strlen(name), false, what, err) || !check_value(member, depth + 1, what, err)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool check_array(const json_t *array, size_t depth, const char *what, struct err *err) {
-    for (size_t i = 0; i < json_array_size(array); i++) {
-        if (!check_value(json_array_get(array, i), depth + 1, what, err)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* depth counts the containers around the value. */
-static bool check_value(const json_t *value, size_t depth, const char *what, struct err *err) {
-    bool container = json_is_object(value) || json_is_array(value);
-    if (container && depth >= CANON_DEPTH_MAX) {
-        return err_set(err, ERR_FORMAT, "%s: nested deeper than %d", what, CANON_DEPTH_MAX);
-    }
-    switch (json_typeof(value)) {
-    case JSON_OBJECT:
-        return check_object(value, depth, what, err);
-    case JSON_ARRAY:
-        return check_array(value, depth, what, err);
-    case JSON_STRING:
-        return check_text(json_string_value(value), json_string_length(value), true, what, err);
-    case JSON_INTEGER:
-        if (json_integer_value(value) > INTEGER_MAX || json_integer_value(value) < -INTEGER_MAX) {
-            return err_set(err, ERR_FORMAT, "%s: an integer lies outside ±(2^53-1)", what);
-        }
-        return true;
-    case JSON_REAL:
-        return err_set(err, ERR_FORMAT, "%s: real numbers are not allowed", what);
-    case JSON_TRUE:
-    case JSON_FALSE:
-    case JSON_NULL:
-        return true;
-    }
-    return err_set(err, ERR_INTERNAL, "%s: unknown JSON type", what);
-}
-
 /* The two forms differ in the line feed only: raw in signed bytes, \n in a file (where jansson writes the same, JSON_COMPACT | JSON_SORT_KEYS). */
 enum form { FORM_FILE, FORM_SIGNED };
 
-/* Collects bytes, and appends or compares some thousand of them at a time. */
+/* Writes a value, refusing what has no canonical form. Collects bytes, and appends or compares some thousand of them at a time. */
 struct writer {
     enum form form;
+    const char *what;
+    size_t depth;    /* containers around the value */
     struct buf *out; /* NULL: compare with what follows */
     const char *expected;
     size_t expected_len;
@@ -157,24 +98,36 @@ static void put_byte(struct writer *writer, char byte) {
     writer->chunk[writer->used++] = byte;
 }
 
-/* Only the quote and the backslash are escaped (OLPC canonical JSON), and in a file the line feed. */
-static void put_text(struct writer *writer, const char *text, size_t len) {
+static bool is_allowed(unsigned char byte, bool line_feed) {
+    return !PROFILE_STRICT || (byte >= 0x20 && byte <= 0x7e) || (line_feed && byte == '\n');
+}
+
+/* Only the quote and the backslash are escaped (OLPC canonical JSON), and in a file the line feed. A member's name has none. */
+static bool put_text(struct writer *writer, const char *text, size_t len, bool line_feed, struct err *err) {
     size_t from = 0;
     put_byte(writer, '"');
     for (size_t i = 0; i < len; i++) {
-        bool line_feed = text[i] == '\n' && writer->form == FORM_FILE;
-        if (text[i] == '"' || text[i] == '\\' || line_feed) {
+        char byte = text[i];
+        if (!is_allowed((unsigned char)byte, line_feed)) {
+            return err_set(err, ERR_FORMAT, "%s: character 0x%02x in a string is not allowed", writer->what, (unsigned char)byte);
+        }
+        bool as_n = byte == '\n' && writer->form == FORM_FILE;
+        if (byte == '"' || byte == '\\' || as_n) {
             put(writer, text + from, i - from);
             put_byte(writer, '\\');
-            put_byte(writer, line_feed ? 'n' : text[i]);
+            put_byte(writer, as_n ? 'n' : byte);
             from = i + 1;
         }
     }
     put(writer, text + from, len - from);
     put_byte(writer, '"');
+    return true;
 }
 
-static void put_integer(struct writer *writer, json_int_t value) {
+static bool put_integer(struct writer *writer, json_int_t value, struct err *err) {
+    if (value > INTEGER_MAX || value < -INTEGER_MAX) {
+        return err_set(err, ERR_FORMAT, "%s: an integer lies outside ±(2^53-1)", writer->what);
+    }
     char digits[24];
     size_t at = sizeof digits;
     uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
@@ -186,6 +139,7 @@ static void put_integer(struct writer *writer, json_int_t value) {
         digits[--at] = '-';
     }
     put(writer, digits + at, sizeof digits - at);
+    return true;
 }
 
 static bool write_value(struct writer *writer, const json_t *value, struct err *err);
@@ -194,7 +148,9 @@ static bool write_member(struct writer *writer, const char *name, const json_t *
     if (!first) {
         put_byte(writer, ',');
     }
-    put_text(writer, name, strlen(name));
+    if (!put_text(writer, name, strlen(name), false, err)) {
+        return false;
+    }
     put_byte(writer, ':');
     return write_value(writer, member, err);
 }
@@ -267,19 +223,25 @@ static bool write_array(struct writer *writer, const json_t *array, struct err *
     return true;
 }
 
-/* The value has passed check_value(). */
+static bool write_container(struct writer *writer, const json_t *value, struct err *err) {
+    if (writer->depth == CANON_DEPTH_MAX) {
+        return err_set(err, ERR_FORMAT, "%s: nested deeper than %d", writer->what, CANON_DEPTH_MAX);
+    }
+    writer->depth++;
+    bool fine = json_is_object(value) ? write_object(writer, value, err) : write_array(writer, value, err);
+    writer->depth--;
+    return fine;
+}
+
 static bool write_value(struct writer *writer, const json_t *value, struct err *err) {
     switch (json_typeof(value)) {
     case JSON_OBJECT:
-        return write_object(writer, value, err);
     case JSON_ARRAY:
-        return write_array(writer, value, err);
+        return write_container(writer, value, err);
     case JSON_STRING:
-        put_text(writer, json_string_value(value), json_string_length(value));
-        return true;
+        return put_text(writer, json_string_value(value), json_string_length(value), true, err);
     case JSON_INTEGER:
-        put_integer(writer, json_integer_value(value));
-        return true;
+        return put_integer(writer, json_integer_value(value), err);
     case JSON_TRUE:
         put(writer, "true", strlen("true"));
         return true;
@@ -290,27 +252,29 @@ static bool write_value(struct writer *writer, const json_t *value, struct err *
         put(writer, "null", strlen("null"));
         return true;
     case JSON_REAL:
-        break;
+        return err_set(err, ERR_FORMAT, "%s: real numbers are not allowed", writer->what);
     }
-    return err_set(err, ERR_INTERNAL, "a real number has no canonical form");
+    return err_set(err, ERR_INTERNAL, "%s: unknown JSON type", writer->what);
 }
 
-static bool write_form(struct buf *out, enum form form, const json_t *value, struct err *err) {
-    struct writer writer = {.out = out, .form = form};
+static bool write_form(struct buf *out, enum form form, const json_t *value, const char *what, struct err *err) {
+    struct writer writer = {.out = out, .form = form, .what = what};
     if (!write_value(&writer, value, err)) {
         return false;
     }
     flush(&writer);
-    return true;
+    return buf_ok(out, what, err);
 }
 
-static bool check_same_bytes(const json_t *value, const char *data, size_t len, const char *what, struct err *err) {
-    struct writer writer = {.form = FORM_FILE, .expected = data, .expected_len = len};
+/* The value can be said in the canonical form, and these bytes say it so. */
+static bool check_form(const json_t *value, const char *data, size_t len, const char *what, struct err *err) {
+    struct writer writer = {.form = FORM_FILE, .what = what, .expected = data, .expected_len = len};
     if (!write_value(&writer, value, err)) {
         return false;
     }
     flush(&writer);
-    return (!writer.differs && writer.compared == len) ||
+    bool same = !writer.differs && writer.compared == len;
+    return same || !PROFILE_STRICT ||
            err_set(err, ERR_FORMAT, "%s: differs from its canonical file form (compact, members sorted) at offset %zu", what, writer.compared);
 }
 
@@ -326,7 +290,7 @@ bool canon_parse(const void *data, size_t len, size_t max, const char *what, str
     if (value == NULL) {
         return err_set(err, ERR_FORMAT, "%s: not JSON: %s at offset %d", what, error.text, error.position);
     }
-    if (!check_value(value, 0, what, err) || (PROFILE_STRICT && !check_same_bytes(value, data, len, what, err))) {
+    if (!check_form(value, data, len, what, err)) {
         json_decref(value);
         return false;
     }
@@ -335,9 +299,9 @@ bool canon_parse(const void *data, size_t len, size_t max, const char *what, str
 }
 
 bool canon_signed_bytes(struct buf *out, const struct json_t *value, struct err *err) {
-    return check_value(value, 0, "signed part", err) && write_form(out, FORM_SIGNED, value, err) && buf_ok(out, "signed bytes", err);
+    return write_form(out, FORM_SIGNED, value, "signed part", err);
 }
 
 bool canon_file_bytes(struct buf *out, const struct json_t *value, struct err *err) {
-    return check_value(value, 0, "document", err) && write_form(out, FORM_FILE, value, err) && buf_ok(out, "document", err);
+    return write_form(out, FORM_FILE, value, "document", err);
 }
