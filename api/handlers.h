@@ -39,6 +39,7 @@ extern const struct api_stream api_image_stream;
 bool api_release_list(struct api_call *call, struct err *err);
 bool api_release_publish(struct api_call *call, struct err *err);
 bool api_release_get(struct api_call *call, struct err *err);
+bool api_release_withdraw(struct api_call *call, struct err *err);
 
 bool api_metadata_get(struct api_call *call, struct err *err);
 bool api_metadata_post(struct api_call *call, struct err *err);

@@ -7,6 +7,7 @@
 #include "api/handlers.h"
 #include "api/list.h"
 #include "api/shapes.h"
+#include "api/withdraw.h"
 #include "common/hex.h"
 #include "db/product.h"
 
@@ -134,14 +135,17 @@ bool api_release_publish(struct api_call *call, struct err *err) {
     struct api_publish_input input;
     if (!api_body(call, &api_shape_publish_input, &input, NULL, err))
         return false;
-    const struct gate_file files[] = {
-        {.name = "targets", .data = input.targets.data, .len = input.targets.len},
-        {.name = "snapshot", .data = input.snapshot.data, .len = input.snapshot.len},
-    };
+    struct gate_file files[API_SERVED_FILES];
+    size_t count;
+    if (!api_served_files(&input, files, &count, err))
+        return false;
+    if (input.targets.data == NULL && input.delegated.count == 0)
+        return err_set_field(err, ERR_INVALID, "targets", "'targets' or 'delegated' is required");
     struct trusted *before CLEANUP(trusted_cleanup) = NULL;
     struct gate_result result = {0};
-    bool done = api_served_load(call->db, &before, err) && api_served_gate(call, before, files, ARRAY_LEN(files), &result, err) &&
-                publish(call, &input, &result, err) && api_served_store(call->db, call->env, before, result.trusted, call->now, err);
+    bool done = api_served_load(call->db, &before, err) && api_served_gate(call, before, files, count, &result, err) &&
+                publish(call, &input, &result, err) && api_served_store(call->db, call->env, before, result.trusted, call->now, err) &&
+                api_withdraw_follow(call, &result.all, err);
     trusted_free(result.trusted);
     return done;
 }

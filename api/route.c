@@ -48,6 +48,9 @@ const struct api_route api_routes[] = {
     ADMIN("POST", "/api/v1/releases", "release:publish", API_JSON, 2097152, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_release_publish),
     ADMIN("GET", "/api/v1/releases/{product}/{version}", "release:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_release_get),
 
+    ADMIN("POST", "/api/v1/releases/{product}/{version}/withdraw", "release:publish", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
+          api_release_withdraw),
+
     ADMIN("GET", "/api/v1/metadata", "release:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_metadata_get),
     ADMIN("POST", "/api/v1/metadata", "release:publish", API_JSON, 2097152, API_WRITE, API_IDEMPOTENT, api_metadata_post),
     ADMIN("GET", "/api/v1/metadata/{file}", "release:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_tuf_get),

@@ -5,6 +5,7 @@
 
 #include "api/api.h"
 #include "api/env.h"
+#include "api/shapes.h"
 #include "common/text.h"
 
 const char *const api_served_names[API_SERVED_ROLES] = {"root", "timestamp", "snapshot", "targets"};
@@ -49,23 +50,91 @@ bool api_served_load(struct db_conn *conn, struct trusted **ret_trusted, struct 
     size_t root_count;
     if (!read_roots(conn, &arena, &roots, &root_count, err))
         return false;
-    struct gate_file files[API_SERVED_ROLES];
+    struct gate_file files[API_SERVED_ROLES + TRUSTED_DELEGATED_MAX];
     size_t file_count = 0;
+    struct db_texts delegated;
     for (int role = API_SERVED_TIMESTAMP; role <= API_SERVED_TARGETS; role++) {
         if (read_file(conn, &arena, api_served_names[role], 0, &files[file_count], err))
             file_count++;
         else if (err->code != ERR_NOT_FOUND)
             return false;
     }
+    if (!db_metadata_delegated(conn, &arena, &delegated, err))
+        return false;
+    if (delegated.count > TRUSTED_DELEGATED_MAX)
+        return err_set(err, ERR_FORMAT, "%zu delegated roles are stored, more than %d", delegated.count, TRUSTED_DELEGATED_MAX);
+    for (size_t i = 0; i < delegated.count; i++)
+        if (!read_file(conn, &arena, delegated.items[i], 0, &files[file_count++], err))
+            return false;
     return gate_load(roots, root_count, files, file_count, ret_trusted, err);
 }
 
-void api_served_publish(struct api_served *served, const struct trusted *trusted) {
+/* What changes with one publication, made before COMMIT and shown after it. */
+struct change {
+    struct api_served *served;
+    int64_t version[API_SERVED_ROLES];
+    int64_t expires_at[API_SERVED_ROLES];
+    size_t delegated_count;
+    struct api_served_role delegated[TRUSTED_DELEGATED_MAX];
+};
+
+static void describe(struct change *change, const struct trusted *trusted) {
     for (int i = 0; i < API_SERVED_ROLES; i++) {
         const struct metadata *metadata = role_of(trusted, i);
-        atomic_store(&served->roles[i].version, metadata != NULL ? metadata->version : 0);
-        atomic_store(&served->roles[i].expires_at, metadata != NULL ? metadata->expires_at : 0);
+        change->version[i] = metadata != NULL ? metadata->version : 0;
+        change->expires_at[i] = metadata != NULL ? metadata->expires_at : 0;
     }
+    for (size_t i = 0; i < trusted->delegated_count; i++) {
+        const struct metadata *metadata = trusted->delegated[i].metadata;
+        struct api_served_role *role = &change->delegated[change->delegated_count];
+        *role = (struct api_served_role){.version = metadata->version, .expires_at = metadata->expires_at};
+        change->delegated_count += text_copy(role->name, sizeof(role->name), metadata->name) ? 1 : 0;
+    }
+}
+
+static void show(const struct change *change) {
+    struct api_served *served = change->served;
+    for (int i = 0; i < API_SERVED_ROLES; i++) {
+        atomic_store(&served->roles[i].version, change->version[i]);
+        atomic_store(&served->roles[i].expires_at, change->expires_at[i]);
+    }
+    pthread_mutex_lock(&served->lock);
+    memcpy(served->delegated, change->delegated, sizeof(served->delegated));
+    served->delegated_count = change->delegated_count;
+    pthread_mutex_unlock(&served->lock);
+}
+
+void api_served_publish(struct api_served *served, const struct trusted *trusted) {
+    struct change change = {.served = served};
+    describe(&change, trusted);
+    show(&change);
+}
+
+size_t api_served_delegated(struct api_served *served, struct api_served_role ret_roles[TRUSTED_DELEGATED_MAX]) {
+    pthread_mutex_lock(&served->lock);
+    size_t count = served->delegated_count;
+    memcpy(ret_roles, served->delegated, sizeof(served->delegated));
+    pthread_mutex_unlock(&served->lock);
+    return count;
+}
+
+bool api_served_files(const struct api_publish_input *input, struct gate_file ret_files[API_SERVED_FILES], size_t *ret_count, struct err *err) {
+    const struct {
+        const char *name;
+        const struct json_bytes *bytes;
+    } top[] = {{"root", &input->root}, {"targets", &input->targets}, {"snapshot", &input->snapshot}};
+    const struct api_role_file *delegated = input->delegated.items;
+    size_t count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(top); i++)
+        if (top[i].bytes->data != NULL)
+            ret_files[count++] = (struct gate_file){.name = top[i].name, .data = top[i].bytes->data, .len = top[i].bytes->len};
+    for (size_t i = 0; i < input->delegated.count; i++) {
+        if (!metadata_delegated_name_check(delegated[i].role, err))
+            return false;
+        ret_files[count++] = (struct gate_file){.name = delegated[i].role, .data = delegated[i].data.data, .len = delegated[i].data.len};
+    }
+    *ret_count = count;
+    return true;
 }
 
 bool api_served_gate(struct api_call *call, const struct trusted *before, const struct gate_file *files, size_t count, struct gate_result *ret_result,
@@ -81,20 +150,32 @@ bool api_served_gate(struct api_call *call, const struct trusted *before, const 
     return gate_check(&request, call->arena, ret_result, err);
 }
 
-struct change {
-    struct api_served *served;
-    int64_t version[API_SERVED_ROLES];
-    int64_t expires_at[API_SERVED_ROLES];
-};
-
 static void apply(struct db *db, void *arg, bool committed) {
     (void)db;
-    struct change *change = arg;
-    for (int i = 0; committed && i < API_SERVED_ROLES; i++) {
-        atomic_store(&change->served->roles[i].version, change->version[i]);
-        atomic_store(&change->served->roles[i].expires_at, change->expires_at[i]);
+    if (committed)
+        show(arg);
+    free(arg);
+}
+
+static bool store_role(struct db_conn *tx, const struct metadata *old, const struct metadata *new, int64_t now, struct err *err) {
+    return (old != NULL && old->version == new->version) || db_metadata_insert(tx, new->name, new->version, new->bytes, new->len, now, err);
+}
+
+static bool store_roles(struct db_conn *tx, const struct trusted *before, const struct trusted *after, int64_t now, struct err *err) {
+    for (int i = 0; i < API_SERVED_ROLES; i++)
+        if (role_of(after, i) != NULL && !store_role(tx, before != NULL ? role_of(before, i) : NULL, role_of(after, i), now, err))
+            return false;
+    for (size_t i = 0; i < after->delegated_count; i++) {
+        const struct metadata *new = after->delegated[i].metadata;
+        if (!store_role(tx, before != NULL ? trusted_targets(before, new->name) : NULL, new, now, err))
+            return false;
     }
-    free(change);
+    for (size_t i = 0; before != NULL && i < before->delegated_count; i++) {
+        const char *name = before->delegated[i].metadata->name;
+        if (trusted_targets(after, name) == NULL && !db_metadata_retire(tx, name, err))
+            return false;
+    }
+    return true;
 }
 
 bool api_served_store(struct db_conn *tx, const struct api_env *env, const struct trusted *before, const struct trusted *after, int64_t now,
@@ -103,21 +184,8 @@ bool api_served_store(struct db_conn *tx, const struct api_env *env, const struc
     if (change == NULL)
         return err_no_memory(err);
     change->served = env->served;
-    for (int i = 0; i < API_SERVED_ROLES; i++) {
-        const struct metadata *old = before != NULL ? role_of(before, i) : NULL;
-        const struct metadata *metadata = role_of(after, i);
-        if (metadata == NULL)
-            continue;
-        change->version[i] = metadata->version;
-        change->expires_at[i] = metadata->expires_at;
-        if (old != NULL && old->version == metadata->version)
-            continue;
-        if (!db_metadata_insert(tx, api_served_names[i], metadata->version, metadata->bytes, metadata->len, now, err)) {
-            free(change);
-            return false;
-        }
-    }
-    if (!db_on_commit(tx, apply, change, err)) {
+    describe(change, after);
+    if (!store_roles(tx, before, after, now, err) || !db_on_commit(tx, apply, change, err)) {
         free(change);
         return false;
     }
@@ -143,7 +211,20 @@ bool api_served_check_keys(const struct trusted *trusted, const struct key *time
     return true;
 }
 
-bool api_served_name(const char *file, const char **ret_role, int64_t *ret_version) {
+/* "<role>.json" */
+static bool delegated_name(struct arena *arena, const char *file, const char **ret_role) {
+    struct err unused;
+    size_t len = strlen(file);
+    if (len <= 5 || len > METADATA_ROLE_NAME_MAX + 5 || !text_ends(file, ".json"))
+        return false;
+    const char *role = arena_strndup(arena, file, len - 5);
+    if (role == NULL || !metadata_delegated_name_check(role, &unused))
+        return false;
+    *ret_role = role;
+    return true;
+}
+
+bool api_served_name(struct arena *arena, const char *file, const char **ret_role, int64_t *ret_version) {
     if (strcmp(file, "timestamp.json") == 0) {
         *ret_role = "timestamp";
         *ret_version = 0;
@@ -159,5 +240,5 @@ bool api_served_name(const char *file, const char **ret_role, int64_t *ret_versi
             return true;
         }
     }
-    return false;
+    return delegated_name(arena, dot + 1, ret_role);
 }

@@ -4,7 +4,7 @@
 
 #include "common/hex.h"
 #include "common/text.h"
-#include "trust/metadata.h"
+#include "trust/trusted.h"
 
 #define AT(of, member) .offset = offsetof(struct of, member)
 #define TEXT(of, member)                                                                                                                             \
@@ -213,8 +213,15 @@ static const struct json_field signature_input_fields[] = {
 };
 static const struct json_shape signature_input_shape = JSON_SHAPE(struct api_signature_input, signature_input_fields);
 
+static const struct json_field role_file_fields[] = {
+    {.name = "role", .type = JSON_TEXT, AT(api_role_file, role), .flags = JSON_REQUIRED, .min = 1, .max = METADATA_ROLE_NAME_MAX},
+    {.name = "data", .type = JSON_BASE64, AT(api_role_file, data), .flags = JSON_REQUIRED, .min = 1, .max = METADATA_TARGETS_MAX},
+};
+static const struct json_shape role_file_shape = JSON_SHAPE(struct api_role_file, role_file_fields);
+
 static const struct json_field publish_input_fields[] = {
-    {.name = "targets", .type = JSON_BASE64, AT(api_publish_input, targets), .flags = JSON_REQUIRED, .min = 1, .max = METADATA_TARGETS_MAX},
+    {.name = "targets", .type = JSON_BASE64, AT(api_publish_input, targets), .min = 1, .max = METADATA_TARGETS_MAX},
+    {.name = "delegated", .type = JSON_STRUCTS, AT(api_publish_input, delegated), .max = TRUSTED_DELEGATED_MAX, .shape = &role_file_shape},
     {.name = "snapshot", .type = JSON_BASE64, AT(api_publish_input, snapshot), .flags = JSON_REQUIRED, .min = 1, .max = METADATA_SNAPSHOT_MAX},
     {.name = "signatures", .type = JSON_STRUCTS, AT(api_publish_input, signatures), .max = 16, .shape = &signature_input_shape},
 };
@@ -223,6 +230,7 @@ const struct json_shape api_shape_publish_input = JSON_SHAPE(struct api_publish_
 static const struct json_field metadata_input_fields[] = {
     {.name = "root", .type = JSON_BASE64, AT(api_publish_input, root), .min = 1, .max = METADATA_ROOT_MAX},
     {.name = "targets", .type = JSON_BASE64, AT(api_publish_input, targets), .min = 1, .max = METADATA_TARGETS_MAX},
+    {.name = "delegated", .type = JSON_STRUCTS, AT(api_publish_input, delegated), .max = TRUSTED_DELEGATED_MAX, .shape = &role_file_shape},
     {.name = "snapshot", .type = JSON_BASE64, AT(api_publish_input, snapshot), .min = 1, .max = METADATA_SNAPSHOT_MAX},
 };
 const struct json_shape api_shape_metadata_input = JSON_SHAPE(struct api_publish_input, metadata_input_fields);

@@ -118,8 +118,15 @@ struct api_signature_input {
     struct json_bytes signature;
 };
 
+/* One file of a delegated targets role. */
+struct api_role_file {
+    const char *role;
+    struct json_bytes data;
+};
+
 struct api_publish_input {
     struct json_bytes root, targets, snapshot;
+    struct json_list delegated;  /* struct api_role_file */
     struct json_list signatures; /* struct api_signature_input */
 };
 extern const struct json_shape api_shape_publish_input;

@@ -11,7 +11,7 @@ bool api_tuf_get(struct api_call *call, struct err *err) {
     const char *role;
     int64_t version = 0;
     struct db_metadata stored;
-    if (!api_served_name(file, &role, &version))
+    if (!api_served_name(call->arena, file, &role, &version))
         return err_set(err, ERR_NOT_FOUND, "there is no metadata file '%.128s'", file);
     bool found = version == 0 ? db_metadata_current(call->db, role, call->arena, &stored, err)
                               : db_metadata_get(call->db, role, version, call->arena, &stored, err);

@@ -36,10 +36,25 @@ const struct cli_command cli_commands[] = {
      "Fit for `openssl dgst -sha256 -verify FILE -signature IMAGE.sig IMAGE` (NAME: targets-1).", &cli_keys_export_options, cli_keys_export},
     {"keys", "identity", "FILE", 1, 1, "a new age identity that opens sealed images; prints its recipient", NULL, NULL, cli_seal_identity},
 
-    {"release", "publish", "IMAGE", 1, 1, "sign a release offline and publish it",
+    {"release", "publish", "[IMAGE]", 0, 1, "sign a release offline and publish it",
      "The metadata of the server is verified from DIR/1.root.json and what was seen before, as a device would; the\n"
      "difference from the last release is shown before anything is signed.",
      &cli_publish_options, cli_publish_release},
+    {"release", "prepare", "IMAGE", 1, 1, "describe a release for several people to sign", "The bundle goes to `release sign` on their machines.",
+     &cli_prepare_options, cli_publish_prepare},
+    {"release", "sign", "BUNDLE", 1, 1, "add your signature to a bundle",
+     "What is published is verified first, from your own root 1: by the server, or by what the bundle brought along when\n"
+     "no server is given (a bundle is good for a day then).",
+     &cli_countersign_options, cli_countersign_sign},
+    {"release", "attach", "BUNDLE [COPY]…", 1, 64, "collect signatures of other copies, or made elsewhere", NULL, &cli_attach_options,
+     cli_countersign_attach},
+    {"release", "renew", "", 0, 0, "a new expiry for targets and snapshot", NULL, &cli_renew_options, cli_lifecycle_renew},
+    {"release", "reissue", "PRODUCT VERSION", 2, 2, "publish old bits again as a new release",
+     "The way back: its sequence is higher than all others; a security version that was raised since forbids it.", &cli_reissue_options,
+     cli_lifecycle_reissue},
+    {"release", "withdraw", "PRODUCT VERSION", 2, 2, "never offer a release again; lists the devices that run it",
+     "The server stops at once. The signed metadata says so with --keys, or from the next publish on.", &cli_withdraw_options,
+     cli_lifecycle_withdraw},
     {"release", "list", "", 0, 0, "releases, the newest first", NULL, &cli_release_list_options, cli_release_list},
     {"release", "show", "PRODUCT VERSION", 2, 2, "one release", NULL, NULL, cli_release_show},
 

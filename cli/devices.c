@@ -273,3 +273,8 @@ bool cli_devices_tag(struct cli *cli, const void *args, const struct option_text
     const char *path = cli_view_path(&cli->arena, DEVICES, operands->items[0], "tags", (char *)NULL);
     return cli_client_replace(cli, "PUT", path, &before, &body, &reply, err) && cli_view_show(cli, &reply, &device_view, err);
 }
+
+bool cli_devices_list_on(struct cli *cli, const char *product, const char *version, struct err *err) {
+    const struct cli_query query[] = {{"product", product}, {"version", version}};
+    return cli_view_list(cli, DEVICES, query, ARRAY_LEN(query), 0, &device_view, err);
+}

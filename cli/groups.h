@@ -23,10 +23,22 @@ CLI_COMMAND(cli_seal_file);
 CLI_COMMAND(cli_seal_open);
 CLI_COMMAND(cli_seal_identity);
 
-/* publish.c and release.c */
+/* publish.c, countersign.c, lifecycle.c and release.c */
 extern const struct cli_options cli_publish_options;
+extern const struct cli_options cli_prepare_options;
+extern const struct cli_options cli_countersign_options;
+extern const struct cli_options cli_attach_options;
+extern const struct cli_options cli_renew_options;
+extern const struct cli_options cli_reissue_options;
+extern const struct cli_options cli_withdraw_options;
 extern const struct cli_options cli_release_list_options;
 CLI_COMMAND(cli_publish_release);
+CLI_COMMAND(cli_publish_prepare);
+CLI_COMMAND(cli_countersign_sign);
+CLI_COMMAND(cli_countersign_attach);
+CLI_COMMAND(cli_lifecycle_renew);
+CLI_COMMAND(cli_lifecycle_reissue);
+CLI_COMMAND(cli_lifecycle_withdraw);
 CLI_COMMAND(cli_release_list);
 CLI_COMMAND(cli_release_show);
 
@@ -43,6 +55,7 @@ extern const struct cli_options cli_devices_add_options;
 extern const struct cli_options cli_devices_reason_options;
 extern const struct cli_options cli_devices_tag_options;
 CLI_COMMAND(cli_devices_list);
+bool cli_devices_list_on(struct cli *cli, const char *product, const char *version, struct err *err) MUST_USE; /* that run this version */
 CLI_COMMAND(cli_devices_show);
 CLI_COMMAND(cli_devices_add);
 CLI_COMMAND(cli_devices_accept);

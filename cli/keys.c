@@ -236,11 +236,14 @@ bool cli_keys_status(struct cli *cli, const void *args, const struct option_text
     struct role_status roles[METADATA_ROLE_COUNT];
     int64_t now = clock_now();
     bool asked = !status->offline && cli->profile.server != NULL;
-    if (!cli_tuf_open(cli, operands->items[0], &tuf, err))
+    const char *root = arena_printf(&cli->arena, "%s/1.root.json", operands->items[0]);
+    if (root == NULL)
+        return err_no_memory(err);
+    if (!cli_tuf_open(cli, root, &tuf, err))
         return false;
     if (!asked)
         cli_note(cli, "as verified here last; the server was not asked");
-    bool fresh = !asked || cli_tuf_refresh(cli, &tuf, now, err);
+    bool fresh = !asked || cli_tuf_refresh(cli, &tuf, NULL, now, err);
     if (!fresh && err->code != ERR_EXPIRED) /* what has expired is shown, and fails all the same */
         return false;
     struct err unprinted;

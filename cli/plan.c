@@ -100,10 +100,11 @@ static void write_warnings(const struct cli_plan *plan, struct buf *out) {
 }
 
 void cli_plan_text(const struct cli_plan *plan, struct buf *out) {
+    const char *role = plan->role != NULL ? plan->role : "targets";
     if (plan->last == NULL)
-        buf_printf(out, "The first release of product %s (targets version %lld):\n", plan->next->product, (long long)plan->targets_version);
+        buf_printf(out, "The first release of product %s (%s version %lld):\n", plan->next->product, role, (long long)plan->targets_version);
     else
-        buf_printf(out, "Product %s: %s -> %s (targets version %lld):\n", plan->next->product, plan->last->version, plan->next->version,
+        buf_printf(out, "Product %s: %s -> %s (%s version %lld):\n", plan->next->product, plan->last->version, plan->next->version, role,
                    (long long)plan->targets_version);
     for (size_t i = 0; i < ARRAY_LEN(plan_rows); i++)
         write_row(plan, i, out);

@@ -9,6 +9,7 @@ struct cli_plan {
     const struct release *last; /* NULL: the first of its product */
     const struct release *next;
     bool first_of_repository; /* nothing was ever published with this root */
+    const char *role;         /* that says so; NULL: "targets" */
     int64_t targets_version;  /* that the new metadata will have */
 };
 

@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include "cli/groups.h"
+#include "cli/sealing.h"
 #include "common/file.h"
 #include "common/random.h"
 #include "common/text.h"
-#include "trust/seal.h"
 
 struct seal_args {
     struct option_texts recipients, recipient_files;
@@ -82,18 +82,6 @@ static bool keep_output(struct output *output, struct err *err) {
     return file_sync_parent(output->path, err);
 }
 
-static bool read_input(void *context, void *data, size_t cap, size_t *ret_len, struct err *err) {
-    const int *fd = context;
-    ssize_t got;
-    do
-        got = read(*fd, data, cap);
-    while (got < 0 && errno == EINTR);
-    if (got < 0)
-        return err_errno(err, "read");
-    *ret_len = (size_t)got;
-    return true;
-}
-
 static bool write_output(void *context, const void *data, size_t len, struct err *err) {
     const struct output *output = context;
     return file_write_all(output->fd, data, len, err);
@@ -112,29 +100,15 @@ static bool open_input(const struct option_texts *operands, int *ret_fd, struct 
     return false;
 }
 
-static bool read_recipients(const struct seal_args *seal, struct seal_recipients *ret_recipients, struct err *err) {
-    ret_recipients->count = 0;
-    for (size_t i = 0; i < seal->recipients.count; i++)
-        if (!seal_recipients_add(ret_recipients, seal->recipients.items[i], err)) {
-            err->code = ERR_USAGE;
-            return false;
-        }
-    for (size_t i = 0; i < seal->recipient_files.count; i++)
-        if (!seal_recipients_read(seal->recipient_files.items[i], ret_recipients, err)) {
-            err->code = err->code == ERR_NOT_FOUND ? ERR_IO : ERR_USAGE;
-            return false;
-        }
-    return ret_recipients->count > 0 || err_set(err, ERR_USAGE, "seal to whom? give --recipient age1… or --recipients-file");
-}
-
 bool cli_seal_file(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
     const struct seal_args *seal = args;
     struct seal_recipients recipients;
     CLEANUP(file_close) int in = -1;
     CLEANUP(drop_output) struct output out = {0};
-    if (!read_recipients(seal, &recipients, err) || !open_input(operands, &in, err) || !open_output(cli, seal->out, 0666, &out, err))
+    if (!cli_sealing_recipients(&seal->recipients, &seal->recipient_files, &recipients, err) || !open_input(operands, &in, err) ||
+        !open_output(cli, seal->out, 0666, &out, err))
         return false;
-    const struct seal_source source = {.read = read_input, .context = &in};
+    const struct seal_source source = {.read = cli_sealing_read, .context = &in};
     const struct seal_sink sink = {.write = write_output, .context = &out};
     return seal_seal(&recipients, &source, &sink, err) && keep_output(&out, err);
 }
@@ -152,7 +126,7 @@ bool cli_seal_open(struct cli *cli, const void *args, const struct option_texts 
     }
     if (!open_input(operands, &in, err) || !open_output(cli, unseal->out, 0600, &out, err))
         return false;
-    const struct seal_source source = {.read = read_input, .context = &in};
+    const struct seal_source source = {.read = cli_sealing_read, .context = &in};
     const struct seal_sink sink = {.write = write_output, .context = &out};
     return seal_open(&identities, &source, &sink, err) && keep_output(&out, err);
 }

@@ -3,6 +3,7 @@
 #ifndef PAWL_CLI_TUF_H
 #define PAWL_CLI_TUF_H
 
+#include "cli/bundle.h"
 #include "cli/client.h"
 #include "trust/client.h"
 
@@ -12,13 +13,16 @@ struct cli_tuf {
     bool unpublished;              /* nothing was ever published: only root is there */
 };
 
-/* Opens (and at the first use pins root 1 of the key folder in) the state folder: the profile's state_dir, else one below the user's state folder
- * that is named by the hash of root 1, so that each repository has its own. */
-bool cli_tuf_open(struct cli *cli, const char *key_folder, struct cli_tuf *ret_tuf, struct err *err) MUST_USE;
+/* Opens (and at the first use pins that root in) the state folder: the profile's state_dir, else one below the user's state folder that is named by
+ * the hash of root 1, so that each repository has its own. */
+bool cli_tuf_open(struct cli *cli, const char *root_path, struct cli_tuf *ret_tuf, struct err *err) MUST_USE;
 void cli_tuf_close(struct cli_tuf *tuf); /* fits CLEANUP */
 
-/* The whole client workflow against the server. */
-bool cli_tuf_refresh(struct cli *cli, struct cli_tuf *tuf, int64_t now, struct err *err) MUST_USE;
+/* The whole client workflow, against the server, or against what a bundle brought along. */
+bool cli_tuf_refresh(struct cli *cli, struct cli_tuf *tuf, const struct cli_bundle *bundle, int64_t now, struct err *err) MUST_USE;
+
+/* Everything that another client needs to come from root 1 to the same state, as a bundle carries it. */
+bool cli_tuf_collect(struct cli *cli, const struct cli_tuf *tuf, struct json_list *ret_files, struct err *err) MUST_USE;
 
 /* The release of that product with the highest sequence; false: there is none. */
 bool cli_tuf_last_release(const struct trusted_releases *releases, const char *product, struct release *ret_release);

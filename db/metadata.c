@@ -34,6 +34,17 @@ bool db_metadata_get(struct db_conn *conn, const char *role, int64_t version, st
     return db_query_one(stmt, &shape, arena, ret_metadata, "metadata", which, err);
 }
 
+bool db_metadata_delegated(struct db_conn *conn, struct arena *arena, struct db_texts *ret_roles, struct err *err) {
+    return db_query_texts(db_query_begin(conn, DB_QUERY_METADATA_DELEGATED), arena, ret_roles, err);
+}
+
+bool db_metadata_retire(struct db_conn *tx, const char *role, struct err *err) {
+    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_METADATA_RETIRE);
+
+    db_query_text(stmt, 1, role);
+    return db_query_run(stmt, NULL, err);
+}
+
 /* Versions go up; root by exactly one, from 1. */
 static bool check_version(struct db_conn *tx, const char *role, int64_t version, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_METADATA_CURRENT);
@@ -59,9 +70,7 @@ bool db_metadata_insert(struct db_conn *tx, const char *role, int64_t version, c
 
     if (!check_version(tx, role, version, err) || !hash_sha256_hex(data, len, sha256, err))
         return false;
-    stmt = db_query_begin(tx, DB_QUERY_METADATA_RETIRE);
-    db_query_text(stmt, 1, role);
-    if (!db_query_run(stmt, NULL, err))
+    if (!db_metadata_retire(tx, role, err))
         return false;
     stmt = db_query_begin(tx, DB_QUERY_METADATA_INSERT);
     db_query_text(stmt, 1, role);

@@ -334,6 +334,9 @@ bool tuf_client_release(struct tuf_client *client, const struct tuf_fetch *fetch
 static bool load_delegations(struct loader *loader, const struct metadata *delegator, struct err *err) {
     for (size_t i = 0; i < delegator->delegation_count; i++) {
         const struct metadata *ignored = NULL;
+        if (trusted_expected_targets(loader->client->trusted, delegator->delegations[i].name) == NULL) {
+            continue; /* it has published nothing yet */
+        }
         if (!provide(loader, delegator, delegator->delegations[i].name, &ignored, err)) {
             return false;
         }

@@ -42,7 +42,7 @@ bool tuf_client_release(struct tuf_client *client, const struct tuf_fetch *fetch
 bool tuf_client_target(struct tuf_client *client, const struct tuf_fetch *fetch, int64_t now, const char *path,
                        const struct metadata_target **ret_target, struct err *err) MUST_USE;
 
-/* Loads every delegated role, so that trusted_releases() on the set is complete. */
+/* Loads every delegated role that the snapshot lists, so that trusted_releases() on the set is complete. */
 bool tuf_client_load_all(struct tuf_client *client, const struct tuf_fetch *fetch, int64_t now, struct err *err) MUST_USE;
 
 /* Borrowed until the next call that takes a fetch. `->root->directive` are the keys that may sign directives, `->timestamp->version` what a

@@ -50,10 +50,18 @@ static bool find_source(struct sources *sources, const char *name, struct gate_f
     return true;
 }
 
+/* A team that was given paths and has published nothing yet: nobody has a file of it. */
+static bool is_unpublished(const struct trusted *trusted, struct sources *sources, const char *role) {
+    return trusted_expected_targets(trusted, role) == NULL && find_upload(sources, role) == NULL && find_served(sources->now, role) == NULL;
+}
+
 static bool load_delegations(struct trusted *trusted, struct sources *sources, const struct metadata *delegator, int64_t time, struct err *err) {
     for (size_t i = 0; i < delegator->delegation_count; i++) {
         const char *role = delegator->delegations[i].name;
         struct gate_file file;
+        if (is_unpublished(trusted, sources, role)) {
+            continue;
+        }
         if (!find_source(sources, role, &file, err) || !trusted_update_targets(trusted, delegator, role, file.data, file.len, time, err)) {
             return false;
         }

@@ -4,6 +4,9 @@ SELECT role, version, data, sha256, current, stored_at FROM metadata WHERE role 
 -- name: metadata_get
 SELECT role, version, data, sha256, current, stored_at FROM metadata WHERE role = $1 AND version = $2;
 
+-- name: metadata_delegated
+SELECT role FROM metadata WHERE current = 1 AND role NOT IN ('root', 'timestamp', 'snapshot', 'targets') ORDER BY role;
+
 -- name: metadata_retire
 -- The current one makes room for the next.
 UPDATE metadata SET current = 0 WHERE role = $1 AND current = 1;

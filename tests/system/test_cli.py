@@ -330,7 +330,7 @@ class TestTerminal:
         child = terminal(*arguments)
         child.expect(r"sha256 .*\[y/N\] ")
         child.sendline("y")
-        child.expect("Passphrase for the keys of targets and snapshot: ")
+        child.expect("Passphrase for the signing keys: ")
         child.sendline(PASSPHRASE)
         code, text = Terminal.end(child)
         assert code == 0 and PASSPHRASE not in text

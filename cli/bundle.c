@@ -1,0 +1,62 @@
+#include "cli/bundle.h"
+
+#include "common/file.h"
+#include "common/text.h"
+#include "trust/metadata.h"
+
+#define FORMAT "pawl-bundle-1"
+
+enum { FILES_MAX = 200, SIG_MAX = 512 };
+
+static const struct json_field file_fields[] = {
+    {"name", JSON_TEXT, offsetof(struct cli_bundle_file, name), JSON_REQUIRED, 1, 128, NULL},
+    {"data", JSON_BASE64, offsetof(struct cli_bundle_file, data), JSON_REQUIRED, 1, METADATA_TARGETS_MAX, NULL},
+};
+static const struct json_shape file_shape = JSON_SHAPE(struct cli_bundle_file, file_fields);
+static const struct json_field bundle_fields[] = {
+    {"format", JSON_TEXT, offsetof(struct cli_bundle, format), JSON_REQUIRED, 1, 32, NULL},
+    {"role", JSON_TEXT, offsetof(struct cli_bundle, role), JSON_REQUIRED, 1, METADATA_ROLE_NAME_MAX, NULL},
+    {"draft", JSON_BASE64, offsetof(struct cli_bundle, draft), JSON_REQUIRED, 1, METADATA_TARGETS_MAX, NULL},
+    {"image", JSON_TEXT, offsetof(struct cli_bundle, image), JSON_NULLABLE, 64, 64, NULL},
+    {"sig", JSON_BASE64, offsetof(struct cli_bundle, sig), 0, 0, SIG_MAX, NULL},
+    {"published", JSON_STRUCTS, offsetof(struct cli_bundle, published), JSON_REQUIRED, 0, FILES_MAX, &file_shape},
+};
+static const struct json_shape bundle_shape = JSON_SHAPE(struct cli_bundle, bundle_fields);
+
+bool cli_bundle_read(struct arena *arena, const char *path, struct cli_bundle *ret_bundle, struct err *err) {
+    CLEANUP(buf_free) struct buf text = BUF_INIT(CLI_BUNDLE_MAX_BYTES);
+    struct cli_bundle bundle;
+    if (!file_read(path, &text, err)) {
+        err->code = ERR_IO;
+        return false;
+    }
+    bool read = json_read(arena, text.data == NULL ? "" : text.data, text.len, &bundle_shape, &bundle, NULL, err);
+    if (!read || !text_equal(bundle.format, FORMAT)) {
+        err->code = ERR_FORMAT;
+        return read ? err_set(err, ERR_FORMAT, "%s is no bundle of this program: format '%s'", path, bundle.format)
+                    : err_prefix(err, "%s is no bundle", path);
+    }
+    *ret_bundle = bundle;
+    return true;
+}
+
+bool cli_bundle_write(const struct cli_bundle *bundle, const char *path, bool new_only, struct err *err) {
+    CLEANUP(buf_free) struct buf compact = BUF_INIT(CLI_BUNDLE_MAX_BYTES);
+    struct cli_bundle written = *bundle;
+    written.format = FORMAT;
+    json_write(&compact, &bundle_shape, &written);
+    buf_byte(&compact, '\n');
+    bool fine = buf_ok(&compact, path, err) && (new_only ? file_write_new(path, compact.data, compact.len, 0644, err)
+                                                         : file_write_atomic(path, compact.data, compact.len, 0644, err));
+    if (!fine && err->code == ERR_CONFLICT)
+        err->code = ERR_IO;
+    return fine;
+}
+
+const struct cli_bundle_file *cli_bundle_find(const struct cli_bundle *bundle, const char *name) {
+    const struct cli_bundle_file *files = bundle->published.items;
+    for (size_t i = 0; i < bundle->published.count; i++)
+        if (text_equal(files[i].name, name))
+            return &files[i];
+    return NULL;
+}

@@ -1,0 +1,143 @@
+/* `pawl release sign` and `attach`: further signatures for a bundle, on the machines of the people who hold the keys. */
+#include "cli/diff.h"
+#include "cli/groups.h"
+#include "cli/job.h"
+#include "common/file.h"
+#include "common/hex.h"
+#include "common/text.h"
+
+struct sign_args {
+    struct cli_signing_args signing;
+    const char *confirm;
+};
+
+static const struct cli_option sign_options[] = {
+    {"confirm", 0, OPTION_TEXT, offsetof(struct sign_args, confirm), "HASH",
+     "the hash of the draft, as told by somebody else; nothing is asked then"},
+    CLI_SIGNING_OPTIONS(struct sign_args, signing),
+};
+const struct cli_options cli_countersign_options = CLI_OPTIONS(struct sign_args, sign_options);
+
+struct attach_args {
+    const char *signature, *public_key, *image_signature, *to_sign;
+};
+
+static const struct cli_option attach_options[] = {
+    {"signature", 0, OPTION_TEXT, offsetof(struct attach_args, signature), "FILE", "a signature made elsewhere over what --to-sign wrote"},
+    {"public-key", 0, OPTION_TEXT, offsetof(struct attach_args, public_key), "FILE", "PEM of the key that made it"},
+    {"image-signature", 0, OPTION_TEXT, offsetof(struct attach_args, image_signature), "FILE", "the same over the image file, DER"},
+    {"to-sign", 0, OPTION_TEXT, offsetof(struct attach_args, to_sign), "FILE", "write the bytes that a signer elsewhere signs to a new file"},
+};
+const struct cli_options cli_attach_options = CLI_OPTIONS(struct attach_args, attach_options);
+
+static bool store(struct arena *arena, const struct draft *draft, struct cli_bundle *bundle, const char *path, struct err *err) {
+    CLEANUP(buf_free) struct buf bytes = BUF_INIT(METADATA_TARGETS_MAX);
+    if (!draft_bytes(draft, &bytes, err))
+        return false;
+    uint8_t *copy = arena_memdup(arena, bytes.data, bytes.len);
+    if (copy == NULL)
+        return err_no_memory(err);
+    bundle->draft = (struct json_bytes){.len = bytes.len, .data = copy};
+    return cli_bundle_write(bundle, path, false, err);
+}
+
+bool cli_countersign_sign(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
+    CLEANUP(cli_job_close) struct cli_job job = {0};
+    CLEANUP(cli_signing_close) struct cli_signing signing = {0};
+    const struct sign_args *sign = args;
+    struct cli_bundle bundle;
+    if (!cli_signing_check(&sign->signing, err) || !cli_bundle_read(&cli->arena, operands->items[0], &bundle, err) ||
+        !cli_job_open(cli, &sign->signing, cli->profile.server == NULL ? &bundle : NULL, &job, err) ||
+        !cli_job_choose(&job, bundle.role, NULL, err) || !cli_job_load(&job, &bundle, err) ||
+        !cli_job_review(&job, sign->confirm, "Sign this?", err) || !cli_signing_open(cli, &sign->signing, &signing, err) ||
+        !cli_job_sign(&job, &signing, 1, err))
+        return false;
+    bundle.sig = (struct json_bytes){.len = job.image_signature.len, .data = job.image_signature.bytes};
+    if (!store(&cli->arena, job.draft, &bundle, operands->items[0], err))
+        return false;
+    cli_note(cli, "%s: %zu of %zu signatures", operands->items[0], draft_signature_count(job.draft), job.signers->threshold);
+    return true;
+}
+
+static bool read_file(const char *path, size_t max, struct buf *out, struct err *err) {
+    buf_init(out, max);
+    if (file_read(path, out, err) && out->len > 0)
+        return true;
+    if (err->code == ERR_NONE)
+        err_set(err, ERR_IO, "%s is empty", path);
+    err->code = ERR_IO;
+    return false;
+}
+
+static bool attach_raw(struct draft *draft, const struct attach_args *attach, struct err *err) {
+    CLEANUP(buf_free) struct buf pem = {0};
+    CLEANUP(buf_free) struct buf signature = {0};
+    CLEANUP(key_cleanup) struct key *key = NULL;
+    if (attach->public_key == NULL)
+        return err_set_field(err, ERR_USAGE, "public-key", "--public-key FILE is needed: whose signature is it?");
+    if (!read_file(attach->public_key, KEY_FILE_MAX, &pem, err) || !read_file(attach->signature, KEY_SIGNATURE_MAX, &signature, err))
+        return false;
+    return (key_from_pem(pem.data, &key, err) || err_prefix(err, "%s", attach->public_key)) &&
+           (draft_attach(draft, key, signature.data, signature.len, err) || err_prefix(err, "%s", attach->signature));
+}
+
+/* Only the server's gate and the publisher know the role's keys; they verify it. */
+static bool attach_image(struct arena *arena, const char *path, struct cli_bundle *bundle, struct err *err) {
+    CLEANUP(buf_free) struct buf signature = {0};
+    if (bundle->image == NULL)
+        return err_set(err, ERR_USAGE, "the bundle adds no release; there is no image to sign");
+    if (!read_file(path, KEY_SIGNATURE_MAX, &signature, err))
+        return false;
+    uint8_t *copy = arena_memdup(arena, signature.data, signature.len);
+    if (copy == NULL)
+        return err_no_memory(err);
+    bundle->sig = (struct json_bytes){.len = signature.len, .data = copy};
+    return true;
+}
+
+static bool merge(struct arena *arena, struct draft *draft, const char *path, struct cli_bundle *bundle, struct err *err) {
+    CLEANUP(draft_cleanup) struct draft *other = NULL;
+    struct cli_bundle copy;
+    if (!cli_bundle_read(arena, path, &copy, err))
+        return false;
+    if (!draft_read(copy.draft.data, copy.draft.len, &other, err) || !draft_merge(draft, other, err))
+        return err_prefix(err, "%s", path);
+    if (bundle->sig.len == 0)
+        bundle->sig = copy.sig;
+    return true;
+}
+
+static bool write_to_sign(const struct draft *draft, const char *path, struct err *err) {
+    CLEANUP(buf_free) struct buf bytes = BUF_INIT(METADATA_TARGETS_MAX);
+    if (!draft_signed_bytes(draft, &bytes, err))
+        return false;
+    if (file_write_new(path, bytes.data, bytes.len, 0644, err))
+        return true;
+    err->code = ERR_IO;
+    return false;
+}
+
+bool cli_countersign_attach(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
+    CLEANUP(draft_cleanup) struct draft *draft = NULL;
+    const struct attach_args *attach = args;
+    struct arena *arena = &cli->arena;
+    struct cli_bundle bundle;
+    bool changes = operands->count > 1 || attach->signature != NULL || attach->image_signature != NULL;
+    if (!changes && attach->to_sign == NULL)
+        return err_set(err, ERR_USAGE, "attach what? give other copies of the bundle, --signature or --image-signature");
+    if (!cli_bundle_read(arena, operands->items[0], &bundle, err))
+        return false;
+    if (!draft_read(bundle.draft.data, bundle.draft.len, &draft, err))
+        return err_prefix(err, "%s", operands->items[0]);
+    for (size_t i = 1; i < operands->count; i++)
+        if (!merge(arena, draft, operands->items[i], &bundle, err))
+            return false;
+    if ((attach->signature != NULL && !attach_raw(draft, attach, err)) ||
+        (attach->image_signature != NULL && !attach_image(arena, attach->image_signature, &bundle, err)) ||
+        (attach->to_sign != NULL && !write_to_sign(draft, attach->to_sign, err)))
+        return false;
+    if (changes && !store(arena, draft, &bundle, operands->items[0], err))
+        return false;
+    cli_note(cli, "%s: %zu signature%s", operands->items[0], draft_signature_count(draft), draft_signature_count(draft) == 1 ? "" : "s");
+    return true;
+}

@@ -1,0 +1,41 @@
+/* Sealing on the command line: who can open it, and the sealed copy of an image that is going to be published. */
+#ifndef PAWL_CLI_SEALING_H
+#define PAWL_CLI_SEALING_H
+
+#include "cli/cli.h"
+#include "trust/seal.h"
+
+struct cli_sealing_args {
+    struct option_texts recipients, recipient_files;
+    const char *out;
+};
+
+#define CLI_SEALING_OPTIONS(type, member)                                                                                                            \
+    {"seal-to", 0, OPTION_TEXTS, offsetof(type, member.recipients), "RECIPIENT", "seal the image: who can open it, age1… (repeat for more)"},        \
+        {"seal-to-file", 0, OPTION_TEXTS, offsetof(type, member.recipient_files), "FILE", "the same from a file, one a line"}, {                     \
+        "sealed-out", 0, OPTION_TEXT, offsetof(type, member.out), "FILE", "keep the sealed image as this new file"                                   \
+    }
+
+/* A sealed copy; it is removed by cli_sealing_drop() unless it is to be kept. */
+struct cli_sealed {
+    const char *path; /* NULL: none */
+    bool kept;
+};
+
+bool cli_sealing_wanted(const struct cli_sealing_args *args);
+
+/* All recipients of texts and files. ERR_USAGE for one that is no recipient, or when there are none; ERR_IO. */
+bool cli_sealing_recipients(const struct option_texts *texts, const struct option_texts *files, struct seal_recipients *ret_recipients,
+                            struct err *err) MUST_USE;
+
+/* Seals the file image into args->out, or into a temporary file. */
+bool cli_sealing_seal(struct cli *cli, const struct cli_sealing_args *args, const char *image, struct cli_sealed *ret_sealed,
+                      struct err *err) MUST_USE;
+void cli_sealing_keep(struct cli_sealed *sealed); /* leaves the file where args->out says */
+void cli_sealing_drop(struct cli_sealed *sealed); /* fits CLEANUP */
+
+/* Streams over a descriptor, for seal_seal() and seal_open(); context: int *. */
+bool cli_sealing_read(void *context, void *data, size_t cap, size_t *ret_len, struct err *err) MUST_USE;
+bool cli_sealing_write(void *context, const void *data, size_t len, struct err *err) MUST_USE;
+
+#endif
