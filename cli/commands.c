@@ -5,6 +5,7 @@ static const struct {
     const char *group, *summary;
 } groups[] = {
     {"keys", "make and look at signing keys"},
+    {"root", "who may sign what, and how many of them"},
     {"release", "sign, publish and list releases"},
     {"products", "lines of devices and what they are offered"},
     {"devices", "the registry of devices"},
@@ -30,11 +31,25 @@ const struct cli_command cli_commands[] = {
      "DIR gets root-1.pem …, targets-1.pem, snapshot-1.pem, online/timestamp.pem and online/directive.pem, each\n"
      "encrypted and of mode 0400, keys.json with their public parts, and 1.root.json.",
      &cli_keys_init_options, cli_keys_init},
+    {"keys", "new", "ROLE OUT", 2, 2, "one key pair: OUT.pem and OUT.pub",
+     "For a person who keeps a key alone, or for the next online key; prints its id.", &cli_keys_new_options, cli_keys_new},
     {"keys", "list", "DIR", 1, 1, "the keys of a folder", NULL, NULL, cli_keys_list},
     {"keys", "status", "DIR", 1, 1, "what expires when, as verified from root 1 of DIR", NULL, &cli_keys_status_options, cli_keys_status},
     {"keys", "export", "DIR NAME", 2, 2, "the public part of a key as PEM",
      "Fit for `openssl dgst -sha256 -verify FILE -signature IMAGE.sig IMAGE` (NAME: targets-1).", &cli_keys_export_options, cli_keys_export},
     {"keys", "identity", "FILE", 1, 1, "a new age identity that opens sealed images; prints its recipient", NULL, NULL, cli_seal_identity},
+
+    {"root", "init", "", 0, 0, "root 1 out of public keys, for people who never share a machine", "Nobody has signed it yet: `root sign`.",
+     &cli_root_init_options, cli_root_init},
+    {"root", "show", "[FILE]", 0, 1, "a root: the newest that is verified, or the one in FILE", NULL, &cli_root_show_options, cli_root_show},
+    {"root", "rotate", "", 0, 0, "the next root, from the newest that is verified",
+     "Change keys, thresholds or expiry. It needs signatures by the thresholds of the old root keys and of the new ones.", &cli_root_rotate_options,
+     cli_root_rotate},
+    {"root", "sign", "FILE", 1, 1, "add your signature to a root", "The difference from the root before it, and its short hash, are shown first.",
+     &cli_root_sign_options, cli_root_sign},
+    {"root", "publish", "FILE", 1, 1, "send a root that has its signatures",
+     "What the new root leaves without a valid signature (targets, snapshot) is signed anew with the keys given.", &cli_root_publish_options,
+     cli_root_publish},
 
     {"release", "publish", "[IMAGE]", 0, 1, "sign a release offline and publish it",
      "The metadata of the server is verified from DIR/1.root.json and what was seen before, as a device would; the\n"

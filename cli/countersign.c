@@ -47,7 +47,7 @@ bool cli_countersign_sign(struct cli *cli, const void *args, const struct option
     const struct sign_args *sign = args;
     struct cli_bundle bundle;
     if (!cli_signing_check(&sign->signing, err) || !cli_bundle_read(&cli->arena, operands->items[0], &bundle, err) ||
-        !cli_job_open(cli, &sign->signing, cli->profile.server == NULL ? &bundle : NULL, &job, err) ||
+        !cli_job_open(cli, &sign->signing, cli->profile.server == NULL ? &bundle : NULL, cli->profile.server != NULL, &job, err) ||
         !cli_job_choose(&job, bundle.role, NULL, err) || !cli_job_load(&job, &bundle, err) ||
         !cli_job_review(&job, sign->confirm, "Sign this?", err) || !cli_signing_open(cli, &sign->signing, &signing, err) ||
         !cli_job_sign(&job, &signing, 1, err))

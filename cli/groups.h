@@ -16,6 +16,22 @@ CLI_COMMAND(cli_keys_list);
 CLI_COMMAND(cli_keys_status);
 CLI_COMMAND(cli_keys_export);
 
+/* keys_new.c */
+extern const struct cli_options cli_keys_new_options;
+CLI_COMMAND(cli_keys_new);
+
+/* root.c */
+extern const struct cli_options cli_root_init_options;
+extern const struct cli_options cli_root_show_options;
+extern const struct cli_options cli_root_rotate_options;
+extern const struct cli_options cli_root_sign_options;
+extern const struct cli_options cli_root_publish_options;
+CLI_COMMAND(cli_root_init);
+CLI_COMMAND(cli_root_show);
+CLI_COMMAND(cli_root_rotate);
+CLI_COMMAND(cli_root_sign);
+CLI_COMMAND(cli_root_publish);
+
 /* seal.c: age files */
 extern const struct cli_options cli_seal_options;
 extern const struct cli_options cli_unseal_options;

@@ -7,18 +7,30 @@
 #include "common/hex.h"
 #include "common/text.h"
 
+#define NOTHING_EXPIRED INT64_C(1) /* a time before every expiry */
+
 void cli_job_close(struct cli_job *job) {
     draft_free(job->draft);
     metadata_free(job->next);
     cli_tuf_close(&job->tuf);
 }
 
-bool cli_job_open(struct cli *cli, const struct cli_signing_args *args, const struct cli_bundle *bundle, struct cli_job *ret_job, struct err *err) {
+static bool refresh(struct cli_job *job, const struct cli_bundle *bundle, bool expired_ok, struct err *err) {
+    if (cli_tuf_refresh(job->cli, &job->tuf, bundle, job->now, err))
+        return true;
+    if (err->code != ERR_EXPIRED || !expired_ok)
+        return false;
+    cli_note(job->cli, "! %s", err->text);
+    return cli_tuf_refresh(job->cli, &job->tuf, bundle, NOTHING_EXPIRED, err);
+}
+
+bool cli_job_open(struct cli *cli, const struct cli_signing_args *args, const struct cli_bundle *bundle, bool expired_ok, struct cli_job *ret_job,
+                  struct err *err) {
     struct cli_job job = {.cli = cli, .now = clock_now()};
     const char *root = NULL;
     if (!cli_signing_root(&cli->arena, args, &root, err) || !cli_tuf_open(cli, root, &job.tuf, err))
         return false;
-    bool verified = cli_tuf_refresh(cli, &job.tuf, bundle, job.now, err) &&
+    bool verified = refresh(&job, bundle, expired_ok, err) &&
                     (job.tuf.unpublished || trusted_releases(job.tuf.trusted, &cli->arena, &job.releases, err));
     if (!verified) {
         cli_job_close(&job);

@@ -24,8 +24,9 @@ struct cli_job {
 
 void cli_job_close(struct cli_job *job); /* fits CLEANUP */
 
-/* Verifies what is published, from the pinned root on. bundle NULL: asks the server. */
-bool cli_job_open(struct cli *cli, const struct cli_signing_args *args, const struct cli_bundle *bundle, struct cli_job *ret_job,
+/* Verifies what is published, from the pinned root on. bundle NULL: asks the server. expired_ok: what has expired is taken, with a warning, because
+ * it is about to be renewed; signatures and versions are checked all the same. */
+bool cli_job_open(struct cli *cli, const struct cli_signing_args *args, const struct cli_bundle *bundle, bool expired_ok, struct cli_job *ret_job,
                   struct err *err) MUST_USE;
 
 /* Whose file is changed. role NULL: the delegated role that speaks for the path, else "targets"; path may be NULL. ERR_USAGE: no such role. */

@@ -60,14 +60,14 @@ static bool finish(struct cli *cli, const struct change_args *change, struct cli
     return cli_view_write(cli, &out, err);
 }
 
-static bool begin(struct cli *cli, const struct change_args *change, struct cli_job *ret_job, struct err *err) {
-    return (change->out != NULL || cli_signing_check(&change->signing, err)) && cli_job_open(cli, &change->signing, NULL, ret_job, err);
+static bool begin(struct cli *cli, const struct change_args *change, bool renews, struct cli_job *ret_job, struct err *err) {
+    return (change->out != NULL || cli_signing_check(&change->signing, err)) && cli_job_open(cli, &change->signing, NULL, renews, ret_job, err);
 }
 
 bool cli_lifecycle_renew(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
     CLEANUP(cli_job_close) struct cli_job job = {0};
     const struct change_args *change = args;
-    return begin(cli, change, &job, err) && cli_job_choose(&job, change->role, NULL, err) && cli_job_draft(&job, NULL, err) &&
+    return begin(cli, change, true, &job, err) && cli_job_choose(&job, change->role, NULL, err) && cli_job_draft(&job, NULL, err) &&
            finish(cli, change, &job, false, err);
 }
 
@@ -114,7 +114,7 @@ bool cli_lifecycle_reissue(struct cli *cli, const void *args, const struct optio
     struct release next;
     if (change->as == NULL)
         return err_set_field(err, ERR_USAGE, "as", "--as VERSION is needed: a release never changes, so the old bits get a new one");
-    return begin(cli, change, &job, err) && find_published(&job, operands, &old, err) && again(&job, change, old, &next, err) &&
+    return begin(cli, change, false, &job, err) && find_published(&job, operands, &old, err) && again(&job, change, old, &next, err) &&
            cli_job_choose(&job, change->role, next.path, err) && cli_job_draft(&job, next.product, err) &&
            repository_add_release(job.draft, &next, err) && finish(cli, change, &job, false, err);
 }
@@ -155,6 +155,6 @@ bool cli_lifecycle_withdraw(struct cli *cli, const void *args, const struct opti
         cli_note(cli, "the signed metadata says so from the next publish on (--keys signs it now)");
         return true;
     }
-    return begin(cli, change, &job, err) && find_published(&job, operands, &release, err) && cli_job_choose(&job, NULL, release->path, err) &&
+    return begin(cli, change, false, &job, err) && find_published(&job, operands, &release, err) && cli_job_choose(&job, NULL, release->path, err) &&
            cli_job_draft(&job, release->product, err) && finish(cli, change, &job, true, err);
 }

@@ -180,7 +180,7 @@ static bool count_on(struct making *making, struct err *err) {
 
 static bool draft(struct making *making, struct err *err) {
     return require_options(making->args, err) && describe(making, err) &&
-           cli_job_open(making->cli, &making->args->signing, NULL, &making->job, err) && count_on(making, err) &&
+           cli_job_open(making->cli, &making->args->signing, NULL, false, &making->job, err) && count_on(making, err) &&
            cli_job_choose(&making->job, making->args->role, making->next.path, err) && cli_job_draft(&making->job, making->next.product, err) &&
            repository_add_release(making->job.draft, &making->next, err);
 }
@@ -206,7 +206,7 @@ static bool publish_bundle(struct making *making, struct cli_reply *ret_reply, s
     int64_t length = 0;
     const char *sha256 = NULL;
     if (!cli_signing_check(&args->signing, err) || !cli_bundle_read(&making->cli->arena, args->bundle, &bundle, err) ||
-        !cli_job_open(making->cli, &args->signing, NULL, job, err) || !cli_job_choose(job, bundle.role, NULL, err) ||
+        !cli_job_open(making->cli, &args->signing, NULL, true, job, err) || !cli_job_choose(job, bundle.role, NULL, err) ||
         !cli_job_load(job, &bundle, err) || !cli_job_review(job, args->confirm, "Publish this?", err))
         return false;
     if (making->image != NULL && !measure(making->image, &length, &sha256, &making->cli->arena, err))

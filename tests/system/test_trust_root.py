@@ -1,0 +1,172 @@
+"""Root: made by people who never share a machine, rotated, and what a k-of-n release needs after that."""
+
+import json
+import re
+
+import pytest
+
+from lib import firmware
+from lib.server import PASSPHRASE, run_pawl, write_secret
+from test_trust_lifecycle import hash_of, offline, signing, tuf
+
+HARDWARE = "qemu-arm"
+USAGE, REFUSED, UNREACHABLE, TRUST, LOCAL, KEY = 2, 3, 4, 5, 6, 7
+
+
+@pytest.fixture
+def shop(new_server):
+    server = new_server({"enrolment": {"auto_accept": "yes"}})
+    server.publish(firmware.ATH_9271, "gateway", "1.0.0", (HARDWARE,), "--file", "fw.bin")
+    return server
+
+
+class People:
+    """Each has a machine (a home), a key pair, and no network."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.passphrase = folder / "passphrase"
+        write_secret(self.passphrase, PASSPHRASE + "\n")
+
+    def new(self, name, role):
+        done = run_pawl("keys", "new", role, self.folder / name, "--passphrase-file", self.passphrase)
+        assert re.fullmatch(r"[0-9a-f]{64}\n", done.stdout)
+        return self.folder / f"{name}.pub"
+
+    def key(self, *names):
+        arguments = ["--passphrase-file", self.passphrase]
+        for name in names:
+            arguments += ["--key", self.folder / f"{name}.pem"]
+        return arguments
+
+
+@pytest.fixture
+def people(tmp_path):
+    (tmp_path / "people").mkdir()
+    return People(tmp_path / "people")
+
+
+def key_ids(server, name):
+    return [row["keyid"] for row in json.loads(run_pawl("keys", "list", server.keys, "--json").stdout)["keys"] if row["name"] == name]
+
+
+def rotate(server, out, *changes, **options):
+    return server.pawl("root", "rotate", "--keys", server.keys, "--out", out, *changes, **options)
+
+
+def sign_and_publish(server, path, *more):
+    server.pawl("root", "sign", path, *signing(server))
+    return server.pawl("root", "publish", path, *signing(server), *more)
+
+
+class TestRootOfMany:
+    def test_init_sign_and_serve(self, people, new_server, tmp_path):
+        """Three root keys on three machines; the server takes root 1 when two have signed it."""
+        root = tmp_path / "1.root.json"
+        arguments = ["--threshold", "root=2", "--out", root]
+        for role, names in {"root": ("ann", "ben", "eve"), "targets": ("tom",), "snapshot": ("sue",), "timestamp": ("time",), "directive": ("word",)}.items():
+            for name in names:
+                arguments += ["--add-key", f"{role}={people.new(name, role)}"]
+        told = hash_of(run_pawl("root", "init", *arguments).stderr)
+        again = run_pawl("root", "init", *arguments, check=False)
+        assert again.returncode == LOCAL and "exists" in again.stderr
+        for name in ("ann", "ben"):
+            home = tmp_path / name
+            home.mkdir()
+            done = offline("root", "sign", root, *people.key(name), "--confirm", told, home=home)
+        assert "2 signatures" in done.stderr
+        shown = offline("root", "show", root, home=tmp_path / "ann").stdout
+        assert "root\t2 of 3\t" in shown and "signatures\t2\n" in shown
+        stranger = offline("root", "sign", root, *people.key("tom"), "--yes", check=False, home=tmp_path / "ann")
+        assert stranger.returncode == KEY and "none of the keys" in stranger.stderr
+
+    @pytest.mark.parametrize("changes, code, said", [
+        (("--add-key", "roof=x"), USAGE, "is not ROLE=VALUE"),
+        (("--add-key", "root"), USAGE, "is not ROLE=VALUE"),
+        (("--add-key", "root=/nonexistent"), KEY, "nonexistent"),
+        (("--add-key", "root=/dev/null"), KEY, "not a public"),
+        (("--remove-key", "root=0123"), USAGE, "has no key"),
+        (("--threshold", "root=0"), USAGE, "is not a number"),
+        (("--threshold", "root=4"), TRUST, "threshold of 4"),
+        (("--threshold", "root=1.0"), USAGE, "is not a number"),
+        (("--expires", "-1"), USAGE, "--expires"),
+    ])
+    def test_refused_changes(self, servers, tmp_path, changes, code, said, plain):
+        done = rotate(plain, tmp_path / "root", *changes, check=False)
+        assert done.returncode == code and said in done.stderr.splitlines()[-1], done.stderr
+        assert not (tmp_path / "root").exists()
+
+    @pytest.fixture(scope="class")
+    def plain(self, servers):
+        return servers()
+
+
+class TestRotation:
+    def test_thresholds_of_old_and_new_keys(self, shop, people, tmp_path):
+        new = people.new("zoe", "root")
+        gone = key_ids(shop, "root-3")[0]
+        path = tmp_path / "2.root.json"
+        made = rotate(shop, path, "--add-key", f"root={new}", "--remove-key", f"root={gone[:12]}", "--threshold", "root=3")
+        assert "2 of 3 -> 3 of 3" in made.stderr and "-" + gone[:16] in made.stderr
+        refused = shop.pawl("root", "publish", path, *signing(shop), check=False)
+        assert refused.returncode == TRUST and "0 valid signatures" in refused.stderr
+        shop.pawl("root", "sign", path, *signing(shop), "--confirm", hash_of(made.stderr))
+        refused = shop.pawl("root", "publish", path, *signing(shop), check=False)  # the old threshold is met, the new one is not
+        assert refused.returncode == TRUST and "3 needed" in refused.stderr
+        home = tmp_path / "zoe-home"
+        home.mkdir()
+        offline("root", "sign", path, *people.key("zoe"), "--previous", shop.keys / "1.root.json", "--confirm", hash_of(made.stderr), home=home)
+        assert shop.pawl("root", "publish", path, *signing(shop)).stdout == "published root 2\n"
+        assert tuf(shop, "2.root.json")["signed"]["version"] == 2
+        assert "version\t2\n" in shop.pawl("root", "show", "--keys", shop.keys).stdout
+        shop.publish(firmware.ATH_7010, "gateway", "1.1.0", (HARDWARE,))
+        stale = shop.pawl("root", "publish", path, *signing(shop), check=False)
+        assert stale.returncode == TRUST and stale.stderr.count("\n") == 1
+
+    def test_two_of_two_release_managers(self, shop, people, tmp_path):
+        """A release from two signers: root asks for two targets keys, and each signs on a machine of their own."""
+        path, bundle = tmp_path / "2.root.json", tmp_path / "bundle"
+        rotate(shop, path, "--add-key", f"targets={people.new('tom', 'targets')}")
+        sign_and_publish(shop, path)
+        path = tmp_path / "3.root.json"
+        rotate(shop, path, "--threshold", "targets=2")
+        shop.pawl("root", "sign", path, *signing(shop))
+        alone = shop.pawl("root", "publish", path, *signing(shop), check=False)
+        assert alone.returncode == KEY and "targets needs 2 signatures" in alone.stderr
+        shop.pawl("root", "publish", path, *signing(shop), *people.key("tom")[2:])
+        refused = shop.publish(firmware.ATH_7010, "gateway", "1.1.0", (HARDWARE,), check=False)
+        assert refused.returncode == KEY and "targets needs 2 signatures" in refused.stderr
+        told = hash_of(shop.pawl("release", "prepare", firmware.ATH_7010, "--product", "gateway", "--version", "1.1.0", "--hardware", HARDWARE,
+                                 "--keys", shop.keys, "--out", bundle).stderr)
+        copy = tmp_path / "copy"
+        copy.write_bytes(bundle.read_bytes())
+        shop.pawl("release", "sign", bundle, *signing(shop), "--confirm", told)
+        refused = shop.pawl("release", "publish", firmware.ATH_7010, "--bundle", bundle, *signing(shop), check=False)
+        assert refused.returncode == TRUST and "1 valid signatures by targets keys, 2 needed" in refused.stderr
+        home = tmp_path / "tom-home"
+        home.mkdir()
+        offline("release", "sign", copy, *people.key("tom"), "--root", shop.keys / "1.root.json", "--confirm", told, home=home)
+        shop.pawl("release", "attach", bundle, copy)
+        shop.pawl("release", "publish", firmware.ATH_7010, "--bundle", bundle, *signing(shop), "--confirm", told)
+        assert len(tuf(shop, "3.targets.json")["signatures"]) == 2
+
+    def test_a_lost_snapshot_key(self, shop, people, tmp_path):
+        path = tmp_path / "2.root.json"
+        rotate(shop, path, "--add-key", f"snapshot={people.new('sue', 'snapshot')}", "--remove-key", f"snapshot={key_ids(shop, 'snapshot-1')[0]}")
+        shop.pawl("root", "sign", path, *signing(shop))
+        done = shop.pawl("root", "publish", path, *signing(shop), *people.key("sue")[2:])
+        assert "snapshot is signed by keys that this root does not name" in done.stderr
+        assert tuf(shop, "2.snapshot.json")["signatures"][0]["keyid"] == tuf(shop, "2.root.json")["signed"]["roles"]["snapshot"]["keyids"][0]
+        old = shop.publish(firmware.ATH_7010, "gateway", "1.1.0", (HARDWARE,), check=False)
+        assert old.returncode == KEY and "snapshot needs 1 signature" in old.stderr
+
+    def test_an_old_root_key_alone_rotates_nothing(self, shop, tmp_path):
+        path = tmp_path / "2.root.json"
+        rotate(shop, path, "--threshold", "root=1")
+        shop.pawl("root", "sign", path, "--key", shop.keys / "root-1.pem", "--passphrase-file", shop.passphrase_file, "--keys", shop.keys)
+        content = json.loads(path.read_text())
+        content["signatures"] = content["signatures"][:1]
+        path.write_text(json.dumps(content, sort_keys=True, separators=(",", ":")))
+        done = shop.pawl("root", "publish", path, *signing(shop), check=False)
+        assert done.returncode == TRUST and "1 valid signatures" in done.stderr
+        assert tuf(shop, "2.root.json") is None
