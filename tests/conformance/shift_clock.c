@@ -16,3 +16,13 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
     }
     return result;
 }
+
+/* What TLS libraries ask. */
+time_t time(time_t *ret_time) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (ret_time != NULL) {
+        *ret_time = now.tv_sec;
+    }
+    return now.tv_sec;
+}

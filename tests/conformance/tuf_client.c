@@ -259,7 +259,7 @@ int main(int argc, char **argv) {
         option_help(stdout, options, ARRAY_LEN(options));
         return 0;
     }
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (curl_global_init(CURL_GLOBAL_NOTHING) != CURLE_OK) {
         return 1;
     }
     fine = fine && run(&request, &err);
