@@ -44,6 +44,12 @@ static void write_sha256(const struct release *release, struct buf *out) {
     buf_text(out, release->sha256);
 }
 
+/* Of a sealed image: what comes out of it. */
+static void write_sealed(const struct release *release, struct buf *out) {
+    if (release->encryption == RELEASE_AGE)
+        buf_printf(out, "age, opens to %lld B with sha256 %s", (long long)release->plain_length, release->plain_sha256);
+}
+
 /* Notes are printable but for line feeds. */
 static void write_notes(const struct release *release, struct buf *out) {
     for (const char *at = release->notes == NULL ? "" : release->notes; *at != '\0'; at++) {
@@ -62,7 +68,7 @@ static const struct {
 } plan_rows[] = {
     {"path", write_path, true, false},        {"sequence", write_sequence, true, false},     {"security version", write_security, true, false},
     {"runs on", write_hardware, true, false}, {"updates from", write_requires, true, false}, {"size", write_size, true, false},
-    {"sha256", write_sha256, true, true},     {"notes", write_notes, false, false},
+    {"sha256", write_sha256, true, true},     {"sealed", write_sealed, false, false},        {"notes", write_notes, false, false},
 };
 
 static void write_row(const struct cli_plan *plan, size_t row, struct buf *out) {
@@ -95,6 +101,8 @@ static void write_warnings(const struct cli_plan *plan, struct buf *out) {
             buf_printf(out, "! hardware %s, which the last release ran on, gets nothing from this one\n", plan->last->hardware[i]);
     if (plan->next->security_version > plan->last->security_version)
         buf_text(out, "! a device that confirms this release never again takes one with a lower security version\n");
+    if (plan->next->encryption == RELEASE_PLAIN && plan->last->encryption != RELEASE_PLAIN)
+        buf_text(out, "! the last release was sealed; everybody can read this one\n");
     if (text_equal(plan->next->sha256, plan->last->sha256))
         buf_text(out, "! the same image as the last release\n");
 }
