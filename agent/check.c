@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "common/hash.h"
+#include "common/hex.h"
 #include "common/random.h"
 #include "common/text.h"
 
@@ -50,6 +52,36 @@ static bool check_deployment(const struct directive *directive, struct err *err)
     return true;
 }
 
+/* Says which keys these are, for the state. */
+static const char *digest_of(const struct signers *signers, struct arena *arena, struct err *err) {
+    CLEANUP(hash_free) struct hash hash = {0};
+    uint8_t digest[SHA256_SIZE];
+    char hex[SHA256_HEX_SIZE];
+    bool ok = hash_sha256_begin(&hash, err);
+    for (size_t i = 0; ok && i < signers->count; i++)
+        ok = hash_update(&hash, signers->items[i]->id, strlen(signers->items[i]->id) + 1, err);
+    if (!ok || !hash_sha256_end(&hash, digest, err))
+        return NULL;
+    hex_encode(digest, sizeof(digest), hex);
+    const char *copy = arena_strdup(arena, hex);
+    if (copy == NULL)
+        (void)err_no_memory(err);
+    return copy;
+}
+
+/* Whoever stole a directive key could issue in the year 9999, and nothing would be as new again. New keys begin anew. */
+static int64_t issued_floor(const struct agent_state *state, const char *keys) {
+    return text_equal(state->directive_keys, keys) ? state->directive_issued_at : 0;
+}
+
+static bool keep_issued(struct agent_state *state, const char *keys, int64_t issued_at, struct err *err) {
+    if (text_equal(state->directive_keys, keys) && issued_at <= state->directive_issued_at)
+        return true;
+    state->directive_keys = keys;
+    state->directive_issued_at = issued_at;
+    return agent_state_save(state, err);
+}
+
 bool agent_check_directive(const struct agent_settings *settings, const struct certs_pem_identity *identity, struct agent_state *state,
                            struct agent_transport *transport, const struct signers *signers, int64_t now, struct arena *arena,
                            struct directive *ret_directive, struct err *err) {
@@ -58,7 +90,8 @@ bool agent_check_directive(const struct agent_settings *settings, const struct c
     char nonce[2 * NONCE_BYTES + 1];
     struct agent_response response;
     random_hex(nonce, NONCE_BYTES);
-    if (!write_query(settings, state, nonce, &path, err) || !agent_transport_get(transport, path.data, &body, &response, err))
+    const char *keys = digest_of(signers, state->arena, err);
+    if (keys == NULL || !write_query(settings, state, nonce, &path, err) || !agent_transport_get(transport, path.data, &body, &response, err))
         return false;
     if (response.status == 204)
         return err_set(err, ERR_FREEZE, "check: the server answered a nonce without a signed directive");
@@ -71,16 +104,13 @@ bool agent_check_directive(const struct agent_settings *settings, const struct c
         .nonce = nonce,
         .has_clock = settings->clock == AGENT_CLOCK_SYSTEM,
         .now = now,
-        .issued_floor = state->directive_issued_at,
+        .issued_floor = issued_floor(state, keys),
     };
     struct directive directive;
     if (!directive_verify(arena, body.data, body.len, &expect, &directive, err) || !check_deployment(&directive, err))
         return err_prefix(err, "check");
-    if (directive.issued_at > state->directive_issued_at) {
-        state->directive_issued_at = directive.issued_at;
-        if (!agent_state_save(state, err))
-            return false;
-    }
+    if (!keep_issued(state, keys, directive.issued_at, err))
+        return false;
     *ret_directive = directive;
     return true;
 }

@@ -82,6 +82,7 @@ static const struct json_field state_fields[] = {
     FIELD(agent_state, report_seq, JSON_INT, .flags = JSON_REQUIRED),
     FIELD(agent_state, reported, JSON_TEXT, .flags = 0),
     FIELD(agent_state, directive_issued_at, JSON_INT, .flags = JSON_REQUIRED),
+    FIELD(agent_state, directive_keys, JSON_TEXT, .flags = 0),
 };
 static const struct json_shape state_shape = JSON_SHAPE(struct agent_state, state_fields);
 

@@ -66,10 +66,11 @@ struct agent_state {
     struct json_list reports;        /* struct agent_queued, oldest first */
     struct agent_partial *partial;
     struct agent_trial *trial;
-    const char *deployment; /* the last one that was reported about; NULL: none */
-    int64_t report_seq;     /* of its last report */
-    const char *reported;   /* the state that report said */
-    int64_t directive_issued_at;
+    const char *deployment;      /* the last one that was reported about; NULL: none */
+    int64_t report_seq;          /* of its last report */
+    const char *reported;        /* the state that report said */
+    int64_t directive_issued_at; /* the highest one accepted, from directive_keys; falls only when the release keys name other directive keys */
+    const char *directive_keys;  /* digest of the directive keys that root listed then; NULL: none was accepted yet */
 
     /* Not in the file. */
     const char *folder;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certs/clockless.h"
 #include "common/file.h"
 #include "common/text.h"
 
@@ -71,18 +72,25 @@ static size_t on_body(char *data, size_t size, size_t count, void *context) {
     }
     if (exchange->body == NULL)
         return len;
+    struct err full;
     buf_append(exchange->body, data, len);
-    if (!buf_ok(exchange->body, "the reply", exchange->err)) {
-        (void)fail_exchange(exchange);
-        return 0;
-    }
-    return len;
+    if (buf_ok(exchange->body, "the reply", &full))
+        return len;
+    if (exchange->err->code == ERR_NONE) /* else the head has been judged, and that verdict stands */
+        *exchange->err = full;
+    (void)fail_exchange(exchange);
+    return 0;
 }
 
 static int on_progress(void *context, UNUSED curl_off_t download_total, UNUSED curl_off_t download_now, UNUSED curl_off_t upload_total,
                        UNUSED curl_off_t upload_now) {
     const struct agent_transport *transport = context;
     return transport->stop != NULL && *transport->stop != 0;
+}
+
+static CURLcode forget_time(UNUSED CURL *curl, void *tls_context, UNUSED void *context) {
+    struct err ignored;
+    return certs_clockless(tls_context, &ignored) ? CURLE_OK : CURLE_ABORTED_BY_CALLBACK;
 }
 
 static void free_blob(struct buf *blob) {
@@ -99,6 +107,7 @@ static bool set_up(struct agent_transport *transport, const struct buf *ca, cons
     CURL *curl = transport->curl;
     const struct curl_blob ca_blob = blob_of(ca), certificate_blob = blob_of(certificate), key_blob = blob_of(key);
     const char *pin = settings->server_public_key;
+    curl_ssl_ctx_callback without_time = settings->clock == AGENT_CLOCK_NONE ? forget_time : NULL;
     const CURLcode codes[] = {
         curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, transport->error),
         curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https"),
@@ -108,6 +117,7 @@ static bool set_up(struct agent_transport *transport, const struct buf *ca, cons
         curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2),
         curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L),
         curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L),
+        curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, without_time),
         curl_easy_setopt(curl, CURLOPT_CAINFO, NULL),
         curl_easy_setopt(curl, CURLOPT_CAPATH, NULL),
         curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &ca_blob),
@@ -218,6 +228,7 @@ static bool perform(struct agent_transport *transport, const char *path, struct 
         return false;
     CURL *curl = transport->curl;
     transport->error[0] = '\0';
+    *exchange->err = (struct err){0};
     agent_response_init(&exchange->response);
     if (curl_easy_setopt(curl, CURLOPT_URL, url.data) != CURLE_OK || curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) != CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_HEADERDATA, exchange) != CURLE_OK || curl_easy_setopt(curl, CURLOPT_WRITEDATA, exchange) != CURLE_OK)

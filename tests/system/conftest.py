@@ -9,8 +9,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from lib import firmware  # noqa: E402
 from lib.contract import Contract  # noqa: E402
+from lib.evil import EvilServer, Keys  # noqa: E402
 from lib.pki import Pki  # noqa: E402
 from lib.server import ReleaseKeys, Server  # noqa: E402
+from lib.victim import Victim  # noqa: E402
 
 HARDWARE = "qemu-arm"
 
@@ -28,6 +30,26 @@ def pki(tmp_path_factory):
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory):
     return ReleaseKeys(tmp_path_factory.mktemp("keys") / "keys")
+
+
+@pytest.fixture(scope="session")
+def victim_past(pki, keys, tmp_path_factory):
+    """A server in an attacker's hands and a device that has lived an honest life with it so far."""
+    world = EvilServer(pki, keys, Keys(keys))
+    yield world, Victim(tmp_path_factory.mktemp("victim") / "device", world).grow_up()
+    world.close()
+
+
+@pytest.fixture
+def world(victim_past):
+    made = victim_past[0].fork()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def device(victim_past, world, tmp_path):
+    return Victim(tmp_path / "device", world).be_like(victim_past[1])
 
 
 class Servers:
