@@ -14,7 +14,7 @@
 #include "server/guard.h"
 #include "server/worker.h"
 
-enum { BACKLOG = 4096, UNSENT_LOW_WATER = 128 * 1024 };
+enum { BACKLOG = 4096 };
 
 /* The numbers of the settings and what 0 stands for. */
 static const struct fallback {
@@ -72,7 +72,6 @@ static bool parse_address(const struct wire_listener *listener, int port, union 
 /* shared: one of several sockets on the port, which the kernel spreads connections over. */
 static bool open_socket(const struct wire_listener *listener, int port, bool shared, int *ret_fd, struct err *err) {
     const int on = 1;
-    const int low_water = UNSENT_LOW_WATER;
     union address address;
     socklen_t len = 0;
     if (!parse_address(listener, port, &address, &len, err)) {
@@ -84,7 +83,6 @@ static bool open_socket(const struct wire_listener *listener, int port, bool sha
     }
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* inherited by what is accepted */
-    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low_water, sizeof(low_water));
     if ((shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) || bind(fd, &address.any, len) != 0) {
         err_errno(err, "listening on %s port %d", listener->address, port);
         close(fd);

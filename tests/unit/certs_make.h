@@ -32,7 +32,7 @@ struct make {
 
 static EVP_PKEY *make_key(const char *kind) {
     if (strncmp(kind, "RSA", 3) == 0)
-        return EVP_RSA_gen((unsigned)atoi(kind + 3));
+        return EVP_RSA_gen((unsigned)strtoul(kind + 3, NULL, 10));
     if (strcmp(kind, "ED25519") == 0)
         return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     return EVP_EC_gen(kind);

@@ -125,54 +125,57 @@ static void test_legal(void **state) {
 }
 
 /* "GET /<path> HTTP/1.1", "Host: x", then count fields and filler up to size bytes in all. */
-static size_t make_head(char *out, size_t fields, size_t size) {
-    size_t len = (size_t)sprintf(out, "GET /x HTTP/1.1\r\nHost: x\r\n");
+static void make_head(struct buf *out, size_t fields, size_t size) {
+    buf_reset(out);
+    buf_text(out, "GET /x HTTP/1.1\r\nHost: x\r\n");
     for (size_t i = 1; i < fields; i++)
-        len += (size_t)sprintf(out + len, "A%zu: b\r\n", i);
-    if (size > len + 7) {
-        size_t fill = size - len - 7;
-        len += (size_t)sprintf(out + len, "F: ");
-        memset(out + len, 'f', fill);
-        len += fill;
-        len += (size_t)sprintf(out + len, "\r\n");
+        buf_printf(out, "A%zu: b\r\n", i);
+    if (size > out->len + 7) {
+        buf_text(out, "F: ");
+        while (out->len < size - 4)
+            buf_byte(out, 'f');
+        buf_text(out, "\r\n");
     }
-    return len + (size_t)sprintf(out + len, "\r\n");
+    buf_text(out, "\r\n");
 }
 
 static void test_ceilings(void **state) {
-    static char head[2 * GATE_MAX_HEAD];
+    struct buf head CLEANUP(buf_free) = BUF_INIT(4 * GATE_MAX_HEAD);
     struct gate gate;
     (void)state;
-    assert_int_equal(scan(&gate, head, make_head(head, GATE_MAX_FIELDS, 0), false), GATE_COMPLETE);
-    assert_int_equal(scan(&gate, head, make_head(head, GATE_MAX_FIELDS + 1, 0), false), GATE_REFUSED);
+    make_head(&head, GATE_MAX_FIELDS, 0);
+    assert_int_equal(scan(&gate, head.data, head.len, false), GATE_COMPLETE);
+    make_head(&head, GATE_MAX_FIELDS + 1, 0);
+    assert_int_equal(scan(&gate, head.data, head.len, false), GATE_REFUSED);
     assert_int_equal(gate.refusal, GATE_TOO_MANY_FIELDS);
-    size_t len = make_head(head, 1, GATE_MAX_HEAD);
-    assert_int_equal(len, GATE_MAX_HEAD);
-    assert_int_equal(scan(&gate, head, len, true), GATE_COMPLETE);
-    len = make_head(head, 1, GATE_MAX_HEAD + 1);
-    assert_int_equal(scan(&gate, head, len, true), GATE_REFUSED);
+    make_head(&head, 1, GATE_MAX_HEAD);
+    assert_int_equal(head.len, GATE_MAX_HEAD);
+    assert_int_equal(scan(&gate, head.data, head.len, true), GATE_COMPLETE);
+    make_head(&head, 1, GATE_MAX_HEAD + 1);
+    assert_int_equal(scan(&gate, head.data, head.len, true), GATE_REFUSED);
     assert_int_equal(gate.refusal, GATE_HEAD_TOO_LARGE);
-    len = (size_t)sprintf(head, "GET /x?a");
-    for (int i = 1; i < GATE_MAX_QUERY_PARTS; i++)
-        len += (size_t)sprintf(head + len, "&a");
-    size_t before = len;
-    len += (size_t)sprintf(head + len, " HTTP/1.1\r\nHost: x\r\n\r\n");
-    assert_int_equal(scan(&gate, head, len, false), GATE_COMPLETE);
-    len = before + (size_t)sprintf(head + before, "&a HTTP/1.1\r\nHost: x\r\n\r\n");
-    assert_int_equal(scan(&gate, head, len, false), GATE_REFUSED);
-    assert_int_equal(gate.refusal, GATE_QUERY);
+    for (int extra = 0; extra < 2; extra++) {
+        buf_reset(&head);
+        buf_text(&head, "GET /x?a");
+        for (int i = 1; i < GATE_MAX_QUERY_PARTS + extra; i++)
+            buf_text(&head, "&a");
+        buf_text(&head, " HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_int_equal(scan(&gate, head.data, head.len, false), extra ? GATE_REFUSED : GATE_COMPLETE);
+        assert_int_equal(gate.refusal, extra ? GATE_QUERY : GATE_NOTHING);
+    }
 }
 
 /* One byte of each value at one place; the bytes that may stand there are listed. */
 static void check_bytes(const char *before, const char *after, const char *allowed) {
     for (int byte = 0; byte < 256; byte++) {
-        char head[256];
+        struct buf head CLEANUP(buf_free) = BUF_INIT(256);
         struct gate gate;
-        size_t len = (size_t)sprintf(head, "%s", before);
-        head[len++] = (char)byte;
-        len += (size_t)sprintf(head + len, "%s\r\n\r\n", after);
+        buf_text(&head, before);
+        buf_byte(&head, (char)byte);
+        buf_text(&head, after);
+        buf_text(&head, "\r\n\r\n");
         bool good = byte > 0 && byte < 0x7f && strchr(allowed, byte) != NULL;
-        if ((scan(&gate, head, len, false) == GATE_COMPLETE) != good)
+        if ((scan(&gate, head.data, head.len, false) == GATE_COMPLETE) != good)
             fail_msg("byte 0x%02x after '%s': %s", (unsigned)byte, before, gate_refusal_name(gate.refusal));
     }
 }
@@ -224,6 +227,31 @@ static void test_refused_at_once(void **state) {
     assert_int_equal(gate.refusal, GATE_VERSION);
 }
 
+static void test_close(void **state) {
+    static const struct {
+        const char *fields;
+        bool closes;
+    } cases[] = {
+        {"", false},
+        {"Connection: close\r\n", true},
+        {"connection: CLOSE\r\n", true},
+        {"Connection: keep-alive, close\r\n", true},
+        {"Connection: keep-alive\r\nConnection: close\r\n", true},
+        {"Connection: closed\r\n", false},
+        {"Connection: not-close\r\n", false},
+        {"X-Connection: close\r\n", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char head[128];
+        struct gate gate;
+        int len = snprintf(head, sizeof(head), "GET / HTTP/1.1\r\nHost: x\r\n%s\r\n", cases[i].fields);
+        assert_int_equal(scan(&gate, head, (size_t)len, false), GATE_COMPLETE);
+        if (gate.closes != cases[i].closes)
+            fail_msg("%s", cases[i].fields);
+    }
+}
+
 static void test_body(void **state) {
     struct gate gate = {0};
     const char head[] = "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n";
@@ -242,19 +270,20 @@ static void test_reply(void **state) {
         char *body = strstr(reply, "\r\n\r\n");
         char *length = strstr(reply, "Content-Length: ");
         assert_true(len > 0 && len == strlen(reply) && body != NULL && length != NULL);
-        assert_int_equal(atoi(length + 16), strlen(body + 4));
+        assert_int_equal(strtol(length + 16, NULL, 10), strlen(body + 4));
         assert_non_null(strstr(reply, "Connection: close\r\n"));
         assert_non_null(strstr(reply, "X-Request-Id: 0123456789abcdef0123456789abcdef\r\n"));
         assert_non_null(strstr(body, "\"type\":\"urn:pawl:problem:"));
-        assert_int_equal(atoi(reply + 9), gate_refusal_status((enum gate_refusal)i));
+        assert_int_equal(strtol(reply + 9, NULL, 10), gate_refusal_status((enum gate_refusal)i));
         assert_true(reply[13] != '\r'); /* a reason phrase for each status */
     }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_malformed), cmocka_unit_test(test_legal),           cmocka_unit_test(test_ceilings), cmocka_unit_test(test_each_byte),
-        cmocka_unit_test(test_escapes),   cmocka_unit_test(test_refused_at_once), cmocka_unit_test(test_body),     cmocka_unit_test(test_reply),
+        cmocka_unit_test(test_malformed), cmocka_unit_test(test_legal),   cmocka_unit_test(test_ceilings),
+        cmocka_unit_test(test_each_byte), cmocka_unit_test(test_escapes), cmocka_unit_test(test_refused_at_once),
+        cmocka_unit_test(test_body),      cmocka_unit_test(test_close),   cmocka_unit_test(test_reply),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "common/text.h"
 #include "server/session.h"
 
 enum { NOW = 1800000000 };
@@ -16,7 +17,7 @@ static struct session_record record_of(unsigned number, const char *device) {
     struct session_record record = {.psk_len = 32, .cipher = 0x1301, .created_at = NOW, .verified_at = NOW, .not_after = NOW + 90 * 86400};
     memcpy(record.id, &number, sizeof(number));
     memset(record.psk, (int)number, 32);
-    strncpy(record.device_id, device, sizeof(record.device_id) - 1);
+    assert_true(text_copy(record.device_id, sizeof(record.device_id), device));
     return record;
 }
 

@@ -129,7 +129,7 @@ static inline int client_ask(struct client *client, const char *request, char *o
         char *length = strcasestr(out, "\r\nContent-Length:");
         size_t body = length != NULL && length < end ? strtoul(length + 17, NULL, 10) : 0;
         if (end != NULL && len >= (size_t)(end + 4 - out) + body)
-            return atoi(out + 9);
+            return (int)strtol(out + 9, NULL, 10);
         if (ended || len >= size - 2)
             return 0;
     }

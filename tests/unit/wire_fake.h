@@ -9,13 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "server/dispatch.h"
 #include "server/gate.h"
 #include "server/wire.h"
 
-enum { FAKE_BLOB_SIZE = 32 * 1024 * 1024, FAKE_JSON_LIMIT = 4096, FAKE_STREAM_LIMIT = 64 * 1024 * 1024 };
+enum { FAKE_BLOB_SIZE = 32 * 1024 * 1024, FAKE_JSON_LIMIT = 4096, FAKE_STREAM_LIMIT = 64 * 1024 * 1024, FAKE_TORN_SIZE = 16 * 1024 * 1024 };
 
 static struct {
     atomic_int begun, finished, blobs_open, discarded, gone;
@@ -48,6 +50,7 @@ static const struct api_route fake_routes[] = {
     {.method = "GET", .pattern = "/check", .body = API_NO_BODY},
     {.method = "GET", .pattern = "/who", .body = API_NO_BODY},
     {.method = "GET", .pattern = "/blob", .body = API_NO_BODY},
+    {.method = "GET", .pattern = "/torn", .body = API_NO_BODY},
     {.method = "GET", .pattern = "/defer", .body = API_NO_BODY},
     {.method = "POST", .pattern = "/echo", .body = API_JSON, .body_limit = FAKE_JSON_LIMIT},
     {.method = "POST", .pattern = "/write", .body = API_JSON, .body_limit = FAKE_JSON_LIMIT, .run = API_WRITE},
@@ -90,6 +93,26 @@ static void fake_release(void *context) {
     atomic_fetch_sub(&fake.blobs_open, 1);
 }
 
+/* A mapping of which only the first page stands. */
+static void fake_unmap(void *data) {
+    munmap(data, FAKE_TORN_SIZE);
+    atomic_fetch_sub(&fake.blobs_open, 1);
+}
+
+static bool fake_torn(struct api_reply *reply, struct err *err) {
+    int fd = memfd_create("torn", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, FAKE_TORN_SIZE) != 0)
+        return err_errno(err, "memfd");
+    void *data = mmap(NULL, FAKE_TORN_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+    bool ok = data != MAP_FAILED && ftruncate(fd, 4096) == 0;
+    close(fd);
+    if (!ok)
+        return err_errno(err, "mapping");
+    atomic_fetch_add(&fake.blobs_open, 1);
+    reply->blob = (struct api_blob){data, FAKE_TORN_SIZE, fake_unmap, data};
+    return true;
+}
+
 bool dispatch_run(struct api_call *call, struct err *err) {
     struct api_reply *reply = &call->reply;
     if (strcmp(call->path, "/defer") == 0 && !call->writing) {
@@ -102,6 +125,9 @@ bool dispatch_run(struct api_call *call, struct err *err) {
     if (strcmp(call->path, "/check") == 0) {
         reply->headers[reply->header_count++] = (struct api_param){"Poll-After", "300"};
         return true;
+    }
+    if (strcmp(call->path, "/torn") == 0) {
+        return fake_torn(reply, err);
     }
     if (strcmp(call->path, "/blob") == 0) {
         const char *range = api_header(call, "Range");

@@ -1,0 +1,157 @@
+/* Who may come in, by certificate and by session. */
+#include "tests/unit/wire_server.h"
+
+/* ---- who may come in ---- */
+
+static void test_refused_certificates(void **state) {
+    static const char *const names[] = {NULL, "foreign", "wrong-eku", "no-eku", "no-san", "two-sans", "expired", "future", "weak", "ca"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+            struct client client;
+            bool ended = true;
+            size_t got = 0;
+            /* A TLS 1.3 client learns of it only when it reads: what counts is that no byte of HTTP comes. */
+            if (client_open(&client, device_port(state), folder, names[i], version, NULL)) {
+                (void)client_say(&client, WHO);
+                got = client_read(&client, reply, sizeof(reply), 5000, &ended);
+            }
+            if (got > 0 || !ended)
+                fail_msg("certificate '%s', TLS %x: %s", names[i] ? names[i] : "none", (unsigned)version, reply);
+            client_close(&client);
+        }
+    }
+    EVENTUALLY(count(state).handshakes_failed == 2 * ARRAY_LEN(names));
+    assert_int_equal(count(state).handshakes_full, 0);
+    assert_int_equal(count(state).requests, 0);
+}
+
+static void test_identity(void **state) {
+    struct client client;
+    assert_true(client_open(&client, device_port(state), folder, "device-2", 0, NULL));
+    assert_int_equal(
+        client_ask(&client, "GET /who HTTP/1.1\r\nHost: x\r\nX-Controller-Id: device-1\r\nClient-Cert: device-1\r\nX-SSL-Client-CN: device-1\r\n\r\n",
+                   reply, sizeof(reply)),
+        200);
+    assert_non_null(strstr(reply, "id=device-2 address=127.0.0.1"));
+    assert_non_null(strstr(reply, "X-Request-Id: "));
+    client_close(&client);
+    /* The administration listener takes no certificate, or one that verifies; it names no device either way, and lets no
+     * device in. */
+    int admin = wire_port(((struct server_under_test *)*state)->wire, 1);
+    for (int i = 0; i < 2; i++) {
+        assert_true(client_open(&client, admin, folder, i ? "admin-1" : NULL, 0, NULL));
+        assert_int_equal(client_ask(&client, WHO, reply, sizeof(reply)), 200);
+        assert_non_null(strstr(reply, "id= "));
+        client_close(&client);
+    }
+    for (int i = 0; i < 2; i++) {
+        bool ended;
+        (void)(client_open(&client, admin, folder, i ? "device-2" : "foreign", 0, NULL) && client_say(&client, WHO));
+        assert_int_equal(client_read(&client, reply, sizeof(reply), 5000, &ended), 0);
+        assert_true(ended);
+        client_close(&client);
+    }
+}
+
+static void test_old_protocols(void **state) {
+    struct client client;
+    assert_false(client_open(&client, device_port(state), folder, "device-1", TLS1_1_VERSION, NULL));
+    client_close(&client);
+    assert_true(client_open(&client, device_port(state), folder, "device-1", TLS1_2_VERSION, NULL));
+    assert_int_equal(client_ask(&client, WHO, reply, sizeof(reply)), 200);
+    client_close(&client);
+}
+
+/* ---- sessions ---- */
+
+static SSL_SESSION *get_session(void **state, const char *name, int version) {
+    struct client client;
+    assert_true(client_open(&client, device_port(state), folder, name, version, NULL));
+    assert_int_equal(client_ask(&client, WHO, reply, sizeof(reply)), 200);
+    SSL_SESSION *session = client.session;
+    if (session != NULL)
+        SSL_SESSION_up_ref(session);
+    SSL_shutdown(client.ssl);
+    client_close(&client);
+    return session;
+}
+
+/* Connects with the session and no certificate, or another's. Returns the status; 0: no byte of HTTP came. */
+static int use_session(void **state, SSL_SESSION *session, const char *name, bool *ret_reused) {
+    struct client client;
+    int status = 0;
+    if (client_open(&client, device_port(state), folder, name, 0, session))
+        status = client_ask(&client, WHO, reply, sizeof(reply));
+    *ret_reused = SSL_session_reused(client.ssl) == 1;
+    client_close(&client);
+    return status;
+}
+
+static void test_resumption(void **state) {
+    SSL_SESSION *session = get_session(state, "device-1", TLS1_3_VERSION);
+    bool reused;
+    assert_non_null(session);
+    /* Identity comes from the record, not from the certificate at hand. */
+    assert_int_equal(use_session(state, session, "device-2", &reused), 200);
+    assert_true(reused);
+    assert_non_null(strstr(reply, "id=device-1 "));
+    /* Spent: a full handshake, and the certificate counts. */
+    assert_int_equal(use_session(state, session, "device-2", &reused), 200);
+    assert_false(reused);
+    assert_non_null(strstr(reply, "id=device-2 "));
+    assert_int_equal(use_session(state, session, NULL, &reused), 0);
+    SSL_SESSION_free(session);
+    session = get_session(state, "device-1", TLS1_2_VERSION);
+    assert_int_equal(use_session(state, session, "device-1", &reused), 200);
+    assert_false(reused);
+    SSL_SESSION_free(session);
+    assert_int_equal(count(state).handshakes_resumed, 1);
+}
+
+static void test_resumption_of_revoked(void **state) {
+    SSL_SESSION *session = get_session(state, "device-1", TLS1_3_VERSION);
+    bool reused;
+    atomic_store(&fake.refuse_devices, true);
+    assert_int_equal(use_session(state, session, "device-1", &reused), 0);
+    assert_int_equal(use_session(state, session, NULL, &reused), 0);
+    atomic_store(&fake.refuse_devices, false);
+    SSL_SESSION_free(session);
+    session = get_session(state, "device-1", TLS1_3_VERSION);
+    wire_disconnect_device(((struct server_under_test *)*state)->wire, "device-1");
+    assert_int_equal(use_session(state, session, NULL, &reused), 0);
+    SSL_SESSION_free(session);
+    assert_int_equal(count(state).handshakes_resumed, 0);
+}
+
+static void test_reload(void **state) {
+    struct server_under_test *server = *state;
+    SSL_SESSION *session = get_session(state, "device-1", TLS1_3_VERSION);
+    struct client open;
+    struct err err;
+    bool reused;
+    assert_true(client_open(&open, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(wire_reload(server->wire, &server->settings, &err));
+    assert_int_equal(client_ask(&open, WHO, reply, sizeof(reply)), 200); /* live connections keep their context */
+    client_close(&open);
+    assert_int_equal(use_session(state, session, NULL, &reused), 0); /* what the old CA set verified is void */
+    SSL_SESSION_free(session);
+    session = get_session(state, "device-1", TLS1_3_VERSION);
+    assert_int_equal(use_session(state, session, NULL, &reused), 200);
+    SSL_SESSION_free(session);
+    struct wire_settings bad = server->settings;
+    bad.listeners[0].client_ca_file = "/nonexistent";
+    assert_false(wire_reload(server->wire, &bad, &err));
+    assert_non_null(strstr(err.text, "/nonexistent"));
+    session = get_session(state, "device-1", TLS1_3_VERSION);
+    assert_int_equal(use_session(state, session, NULL, &reused), 200);
+    SSL_SESSION_free(session);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        WITH(start_default, test_refused_certificates),  WITH(start_default, test_identity),
+        WITH(start_default, test_old_protocols),         WITH(start_default, test_resumption),
+        WITH(start_default, test_resumption_of_revoked), WITH(start_default, test_reload),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
