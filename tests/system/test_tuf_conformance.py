@@ -597,6 +597,23 @@ def test_new_timestamp_fast_forward_recovery(client, repo):
     assert client.version("timestamp") == 1
 
 
+@pytest.mark.parametrize("role", ["timestamp", "snapshot"])
+def test_fast_forward_recovery_of_one_key(client, repo, role):
+    """One of two keys goes, though the other one signed the far too high version as well."""
+    assert client.init() == 0
+    changed = ["timestamp"] if role == "timestamp" else ["snapshot", "timestamp"]
+    stolen = repo.add_key(role)
+    repo.publish("root", *[role] * 98, *changed)
+    assert client.refresh() == 0
+    assert client.version(role) == 100
+    repo.root["roles"][role]["keyids"].remove(stolen.keyid)
+    del repo.signers[role][stolen.keyid]
+    restart(repo, *changed)
+    repo.publish("root", *changed)
+    assert client.refresh() == 0, client.stderr
+    assert client.version(role) == 1
+
+
 # Keys.
 
 
@@ -651,13 +668,16 @@ def test_duplicate_keys(client, repo, twice):
 test_duplicate_keys_root = test_duplicate_keys
 
 
-def test_same_key_under_two_ids(client, repo):
-    """Threshold 2 met by one key that is listed twice, with two ids."""
+@pytest.mark.parametrize("others", ["alone", "with another key"])
+def test_same_key_under_two_ids(client, repo, others):
+    """Threshold 2 met by one key that is listed twice, with two ids; beside it a key that could have signed, or none."""
     assert client.init() == 0
     signer = next(iter(repo.signers["snapshot"].values()))
     other = copy.copy(signer)
     other.public = {**signer.public, "note": "another id"}
     repo.add_key("snapshot", signer=other)
+    if others == "with another key":
+        repo.add_key("snapshot", sign=False)
     repo.root["roles"]["snapshot"]["threshold"] = 2
     repo.publish("root", "snapshot", "timestamp")
     assert len(json.loads(repo.newest("snapshot"))["signatures"]) == 2
@@ -983,6 +1003,7 @@ GRAPHS = {
     "two-level-ignores-all-branches-not-matching-paths": ([("targets", "A", {"paths": ["*.py"]}), ("targets", "B"), ("A", "C")], "B"),
     "three-level-ignores-all-branches-not-matching-paths": (
         [("targets", "A"), ("targets", "B"), ("A", "C", {"paths": ["*.py"]}), ("C", "D")], "AB"),
+    "cycle-before-another-role": ([("targets", "B"), ("B", "C"), ("C", "B"), ("targets", "Z")], "BCZ"),
     "cyclic-graph": ([("targets", "A"), ("targets", "B"), ("B", "C"), ("C", "D"), ("D", "B")], "ABCD"),
     "two-roles-delegating-to-a-third": ([("targets", "A"), ("targets", "B"), ("B", "C"), ("A", "C")], "ACB"),
     "two-roles-delegating-to-a-third-different-paths": (
