@@ -248,10 +248,11 @@ def test_new_targets_hash_mismatch(client, repo):
     assert client.version("targets") == 2
 
 
-def test_metadata_length_mismatch(client, repo):
+@pytest.mark.parametrize("change", [lambda data: data + b" ", lambda data: data[:-1]], ids=["longer", "shorter"])
+def test_metadata_length_mismatch(client, repo, change):
     repo.announce_hashes = True
     repo.publish(*REST)
-    repo.published["snapshot"][-1] += b" "
+    repo.published["snapshot"][-1] = change(repo.newest("snapshot"))
     assert client.init() == 0
     assert client.refresh() == 1
     assert client.error == "E_LENGTH"
@@ -1107,6 +1108,15 @@ def test_delegator_changes_keys(client, repo):
     repo.publish(*REST)
     assert client.download("file") == 1
     assert client.error == "E_SIGNATURE"
+
+
+@pytest.mark.parametrize("path, found", [("a/b", True), ("a/b/c", False), ("b", False), ("x/y.zip", True), ("x/yy.zip", False)])
+def test_path_patterns(client, repo, path, found):
+    """A star or a question mark never stands for a slash."""
+    assert client.init() == 0
+    publish_graph(repo, [("targets", "A", {"paths": ["a/*", "x/?.zip"]})], [("A", b"content", path)])
+    assert client.download(path) == (0 if found else 1)
+    assert (("A", 1) in repo.metadata_requests) == found
 
 
 def test_path_hash_prefixes(client, repo):
