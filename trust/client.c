@@ -220,6 +220,7 @@ static bool get_announced(const struct tuf_client *client, const struct tuf_fetc
         return err_set(err, ERR_LENGTH, "%s: %lld bytes are announced, more than the allowed %zu", file->name, (long long)file->length, max);
     }
     buf_init(out, file->length >= 0 ? (size_t)file->length : max);
+    buf_reserve(out, file->length >= 0 ? (size_t)file->length : 0);
     bool versioned = client->trusted->root->consistent_snapshot;
     const char *name = versioned ? arena_printf(&arena, "%lld.%s", (long long)file->version, file->name) : file->name;
     return name != NULL ? get(fetch, name, out, err) : err_no_memory(err);
