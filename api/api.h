@@ -72,7 +72,8 @@ struct api_param {
     const char *value;
 };
 
-/* The verified identity of a device connection, from the certificate or the session record alone. Bound at connection start. */
+/* The verified identity of a connection, a device's or an administrator's, from the certificate or the session record alone. Bound at connection
+ * start. */
 struct api_identity {
     char id[DB_DEVICE_ID_SIZE];
     uint8_t spki_sha256[32];
@@ -81,8 +82,9 @@ struct api_identity {
 
 /* Who an operator is. */
 struct api_operator {
-    char actor[80]; /* "token:ab12cd", for the audit */
-    const struct db_token *token;
+    const struct api_identity *certificate; /* the connection's, verified; NULL: none. A bearer token that is sent goes before it */
+    char actor[80];                         /* "token:ab12cd" or "cert:alice", for the audit */
+    const struct db_token *token;           /* what may be done; a certificate's has no id */
 };
 
 /* A body served from memory that outlives the call (an mmap of an immutable image). */

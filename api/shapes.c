@@ -73,7 +73,7 @@ static const struct json_field device_whoami_fields[] = {
 const struct json_shape api_shape_device_whoami = JSON_SHAPE(struct api_device_whoami, device_whoami_fields);
 
 static const struct json_field operator_whoami_fields[] = {
-    TEXT(api_operator_whoami, actor),   TEXT(api_operator_whoami, token),      TEXT(api_operator_whoami, name),
+    TEXT(api_operator_whoami, actor),   NULLABLE(api_operator_whoami, token),  TEXT(api_operator_whoami, name),
     TEXTS(api_operator_whoami, scopes), TIME(api_operator_whoami, expires_at),
 };
 const struct json_shape api_shape_operator_whoami = JSON_SHAPE(struct api_operator_whoami, operator_whoami_fields);

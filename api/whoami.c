@@ -28,7 +28,7 @@ bool api_whoami_operator(struct api_call *call, struct err *err) {
     const struct db_token *token = call->operator_.token;
     struct api_operator_whoami reply = {
         .actor = call->operator_.actor,
-        .token = token->id,
+        .token = api_or_null(token->id),
         .name = token->name,
         .expires_at = token->expires_at,
     };

@@ -9,7 +9,8 @@
 #include "common/hash.h"
 #include "common/text.h"
 
-static const char urn_prefix[] = "urn:pawl:device:";
+static const char device_prefix[] = "urn:pawl:device:";
+static const char admin_prefix[] = "urn:pawl:admin:";
 
 /* What may sign a certificate, and with what. */
 static const int good_signatures[] = {
@@ -125,7 +126,7 @@ static bool take_id(const unsigned char *text, size_t len, char ret_id[CERTS_ID_
     return true;
 }
 
-static bool id_from_uri(X509 *certificate, char ret_id[CERTS_ID_SIZE], struct err *err) {
+static bool id_from_uri(X509 *certificate, const char *urn_prefix, char ret_id[CERTS_ID_SIZE], struct err *err) {
     int critical = -1;
     GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, &critical, NULL);
     int uris = 0;
@@ -137,15 +138,15 @@ static bool id_from_uri(X509 *certificate, char ret_id[CERTS_ID_SIZE], struct er
         }
         const unsigned char *text = ASN1_STRING_get0_data(name->d.uniformResourceIdentifier);
         size_t len = (size_t)ASN1_STRING_length(name->d.uniformResourceIdentifier);
-        size_t prefix = sizeof(urn_prefix) - 1;
+        size_t prefix = strlen(urn_prefix);
         uris++;
         good = len > prefix && memcmp(text, urn_prefix, prefix) == 0 && take_id(text + prefix, len - prefix, ret_id);
     }
     GENERAL_NAMES_free(names);
     if (uris != 1) {
-        return err_set(err, ERR_IDENTITY, "certificate has %d subject alternative names of kind URI, expected one 'urn:pawl:device:<id>'", uris);
+        return err_set(err, ERR_IDENTITY, "certificate has %d subject alternative names of kind URI, expected one '%s<id>'", uris, urn_prefix);
     }
-    return good || err_set(err, ERR_IDENTITY, "certificate's URI is not 'urn:pawl:device:<id>' with an id of 1 to 64 of A-Z a-z 0-9 . _ : -");
+    return good || err_set(err, ERR_IDENTITY, "certificate's URI is not '%s<id>' with an id of 1 to 64 of A-Z a-z 0-9 . _ : -", urn_prefix);
 }
 
 static bool id_from_common_name(X509 *certificate, char ret_id[CERTS_ID_SIZE], struct err *err) {
@@ -161,13 +162,24 @@ static bool id_from_common_name(X509 *certificate, char ret_id[CERTS_ID_SIZE], s
     return good || err_set(err, ERR_IDENTITY, "certificate's common name is not an id of 1 to 64 of A-Z a-z 0-9 . _ : -");
 }
 
+static bool find_id(X509 *certificate, enum certs_id_source source, char ret_id[CERTS_ID_SIZE], struct err *err) {
+    switch (source) {
+    case CERTS_ID_SAN_URI:
+        return id_from_uri(certificate, device_prefix, ret_id, err);
+    case CERTS_ID_COMMON_NAME:
+        return id_from_common_name(certificate, ret_id, err);
+    case CERTS_ID_ADMIN_URI:
+        return id_from_uri(certificate, admin_prefix, ret_id, err);
+    }
+    return err_set(err, ERR_IDENTITY, "no such source of an id");
+}
+
 bool certs_identity_from_x509(X509 *certificate, enum certs_id_source source, struct certs_identity *ret_identity, struct err *err) {
     struct certs_identity identity = {0};
     if (!certs_identity_check_leaf(certificate, err)) {
         return false;
     }
-    bool found = source == CERTS_ID_COMMON_NAME ? id_from_common_name(certificate, identity.id, err) : id_from_uri(certificate, identity.id, err);
-    if (!found || !certs_identity_pin(certificate, identity.spki_sha256, err)) {
+    if (!find_id(certificate, source, identity.id, err) || !certs_identity_pin(certificate, identity.spki_sha256, err)) {
         return false;
     }
     if (!to_seconds(X509_get0_notBefore(certificate), &identity.not_before) || !to_seconds(X509_get0_notAfter(certificate), &identity.not_after)) {

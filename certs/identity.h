@@ -8,10 +8,11 @@
 
 enum { CERTS_ID_SIZE = 65, CERTS_MAX_CHAIN = 3 };
 
-/* Where a device's id stands. The zero value is the stricter. */
+/* Whose id is looked for, and where it stands. The zero value is the stricter. */
 enum certs_id_source {
     CERTS_ID_SAN_URI = 0, /* exactly one SAN URI in all, urn:pawl:device:<id>, byte-exact */
     CERTS_ID_COMMON_NAME, /* exactly one CN in the subject: for certificates a factory has already made */
+    CERTS_ID_ADMIN_URI,   /* an administrator: exactly one SAN URI in all, urn:pawl:admin:<name> */
 };
 
 struct certs_identity {

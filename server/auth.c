@@ -10,6 +10,7 @@
 #include "common/hash.h"
 #include "common/text.h"
 #include "db/device.h"
+#include "server/administrators.h"
 #include "server/server.h"
 
 void auth_throttle_init(struct auth_throttle *throttle, int64_t limit) {
@@ -78,11 +79,8 @@ static bool has_scope(const struct api_call *call, const struct db_token *token)
     return false;
 }
 
-static bool check_operator(struct api_call *call, struct err *err) {
+static bool check_token(struct api_call *call, const char *text, struct err *err) {
     struct auth_throttle *throttle = &call->env->server->throttle;
-    const char *text = bearer(call);
-    if (text == NULL)
-        return err_set(err, ERR_UNAUTHENTICATED, "a bearer token is required: 'Authorization: Bearer pawl_…'");
     struct err why;
     const struct db_token *token = token_find(call, text, &why);
     if (token == NULL) {
@@ -95,8 +93,19 @@ static bool check_operator(struct api_call *call, struct err *err) {
     call->operator_.token = token;
     snprintf(call->operator_.actor, sizeof(call->operator_.actor), "token:%s", token->id);
     db_token_used(call->env->db, token->id, call->now);
-    if (!has_scope(call, token))
-        return err_set(err, ERR_SCOPE, "the token does not have the scope '%s'%s", call->route->scope,
+    return true;
+}
+
+/* A token that is sent goes before the certificate, also when it is no good. */
+static bool check_operator(struct api_call *call, struct err *err) {
+    const char *text = bearer(call);
+    if (text == NULL && call->operator_.certificate == NULL)
+        return err_set(err, ERR_UNAUTHENTICATED, "a bearer token is required: 'Authorization: Bearer pawl_…'");
+    if (!(text != NULL ? check_token(call, text, err) : administrators_admit(call, &call->env->server->certificate_grants, err)))
+        return false;
+    if (!has_scope(call, call->operator_.token))
+        return err_set(err, ERR_SCOPE, "%s does not have the scope '%s'%s",
+                       text != NULL ? "the token" : "an administrator's certificate ([admin] certificate_scopes)", call->route->scope,
                        (call->route->policy & API_BY_PRODUCT) != 0 ? "" : " for all products");
     return true;
 }

@@ -1,4 +1,5 @@
-/* Who is calling: a device by its certificate and its registry entry, an operator by a bearer token; decided from the route's row alone. */
+/* Who is calling: a device by its certificate and its registry entry, an operator by a bearer token or an administrator's certificate; decided from
+ * the route's row alone. */
 #ifndef PAWL_SERVER_AUTH_H
 #define PAWL_SERVER_AUTH_H
 

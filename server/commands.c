@@ -5,6 +5,7 @@
 #include "common/file.h"
 #include "common/program.h"
 #include "db/db.h"
+#include "server/administrators.h"
 #include "server/online.h"
 
 int commands_fail(const struct err *err) {
@@ -39,12 +40,13 @@ int commands_check_config(int argc, char **argv) {
     if (!commands_parse(options, ARRAY_LEN(options), argc, argv, &err))
         return commands_fail(&err);
     if (help) {
-        printf(
-            "usage: pawld check-config [--config FILE]\n\nReads the configuration and the online keys as 'serve' would, and says what is wrong.\n\n");
+        printf("usage: pawld check-config [--config FILE]\n\nReads the configuration, the CAs and the online keys as 'serve' would, and says what is "
+               "wrong.\n\n");
         option_help(stdout, options, ARRAY_LEN(options));
         return EXIT_OK;
     }
-    if (!commands_config(path, &config, &err) || !online_load(&config, &timestamp, &directive, &err))
+    if (!commands_config(path, &config, &err) || !administrators_check_authorities(&config, &err) ||
+        !online_load(&config, &timestamp, &directive, &err))
         return commands_fail(&err);
     printf("the configuration is good\n");
     return EXIT_OK;

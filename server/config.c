@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "common/text.h"
+#include "server/administrators.h"
 
 static const char *const identities[] = {"san", "cn", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
@@ -19,22 +20,30 @@ static const char *const formats[] = {"logfmt", "json", NULL};
 static const struct config_key keys[] = {
     KEY(listen, device, CONFIG_TEXT, "0.0.0.0:8443",
         .help = "Where devices connect: ADDRESS:PORT, [IPv6]:PORT, or off. A client certificate is required."),
-    KEY(listen, admin, CONFIG_TEXT, "127.0.0.1:9443", .help = "Where operators connect: bearer tokens over TLS; or off."),
+    KEY(listen, admin, CONFIG_TEXT, "127.0.0.1:9443", .help = "Where operators connect: bearer tokens, or certificates, over TLS; or off."),
     KEY(listen, workers, CONFIG_INT, "0", .min = 0, .max = 64, .help = "Threads that serve connections; 0 is one for each core."),
 
     KEY(tls, certificate, CONFIG_PATH, "server.crt", .flags = CONFIG_RELOADABLE, .help = "The server's certificate and its intermediates, PEM."),
     KEY(tls, key, CONFIG_PATH, "server.key", .flags = CONFIG_RELOADABLE, .help = "Its private key, PEM, readable by the server's user alone."),
     KEY(tls, device_ca, CONFIG_PATH, "device-ca.crt", .flags = CONFIG_RELOADABLE, .help = "The CAs that may sign device certificates, PEM."),
     KEY(tls, admin_ca, CONFIG_PATH, NULL, .flags = CONFIG_RELOADABLE,
-        .help = "The CAs of administrators' certificates, PEM: one that is sent must verify. Without it none is asked for."),
+        .help = "The CAs of administrators' certificates, PEM, none of them among device_ca: one that is sent must verify. Without it none is asked "
+                "for."),
     KEY(tls, identity, CONFIG_CHOICE, "san", .choices = identities,
         .help = "Where a device certificate says its id: san (the URI urn:pawl:device:<id>) or cn (the subject's common name)."),
+
+    KEY(admin, certificate_scopes, CONFIG_TEXT, NULL,
+        .help =
+            "What an administrator's certificate (one SAN URI urn:pawl:admin:<name>) may do: scopes as a token's, separated by spaces, each for all\n"
+            "products or, behind @, for one (device:read release:publish@router). Without it a certificate may do nothing."),
 
     KEY(store, data, CONFIG_PATH, "data", .help = "Folder of the database and the images; made with mode 0700."),
 
     KEY(trust, timestamp_key, CONFIG_PATH, "keys/timestamp.pem", .help = "The online timestamp key: encrypted PKCS#8, mode 0400."),
     KEY(trust, directive_key, CONFIG_PATH, "keys/directive.pem", .help = "The online directive key: encrypted PKCS#8, mode 0400."),
-    KEY(trust, passphrase_file, CONFIG_PATH, "keys/passphrase", .help = "File with the passphrase of both, mode 0400 or 0600."),
+    KEY(trust, next_keys, CONFIG_PATH, NULL,
+        .help = "Folder where a new root's online keys are looked for (*.pem), when it is published and at start. Without it they never change."),
+    KEY(trust, passphrase_file, CONFIG_PATH, "keys/passphrase", .help = "File with the passphrase of them all, mode 0400 or 0600."),
 
     KEY(limits, handshake_timeout, CONFIG_DURATION, "8s", .min = 1, .max = 300, .help = "A TLS handshake must be complete by then."),
     KEY(limits, head_timeout, CONFIG_DURATION, "8s", .min = 1, .max = 300, .help = "A request's head must be complete by then."),
@@ -97,11 +106,22 @@ static bool check_listener(const char *text, const char *what, struct err *err) 
     return strcmp(text, "off") == 0 || server_config_address(text, what, host, &port, err);
 }
 
+static bool check_scopes(const char *text, struct err *err) {
+    struct arena arena CLEANUP(arena_clear);
+    struct db_token grants;
+    arena_init(&arena, 65536);
+    return administrators_scopes(&arena, text, &grants, err);
+}
+
 static bool check(const struct server_config *config, struct err *err) {
+    if (!check_scopes(config->admin.certificate_scopes, err))
+        return false;
     if (!check_listener(config->listen.device, "[listen] device", err) || !check_listener(config->listen.admin, "[listen] admin", err))
         return false;
     if (strcmp(config->listen.device, "off") == 0 && strcmp(config->listen.admin, "off") == 0)
         return err_set(err, ERR_CONFIG, "[listen] device and admin are both off: nothing would be served");
+    if (config->admin.certificate_scopes != NULL && config->tls.admin_ca == NULL)
+        return err_set(err, ERR_CONFIG, "[admin] certificate_scopes needs [tls] admin_ca: no certificate is asked for");
     if (config->limits.admin_connections >= config->limits.connections)
         return err_set(err, ERR_CONFIG, "[limits] admin_connections must be less than connections");
     return true;

@@ -21,11 +21,15 @@ struct server_config {
         int identity;   /* enum server_config_identity */
     } tls;
     struct {
+        char *certificate_scopes; /* NULL: none */
+    } admin;
+    struct {
         char *data;
     } store;
     struct {
         char *timestamp_key;
         char *directive_key;
+        char *next_keys; /* NULL: none */
         char *passphrase_file;
     } trust;
     struct {

@@ -166,9 +166,14 @@ void front_accept_take(struct worker *worker, const struct worker_listener *list
     pump_run(conn);
 }
 
+/* "": no device is at the other end. Administrators have names of their own, which may be the same. */
+static const char *device_of(const struct front_conn *conn) {
+    return conn->role == API_DEVICE ? conn->tls.identity.id : "";
+}
+
 bool front_admit(struct front_conn *conn) {
     struct wire *wire = conn->worker->wire;
-    const char *id = conn->tls.identity.id;
+    const char *id = device_of(conn);
     if (id[0] == '\0') {
         return true;
     }
@@ -335,7 +340,7 @@ void front_drain(struct worker *worker) {
 void front_cut(struct worker *worker, const char *device_id) {
     for (struct front_conn *conn = worker->conns, *next; conn; conn = next) {
         next = conn->next;
-        if (!device_id || strcmp(conn->tls.identity.id, device_id) == 0) {
+        if (!device_id || strcmp(device_of(conn), device_id) == 0) {
             front_kill(conn);
         }
     }

@@ -121,6 +121,16 @@ static void make_id(struct requests *requests, char ret_id[API_REQUEST_ID_SIZE])
     requests->ids_used += ID_BYTES;
 }
 
+static bool keep_certificate(struct api_call *call, const struct api_identity *identity) {
+    struct api_identity *copy = arena_alloc(call->arena, sizeof(*copy));
+    if (!copy) {
+        return false;
+    }
+    *copy = *identity;
+    call->operator_.certificate = copy;
+    return true;
+}
+
 static bool fill_call(struct request *request, const struct request_peer *peer, const char *method, char *target) {
     struct api_call *call = &request->call;
     int64_t length = 0;
@@ -133,7 +143,11 @@ static bool fill_call(struct request *request, const struct request_peer *peer, 
     call->head = strcmp(method, "HEAD") == 0;
     call->method = call->head ? "GET" : method;
     call->path = target;
-    call->identity = peer->identity;
+    if (peer->listener == API_DEVICE) {
+        call->identity = peer->identity;
+    } else if (peer->identity.id[0] != '\0' && !keep_certificate(call, &peer->identity)) {
+        return false;
+    }
     call->db = request->requests->reader;
     const char *text = api_header(call, "Content-Length");
     if (!call->client_address || (text && !text_to_int(text, 0, INT64_MAX, &length))) {

@@ -12,7 +12,8 @@ enum { REQUEST_ADDRESS_SIZE = 46 };
 struct db;
 struct requests;
 
-/* Who is at the other end of a connection. No header ever carries it. */
+/* Who is at the other end of a connection: on the device listener a device, on the administration listener an administrator with a certificate (id
+ * empty: without). No header ever carries it. */
 struct request_peer {
     enum api_listener listener;
     struct api_identity identity;

@@ -10,7 +10,9 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/program.h"
+#include "server/administrators.h"
 #include "server/commands.h"
+#include "server/expiry.h"
 #include "server/online.h"
 #include "server/sandbox.h"
 #include "server/server.h"
@@ -90,6 +92,26 @@ static bool is_ready(struct server *server, struct err *err) {
     return true;
 }
 
+/* Looked for among those found before, then in the folder; kept to the end, because a signature may be on its way with any of them. */
+static bool find_key(struct server *server, const struct signers *signers, const struct key **ret_key, struct err *err) {
+    const struct key *const first[] = {server->timestamp_key, server->directive_key};
+    for (size_t i = 0; i < ARRAY_LEN(first) + server->next_key_count; i++) {
+        const struct key *key = i < ARRAY_LEN(first) ? first[i] : server->next_keys[i - ARRAY_LEN(first)];
+        if (signers_have(signers, key)) {
+            *ret_key = key;
+            return true;
+        }
+    }
+    if (server->next_key_count == SERVER_NEXT_KEYS)
+        return err_set(err, ERR_KEY, "%d new keys were taken since the start; restart the server", SERVER_NEXT_KEYS);
+    struct key *found = NULL;
+    if (!online_find(&server->config, signers, &found, err))
+        return false;
+    server->next_keys[server->next_key_count++] = found;
+    *ret_key = found;
+    return true;
+}
+
 static void disconnect(struct server *server, const char *device_id) {
     struct wire *wire = atomic_load(&server->wire);
     if (wire != NULL)
@@ -100,8 +122,7 @@ static void fill_env(struct server *server) {
     const struct server_config *config = &server->config;
     server->env = (struct api_env){
         .db = server->db,
-        .timestamp_key = server->timestamp_key,
-        .directive_key = server->directive_key,
+        .online = &server->online,
         .served = &server->served,
         .images = server->images,
         .settings =
@@ -114,6 +135,8 @@ static void fill_env(struct server *server) {
                 .pending_max = config->enrolment.pending_max,
             },
         .server = server,
+        .find_key = find_key,
+        .certificates = expiry_certificates,
         .ready = is_ready,
         .metrics = metrics_write,
         .disconnect = disconnect,
@@ -130,8 +153,12 @@ static bool verify_served(struct server *server, struct err *err) {
     db_reader_close(conn);
     if (!loaded)
         return err_prefix(err, "the stored metadata does not verify");
-    if (!api_served_check_keys(trusted, server->timestamp_key, server->directive_key, err))
+    const struct gate_file root = {.name = "root", .data = trusted->root->bytes, .len = trusted->root->len};
+    struct api_served_keys keys;
+    if (!api_served_choose_keys(&server->env, &root, 1, &keys, err) || !api_served_check_keys(trusted, keys.timestamp, keys.directive, err))
         return false;
+    atomic_store(&server->online.timestamp, keys.timestamp);
+    atomic_store(&server->online.directive, keys.directive);
     struct err expired;
     if (!trusted_check_root(trusted, clock_now(), &expired))
         log_err(LOG_WARN, "devices will refuse the metadata", &expired);
@@ -148,6 +175,8 @@ static bool open_all(struct server *server, struct err *err) {
     };
     if (!db_open(&options, &server->db, err) || !api_images_new(server->db, &server->images, err))
         return false;
+    atomic_store(&server->online.timestamp, server->timestamp_key);
+    atomic_store(&server->online.directive, server->directive_key);
     fill_env(server);
     return verify_served(server, err) && timers_renew_now(server, err);
 }
@@ -158,6 +187,8 @@ static void close_all(struct server *server) {
     api_images_free(server->images);
     key_free(server->timestamp_key);
     key_free(server->directive_key);
+    for (size_t i = 0; i < server->next_key_count; i++)
+        key_free(server->next_keys[i]);
 }
 
 /* One line with the addresses that are really bound. */
@@ -178,7 +209,7 @@ static void log_ready(struct server *server, const struct listeners *listeners) 
 
 static void reload(struct server *server, const struct listeners *listeners) {
     struct err err;
-    if (wire_reload(server->wire, &listeners->settings, &err))
+    if (administrators_check_authorities(&server->config, &err) && wire_reload(server->wire, &listeners->settings, &err))
         log_event(LOG_INFO, "certificates reloaded", (char *)NULL);
     else
         log_err(LOG_ERROR, "certificates not reloaded, the old ones stay", &err);
@@ -202,8 +233,10 @@ static bool start(struct server *server, const struct listeners *listeners, stru
     bool files = false, syscalls = false;
     if (!file_exists(server->config.store.data))
         return err_set(err, ERR_CONFIG, "[store] data: %s is not there; 'pawld init' makes it", server->config.store.data);
-    /* The key files are read before the sandbox closes over them, and never again. */
-    if (!online_load(&server->config, &server->timestamp_key, &server->directive_key, err) || !sandbox_files(&server->config, &files, err) ||
+    /* The key files are read before the sandbox closes over them; later only the folder of next keys and the passphrase stay within reach. */
+    if (!administrators_scopes(&server->arena, server->config.admin.certificate_scopes, &server->certificate_grants, err) ||
+        !administrators_check_authorities(&server->config, err) ||
+        !online_load(&server->config, &server->timestamp_key, &server->directive_key, err) || !sandbox_files(&server->config, &files, err) ||
         !open_all(server, err))
         return false;
     struct wire *wire = wire_start(&listeners->settings, &server->env, server->db, err);
@@ -264,9 +297,11 @@ int commands_serve(int argc, char **argv) {
     }
     log_setup((enum log_level)server->config.log.level, (enum log_format)server->config.log.format);
     auth_throttle_init(&server->throttle, server->config.limits.auth_failures);
+    arena_init(&server->arena, 65536);
     server->started_at = clock_now();
     int code = serve(server);
     server_config_free(&server->config);
+    arena_clear(&server->arena);
     free(server);
     return code;
 }

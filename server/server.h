@@ -5,10 +5,13 @@
 #include <stdatomic.h>
 
 #include "api/env.h"
+#include "db/token.h"
 #include "server/auth.h"
 #include "server/config.h"
 #include "server/metrics.h"
 #include "server/wire.h"
+
+enum { SERVER_NEXT_KEYS = 64 };
 
 struct server {
     struct server_config config;
@@ -18,9 +21,14 @@ struct server {
     struct wire *_Atomic wire; /* NULL until it is started */
     struct api_images *images;
     struct auth_throttle throttle;
+    struct db_token certificate_grants; /* what an administrator's certificate may do; in the arena */
+    struct arena arena;                 /* as long as the process */
     struct metrics metrics;
-    struct key *timestamp_key;
+    struct key *timestamp_key; /* the online keys at start … */
     struct key *directive_key;
+    struct api_online online;                /* … and those in use */
+    struct key *next_keys[SERVER_NEXT_KEYS]; /* found since, for new roots; the writer's */
+    size_t next_key_count;
     int64_t started_at;
     atomic_bool draining;
     atomic_bool store_failed; /* a commit failed: the process ends */

@@ -19,7 +19,7 @@
 static const char suites_13[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 static const char suites_12[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
                                 "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-static const char groups[] = "X25519:P-256";
+static const char groups[] = "X25519:P-256:P-384"; /* the last for TLS 1.2 clients with a P-384 certificate */
 static const char signatures[] = "ECDSA+SHA256:ECDSA+SHA384:ed25519:RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512";
 
 struct tls_context {
@@ -107,9 +107,6 @@ static int check_peer(struct tls *tls, X509_STORE_CTX *store_ctx) {
     if (!certs_identity_check_chain(X509_STORE_CTX_get0_chain(store_ctx), &err)) {
         return X509_V_ERR_APPLICATION_VERIFICATION;
     }
-    if (tls->context->role != API_DEVICE) {
-        return certs_identity_check_leaf(leaf, &err) ? X509_V_OK : X509_V_ERR_INVALID_PURPOSE;
-    }
     if (!certs_identity_from_x509(leaf, tls->context->id_source, &found, &err)) {
         return X509_V_ERR_APPLICATION_VERIFICATION;
     }
@@ -117,7 +114,7 @@ static int check_peer(struct tls *tls, X509_STORE_CTX *store_ctx) {
     _Static_assert(sizeof(identity.id) == sizeof(found.id), "one size of id");
     memcpy(identity.id, found.id, sizeof(identity.id));
     memcpy(identity.spki_sha256, found.spki_sha256, sizeof(identity.spki_sha256));
-    if (!admitted(tls, &identity)) {
+    if (tls->context->role == API_DEVICE && !admitted(tls, &identity)) {
         return X509_V_ERR_CERT_REVOKED;
     }
     tls->identity = identity;
@@ -263,7 +260,7 @@ struct tls_context *tls_context_new(const struct wire_listener *listener, const 
     context->references = 1;
     context->environment = *environment;
     context->role = listener->role;
-    context->id_source = listener->identity_from_cn ? CERTS_ID_COMMON_NAME : CERTS_ID_SAN_URI;
+    context->id_source = listener->role == API_ADMIN ? CERTS_ID_ADMIN_URI : listener->identity_from_cn ? CERTS_ID_COMMON_NAME : CERTS_ID_SAN_URI;
     context->id_context[0] = (uint8_t)listener->role;
     memcpy(context->id_context + 1, &environment->generation, sizeof(environment->generation));
     ERR_clear_error();

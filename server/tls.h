@@ -50,7 +50,7 @@ struct tls {
     bool offered;         /* the client named a session */
     unsigned stored;      /* sessions that went into the store */
     int64_t verified_at;
-    struct api_identity identity; /* id empty on listeners without devices */
+    struct api_identity identity; /* of the listener's kind: a device or an administrator; id empty: no certificate */
 };
 
 /* What a context needs beside its listener. All outlive it. */

@@ -75,7 +75,8 @@ def test_rows_say_what_the_contract_says(contract):
         if row.role == "anyone":
             assert security == [], row
         elif row.role == "operator":
-            assert security == [{"bearerToken": [row.scope] if row.scope else []}], row
+            scopes = [row.scope] if row.scope else []
+            assert security == [{"bearerToken": scopes}, {"adminCertificate": scopes}], row
         else:
             assert security == [{"deviceCertificate": []}], row
 

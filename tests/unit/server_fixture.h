@@ -6,6 +6,7 @@
 
 #include "api/token.h"
 #include "server/dispatch.h"
+#include "server/expiry.h"
 #include "server/server.h"
 #include "trust/directive.h"
 
@@ -25,6 +26,7 @@ struct ask {
     const char *token;  /* "Authorization: Bearer …" */
     const char *device; /* the certificate's id; its key is all bytes `key` */
     uint8_t key;
+    const char *administrator; /* the name of the administrator's certificate */
     const char *address;
     bool head;
 
@@ -85,14 +87,16 @@ UNUSED static int rig_setup(void **state) {
     assert_ok(key_generate(KEY_ED25519, &server->directive_key, &err), err);
     assert_ok(api_images_new(server->db, &server->images, &err), err);
     auth_throttle_init(&server->throttle, 3);
+    atomic_store(&server->online.timestamp, server->timestamp_key);
+    atomic_store(&server->online.directive, server->directive_key);
     server->env = (struct api_env){
         .db = server->db,
-        .timestamp_key = server->timestamp_key,
-        .directive_key = server->directive_key,
+        .online = &server->online,
         .served = &server->served,
         .images = server->images,
         .settings = {.poll_after_s = 300, .poll_jitter = 10, .image_bytes = 1000, .firmware_grace_s = 86400, .auto_accept = true, .pending_max = 2},
         .server = server,
+        .certificates = expiry_certificates,
         .ready = rig_ready,
         .metrics = metrics_write,
         .disconnect = rig_cut,
@@ -154,6 +158,13 @@ UNUSED static void ask_fill(struct rig *rig, struct ask *ask, struct api_param *
         snprintf(call->identity.id, sizeof(call->identity.id), "%s", ask->device);
         memset(call->identity.spki_sha256, ask->key, sizeof(call->identity.spki_sha256));
         call->identity.not_after = NOW + 86400;
+    }
+    if (ask->administrator != NULL) {
+        struct api_identity *certificate = arena_alloc(&ask->arena, sizeof(*certificate));
+        assert_non_null(certificate);
+        *certificate = (struct api_identity){.not_after = NOW + 3600};
+        snprintf(certificate->id, sizeof(certificate->id), "%s", ask->administrator);
+        call->operator_.certificate = certificate;
     }
     *count = used;
 }

@@ -12,9 +12,10 @@
 #include "common/hash.h"
 #include "tests/unit/certs_make.h"
 
-#define URN "URI:urn:pawl:device:"
-#define A16 "aaaaaaaaaaaaaaaa"
-#define A64 A16 A16 A16 A16
+#define URN   "URI:urn:pawl:device:"
+#define ADMIN "URI:urn:pawl:admin:"
+#define A16   "aaaaaaaaaaaaaaaa"
+#define A64   A16 A16 A16 A16
 
 static const struct {
     const char *what;
@@ -57,6 +58,14 @@ static const struct {
     {"no CN", {.common_name = "", .san = URN "dev-2"}, CERTS_ID_COMMON_NAME, NULL},
     {"two CN", {.common_name = "dev-1", .second_common_name = 1}, CERTS_ID_COMMON_NAME, NULL},
     {"CN with a space", {.common_name = "dev 1"}, CERTS_ID_COMMON_NAME, NULL},
+    {"an administrator is no device", {.san = ADMIN "alice"}, CERTS_ID_SAN_URI, NULL},
+    {"administrator", {.san = ADMIN "alice"}, CERTS_ID_ADMIN_URI, "alice"},
+    {"a device is no administrator", {.san = URN "alice"}, CERTS_ID_ADMIN_URI, NULL},
+    {"administrator without a name", {.san = ADMIN}, CERTS_ID_ADMIN_URI, NULL},
+    {"two administrators", {.san = ADMIN "alice," ADMIN "bob"}, CERTS_ID_ADMIN_URI, NULL},
+    {"administrator and device", {.san = ADMIN "alice," URN "alice"}, CERTS_ID_ADMIN_URI, NULL},
+    {"administrator by CN alone", {.common_name = "alice"}, CERTS_ID_ADMIN_URI, NULL},
+    {"administrator and serverAuth", {.san = ADMIN "alice", .eku = "serverAuth"}, CERTS_ID_ADMIN_URI, NULL},
     {"CN and serverAuth", {.common_name = "dev-1", .eku = "serverAuth"}, CERTS_ID_COMMON_NAME, NULL},
 };
 

@@ -1,6 +1,8 @@
 /* Who gets in: tokens with their scopes, devices with their certificates and registry entries. */
 #include "tests/unit/server_fixture.h"
 
+#include "server/administrators.h"
+
 static void test_tokens_that_do_not_exist(void **state) {
     struct rig *rig = *state;
     char altered[128];
@@ -47,6 +49,27 @@ static void test_throttle(void **state) {
     expect(rig, (struct ask){.path = "/api/v1/whoami", .token = rig->token, .address = "198.51.100.7"}, 200, NULL);
     rig->now += AUTH_THROTTLE_WINDOW_S;
     expect(rig, bad, 401, NULL);
+}
+
+static void test_certificates(void **state) {
+    static const char *const reader[] = {"device:read", NULL};
+    struct rig *rig = *state;
+    struct err err;
+    struct db_token *grants = &rig->server.certificate_grants;
+    expect(rig, (struct ask){.path = "/api/v1/whoami", .administrator = "alice"}, 200, "\"cert:alice\"");
+    expect(rig, (struct ask){.path = "/metrics", .administrator = "alice"}, 403, "urn:pawl:problem:scope");
+    assert_ok(administrators_scopes(&rig->store->arena, " metrics:read\taudit:read ", grants, &err), err);
+    assert_int_equal(grants->grant_count, 2);
+    expect(rig, (struct ask){.path = "/metrics", .administrator = "alice"}, 200, NULL);
+    expect(rig, (struct ask){.path = "/api/v1/devices", .administrator = "alice"}, 403, "urn:pawl:problem:scope");
+    /* A token goes before it, for better and for worse. */
+    expect(rig, (struct ask){.path = "/metrics", .administrator = "alice", .token = rig_token(rig, NOW + 10, reader)}, 403, NULL);
+    expect(rig, (struct ask){.path = "/metrics", .administrator = "alice", .token = "pawl_x"}, 401, NULL);
+    expect(rig, (struct ask){.path = "/api/v1/devices", .administrator = "alice", .token = rig->token}, 200, NULL);
+    rig->now = NOW + 3599;
+    expect(rig, (struct ask){.path = "/metrics", .administrator = "alice"}, 200, NULL);
+    rig->now = NOW + 3600; /* the connection lives longer than its certificate */
+    expect(rig, (struct ask){.path = "/metrics", .administrator = "alice"}, 401, "expired");
 }
 
 static void test_scopes(void **state) {
@@ -190,6 +213,7 @@ int main(void) {
         RIG(test_tokens_that_do_not_exist),
         RIG(test_dead_tokens),
         RIG(test_throttle),
+        RIG(test_certificates),
         RIG(test_scopes),
         RIG(test_nobody_gives_what_he_does_not_have),
         RIG(test_new_device_accepted),

@@ -1,0 +1,74 @@
+#include "certs/bundle.h"
+
+#include <time.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+static void bundle_free(STACK_OF(X509) * *bundle) {
+    sk_X509_pop_free(*bundle, X509_free);
+}
+
+static bool read_all(BIO *bio, STACK_OF(X509) * bundle) {
+    for (X509 *certificate; (certificate = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)) != NULL;) {
+        if (sk_X509_push(bundle, certificate) <= 0) {
+            X509_free(certificate);
+            return false;
+        }
+    }
+    /* The end of a file is "no start line"; anything else is a certificate that cannot be read. */
+    return ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE && sk_X509_num(bundle) > 0;
+}
+
+static STACK_OF(X509) * bundle_read(const char *file, struct err *err) {
+    BIO *bio = BIO_new_file(file, "r");
+    if (bio == NULL) {
+        ERR_clear_error();
+        err_errno(err, "certificates '%s'", file);
+        err->code = ERR_CONFIG;
+        return NULL;
+    }
+    STACK_OF(X509) *bundle = sk_X509_new_null();
+    bool ok = bundle != NULL && read_all(bio, bundle);
+    BIO_free(bio);
+    ERR_clear_error();
+    if (ok)
+        return bundle;
+    bundle_free(&bundle);
+    err_set(err, ERR_CONFIG, "certificates '%s': no PEM certificate in it, or a broken one", file);
+    return NULL;
+}
+
+bool certs_bundle_expiry(const char *file, int64_t *ret_not_after, struct err *err) {
+    STACK_OF(X509) * bundle CLEANUP(bundle_free) = bundle_read(file, err);
+    int64_t first = INT64_MAX;
+    if (bundle == NULL)
+        return false;
+    for (int i = 0; i < sk_X509_num(bundle); i++) {
+        struct tm parts;
+        if (ASN1_TIME_to_tm(X509_get0_notAfter(sk_X509_value(bundle, i)), &parts) != 1)
+            return err_set(err, ERR_CONFIG, "certificates '%s': a validity that cannot be read", file);
+        int64_t not_after = (int64_t)timegm(&parts);
+        first = not_after < first ? not_after : first;
+    }
+    *ret_not_after = first;
+    return true;
+}
+
+static bool related(X509 *one, X509 *other) {
+    return EVP_PKEY_eq(X509_get0_pubkey(one), X509_get0_pubkey(other)) == 1 || X509_check_issued(one, other) == X509_V_OK ||
+           X509_check_issued(other, one) == X509_V_OK;
+}
+
+bool certs_bundle_disjoint(const char *file, const char *other, struct err *err) {
+    STACK_OF(X509) * ours CLEANUP(bundle_free) = bundle_read(file, err);
+    STACK_OF(X509) * theirs CLEANUP(bundle_free) = ours != NULL ? bundle_read(other, err) : NULL;
+    bool disjoint = theirs != NULL;
+    for (int i = 0; disjoint && i < sk_X509_num(ours); i++)
+        for (int j = 0; disjoint && j < sk_X509_num(theirs); j++)
+            if (related(sk_X509_value(ours, i), sk_X509_value(theirs, j)))
+                disjoint = err_set(err, ERR_CONFIG, "'%s' and '%s' share a CA, or one is signed by the other", file, other);
+    ERR_clear_error();
+    return disjoint;
+}

@@ -1,0 +1,95 @@
+/* Files of several certificates: when the first ends, and whether two of them have anything to do with each other. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "certs/bundle.h"
+#include "tests/unit/certs_make.h"
+
+static char folder[] = "/tmp/pawl-certs-bundle-XXXXXX";
+static char paths[8][64];
+static size_t path_count;
+
+/* A file with these certificates and text behind them. */
+static const char *bundle(X509 *first, X509 *second, const char *text) {
+    char *path = paths[path_count];
+    snprintf(path, sizeof(paths[0]), "%s/%zu.pem", folder, path_count);
+    path_count++;
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(first == NULL || PEM_write_X509(file, first) == 1);
+    assert_true(second == NULL || PEM_write_X509(file, second) == 1);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+    return path;
+}
+
+static int set_up(void **state) {
+    (void)state;
+    return mkdtemp(folder) != NULL ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    for (size_t i = 0; i < path_count; i++)
+        unlink(paths[i]);
+    return rmdir(folder);
+}
+
+static void test_expiry(void **state) {
+    struct made ca = make_ca("ca");
+    struct make make = {.san = "URI:urn:pawl:device:a", .ends_in_s = 5000};
+    struct made leaf = make_certificate(&make, &ca);
+    struct err err;
+    int64_t not_after = 0;
+    (void)state;
+    const char *path = bundle(ca.certificate, leaf.certificate, "");
+    assert_true(certs_bundle_expiry(path, &not_after, &err));
+    assert_in_range(not_after - (int64_t)time(NULL), 4900, 5001);
+    path_count = path_count - 1;
+    path = bundle(ca.certificate, NULL, "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n");
+    assert_false(certs_bundle_expiry(path, &not_after, &err));
+    path_count = path_count - 1;
+    path = bundle(NULL, NULL, "nothing in here\n");
+    assert_false(certs_bundle_expiry(path, &not_after, &err));
+    assert_int_equal(err.code, ERR_CONFIG);
+    assert_non_null(strstr(err.text, path));
+    assert_false(certs_bundle_expiry("/nonexistent/ca.pem", &not_after, &err));
+    assert_int_equal(err.code, ERR_CONFIG);
+    make_free(&leaf);
+    make_free(&ca);
+}
+
+static void test_disjoint(void **state) {
+    struct made one = make_ca("one"), other = make_ca("other"), third = make_ca("third");
+    struct make between = {.common_name = "between", .basic = "critical,CA:TRUE", .usage = "keyCertSign", .eku = ""};
+    struct made below = make_certificate(&between, &one);
+    struct err err;
+    (void)state;
+    const char *ours = bundle(one.certificate, other.certificate, "");
+    const char *same = bundle(third.certificate, other.certificate, "");
+    const char *signed_by_ours = bundle(below.certificate, NULL, "");
+    const char *foreign = bundle(third.certificate, NULL, "");
+    assert_true(certs_bundle_disjoint(ours, foreign, &err));
+    const char *const related[] = {ours, same, signed_by_ours};
+    for (size_t i = 0; i < 3; i++) {
+        assert_false(certs_bundle_disjoint(ours, related[i], &err));
+        assert_int_equal(err.code, ERR_CONFIG);
+        assert_false(certs_bundle_disjoint(related[i], ours, &err));
+    }
+    assert_false(certs_bundle_disjoint(ours, "/nonexistent/ca.pem", &err));
+    make_free(&below);
+    make_free(&third);
+    make_free(&other);
+    make_free(&one);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_expiry), cmocka_unit_test(test_disjoint)};
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
