@@ -152,7 +152,8 @@ static bool reply_directive(struct api_call *call, const struct poll *poll, stru
         directive.security_version = poll->release->security_version;
     }
     struct buf text CLEANUP(buf_free) = BUF_INIT(DIRECTIVE_MAX);
-    return directive_write(&text, &directive, call->env->directive_key, err) && api_reply_text(call, "application/json", &text, err);
+    return directive_write(&text, &directive, atomic_load(&call->env->online->directive), err) &&
+           api_reply_text(call, "application/json", &text, err);
 }
 
 bool api_check_get(struct api_call *call, struct err *err) {

@@ -15,17 +15,33 @@ struct api_settings {
     int64_t pending_max;
 };
 
+/* The online keys in use: the ones that the newest root names. A new root changes them while every thread goes on; no key ends before the process. */
+struct api_online {
+    _Atomic(const struct key *) timestamp;
+    _Atomic(const struct key *) directive;
+};
+
+/* Something that stops working at a known time. */
+struct api_expiry {
+    const char *what; /* "root", "certificate:server" */
+    int64_t expires_at;
+};
+
+enum { API_EXPIRIES_CERTIFICATES = 3 };
+
 struct api_env {
     struct db *db;
-    const struct key *timestamp_key;
-    const struct key *directive_key;
+    struct api_online *online;
     struct api_served *served;
     struct api_images *images;
     struct api_settings settings;
 
     /* The process around it (server/). */
     struct server *server;
-    bool (*ready)(struct server *server, struct err *err); /* false: what is missing */
+    bool (*find_key)(struct server *server, const struct signers *signers, const struct key **ret_key, struct err *err); /* on the writer: ERR_KEY */
+    /* Those of the configured files that can be read; how many. */
+    size_t (*certificates)(struct server *server, struct api_expiry ret_expiries[API_EXPIRIES_CERTIFICATES]);
+    bool (*ready)(struct server *server, struct err *err);                                                               /* false: what is missing */
     void (*metrics)(struct server *server, struct db_conn *db, struct buf *out);
     void (*disconnect)(struct server *server, const char *device_id); /* cuts the device's open connections */
 };

@@ -72,6 +72,8 @@ bool api_served_load(struct db_conn *conn, struct trusted **ret_trusted, struct 
 /* What changes with one publication, made before COMMIT and shown after it. */
 struct change {
     struct api_served *served;
+    struct api_online *online;
+    struct api_served_keys keys;
     int64_t version[API_SERVED_ROLES];
     int64_t expires_at[API_SERVED_ROLES];
     size_t delegated_count;
@@ -137,13 +139,35 @@ bool api_served_files(const struct api_publish_input *input, struct gate_file re
     return true;
 }
 
-bool api_served_gate(struct api_call *call, const struct trusted *before, const struct gate_file *files, size_t count, struct gate_result *ret_result,
-                     struct err *err) {
+struct api_served_keys api_served_keys(const struct api_env *env) {
+    return (struct api_served_keys){.timestamp = atomic_load(&env->online->timestamp), .directive = atomic_load(&env->online->directive)};
+}
+
+static bool choose_key(const struct api_env *env, const struct signers *signers, const char *role, const struct key **key, struct err *err) {
+    return signers_have(signers, *key) || env->find_key(env->server, signers, key, err) || err_prefix(err, "the %s key", role);
+}
+
+bool api_served_choose_keys(const struct api_env *env, const struct gate_file *files, size_t count, struct api_served_keys *ret_keys,
+                            struct err *err) {
+    struct metadata *root CLEANUP(metadata_cleanup) = NULL;
+    struct api_served_keys keys = api_served_keys(env);
+    for (size_t i = 0; i < count && root == NULL; i++)
+        if (text_equal(files[i].name, "root") && !metadata_parse(METADATA_ROOT, NULL, files[i].data, files[i].len, &root, err))
+            return false;
+    if (root != NULL && (!choose_key(env, &root->signers[METADATA_TIMESTAMP], "timestamp", &keys.timestamp, err) ||
+                         !choose_key(env, &root->directive, "directive", &keys.directive, err)))
+        return false;
+    *ret_keys = keys;
+    return true;
+}
+
+bool api_served_gate(struct api_call *call, const struct trusted *before, const struct gate_file *files, size_t count,
+                     const struct api_served_keys *keys, struct gate_result *ret_result, struct err *err) {
     const struct gate_request request = {
         .now = before,
         .files = files,
         .file_count = count,
-        .timestamp_key = call->env->timestamp_key,
+        .timestamp_key = keys->timestamp,
         .time = call->now,
         .timestamp_version_floor = before->timestamp != NULL ? before->timestamp->version : 0,
     };
@@ -152,9 +176,13 @@ bool api_served_gate(struct api_call *call, const struct trusted *before, const 
 
 static void apply(struct db *db, void *arg, bool committed) {
     (void)db;
-    if (committed)
-        show(arg);
-    free(arg);
+    struct change *change = arg;
+    if (committed) {
+        atomic_store(&change->online->timestamp, change->keys.timestamp);
+        atomic_store(&change->online->directive, change->keys.directive);
+        show(change);
+    }
+    free(change);
 }
 
 static bool store_role(struct db_conn *tx, const struct metadata *old, const struct metadata *new, int64_t now, struct err *err) {
@@ -178,12 +206,14 @@ static bool store_roles(struct db_conn *tx, const struct trusted *before, const 
     return true;
 }
 
-bool api_served_store(struct db_conn *tx, const struct api_env *env, const struct trusted *before, const struct trusted *after, int64_t now,
-                      struct err *err) {
+bool api_served_store(struct db_conn *tx, const struct api_env *env, const struct trusted *before, const struct trusted *after,
+                      const struct api_served_keys *keys, int64_t now, struct err *err) {
     struct change *change = calloc(1, sizeof(*change));
     if (change == NULL)
         return err_no_memory(err);
     change->served = env->served;
+    change->online = env->online;
+    change->keys = *keys;
     describe(change, after);
     if (!store_roles(tx, before, after, now, err) || !db_on_commit(tx, apply, change, err)) {
         free(change);
@@ -200,7 +230,8 @@ bool api_served_renew(struct db_conn *tx, const struct api_env *env, int64_t now
     if (after->snapshot == NULL)
         return true;
     int64_t floor = after->timestamp != NULL ? after->timestamp->version : 0;
-    return gate_renew_timestamp(after, env->timestamp_key, floor, now, err) && api_served_store(tx, env, before, after, now, err);
+    const struct api_served_keys keys = api_served_keys(env);
+    return gate_renew_timestamp(after, keys.timestamp, floor, now, err) && api_served_store(tx, env, before, after, &keys, now, err);
 }
 
 bool api_served_check_keys(const struct trusted *trusted, const struct key *timestamp_key, const struct key *directive_key, struct err *err) {

@@ -43,13 +43,26 @@ enum { API_SERVED_FILES = 3 + TRUSTED_DELEGATED_MAX };
 bool api_served_files(const struct api_publish_input *input, struct gate_file ret_files[API_SERVED_FILES], size_t *ret_count,
                       struct err *err) MUST_USE;
 
-/* The publish gate over what is served now; result->trusted is the caller's to free. */
-bool api_served_gate(struct api_call *call, const struct trusted *before, const struct gate_file *files, size_t count, struct gate_result *ret_result,
-                     struct err *err) MUST_USE;
+/* The online keys that a state of the repository asks for. */
+struct api_served_keys {
+    const struct key *timestamp, *directive;
+};
 
-/* Stores what is new in `after` (made from `before`) and shows it to all threads after COMMIT. */
-bool api_served_store(struct db_conn *tx, const struct api_env *env, const struct trusted *before, const struct trusted *after, int64_t now,
-                      struct err *err) MUST_USE;
+/* Those in use. */
+struct api_served_keys api_served_keys(const struct api_env *env);
+
+/* For the root among the files, if there is one: those in use as far as it names them, else others that the server has at hand. Nothing is verified
+ * here; the gate does. ERR_KEY when it names none. */
+bool api_served_choose_keys(const struct api_env *env, const struct gate_file *files, size_t count, struct api_served_keys *ret_keys,
+                            struct err *err) MUST_USE;
+
+/* The publish gate over what is served now; result->trusted is the caller's to free. */
+bool api_served_gate(struct api_call *call, const struct trusted *before, const struct gate_file *files, size_t count,
+                     const struct api_served_keys *keys, struct gate_result *ret_result, struct err *err) MUST_USE;
+
+/* Stores what is new in `after` (made from `before`) and shows it, and the keys, to all threads after COMMIT. */
+bool api_served_store(struct db_conn *tx, const struct api_env *env, const struct trusted *before, const struct trusted *after,
+                      const struct api_served_keys *keys, int64_t now, struct err *err) MUST_USE;
 
 /* At start: fills the atomics. */
 void api_served_publish(struct api_served *served, const struct trusted *trusted);

@@ -17,9 +17,37 @@ bool api_system_healthz(struct api_call *call, struct err *err) {
     return api_reply_json(call, 0, &health_shape, &health, err);
 }
 
+struct readiness {
+    const char *status;
+    struct json_list expires; /* of struct api_expiry */
+};
+
+static const struct json_field expiry_fields[] = {
+    {.name = "what", .type = JSON_TEXT, .offset = offsetof(struct api_expiry, what)},
+    {.name = "expires_at", .type = JSON_TIME, .offset = offsetof(struct api_expiry, expires_at)},
+};
+static const struct json_shape expiry_shape = JSON_SHAPE(struct api_expiry, expiry_fields);
+static const struct json_field readiness_fields[] = {
+    {.name = "status", .type = JSON_TEXT, .offset = offsetof(struct readiness, status)},
+    {.name = "expires", .type = JSON_STRUCTS, .offset = offsetof(struct readiness, expires), .shape = &expiry_shape},
+};
+static const struct json_shape readiness_shape = JSON_SHAPE(struct readiness, readiness_fields);
+
 bool api_system_readyz(struct api_call *call, struct err *err) {
-    const struct health health = {.status = "ready"};
-    return call->env->ready(call->env->server, err) && api_reply_json(call, 0, &health_shape, &health, err);
+    struct api_expiry expires[API_SERVED_ROLES + TRUSTED_DELEGATED_MAX + API_EXPIRIES_CERTIFICATES];
+    struct api_served_role delegated[TRUSTED_DELEGATED_MAX];
+    size_t count = 0;
+    if (!call->env->ready(call->env->server, err))
+        return false;
+    for (int i = 0; i < API_SERVED_ROLES; i++)
+        if (atomic_load(&call->env->served->roles[i].version) != 0)
+            expires[count++] = (struct api_expiry){api_served_names[i], atomic_load(&call->env->served->roles[i].expires_at)};
+    size_t delegated_count = api_served_delegated(call->env->served, delegated);
+    for (size_t i = 0; i < delegated_count; i++)
+        expires[count++] = (struct api_expiry){delegated[i].name, delegated[i].expires_at};
+    count += call->env->certificates(call->env->server, expires + count);
+    const struct readiness readiness = {.status = "ready", .expires = {.count = count, .items = expires}};
+    return api_reply_json(call, 0, &readiness_shape, &readiness, err);
 }
 
 bool api_system_metrics(struct api_call *call, struct err *err) {

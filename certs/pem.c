@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <string.h>
+#include <time.h>
 
 #include "certs/identity.h"
 #include "common/hex.h"
@@ -30,5 +31,28 @@ bool certs_pem_device(const void *pem, size_t len, const char *what, bool by_com
     memcpy(ret_identity->id, identity.id, sizeof(ret_identity->id));
     hex_encode(identity.spki_sha256, sizeof(identity.spki_sha256), ret_identity->spki_sha256);
     ret_identity->not_after = identity.not_after;
+    return true;
+}
+
+/* INT64_MIN for a time that cannot be read: it has expired. */
+static int64_t expiry_of(const X509 *certificate) {
+    struct tm parts = {0};
+    return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) == 1 ? (int64_t)timegm(&parts) : INT64_MIN;
+}
+
+bool certs_pem_expiry(const void *pem, size_t len, const char *what, int64_t *ret_not_after, struct err *err) {
+    BIO *bio = len <= INT_MAX ? BIO_new_mem_buf(pem, (int)len) : NULL;
+    int64_t earliest = INT64_MAX;
+    X509 *certificate;
+    while (bio != NULL && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+        int64_t expires_at = expiry_of(certificate);
+        earliest = expires_at < earliest ? expires_at : earliest;
+        X509_free(certificate);
+    }
+    BIO_free(bio);
+    ERR_clear_error();
+    if (earliest == INT64_MAX)
+        return err_set(err, ERR_FORMAT, "%s: no PEM certificate in it", what);
+    *ret_not_after = earliest;
     return true;
 }

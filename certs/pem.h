@@ -17,4 +17,7 @@ struct certs_pem_identity {
 bool certs_pem_device(const void *pem, size_t len, const char *what, bool by_common_name, struct certs_pem_identity *ret_identity,
                       struct err *err) MUST_USE;
 
+/* The earliest expiry of all certificates in PEM text, in UTC seconds. ERR_FORMAT when there is none in it. */
+bool certs_pem_expiry(const void *pem, size_t len, const char *what, int64_t *ret_not_after, struct err *err) MUST_USE;
+
 #endif

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "certs/pem.h"
 #include "cli/groups.h"
 #include "cli/keyring.h"
 #include "cli/prompt.h"
@@ -142,10 +143,13 @@ bool cli_keys_export(struct cli *cli, const void *args, const struct option_text
 
 struct status_args {
     bool offline;
+    struct option_texts certificates;
 };
 
 static const struct cli_option status_options[] = {
     {"offline", 0, OPTION_FLAG, offsetof(struct status_args, offline), NULL, "do not ask the server: what was verified last"},
+    {"certificate", 0, OPTION_TEXTS, offsetof(struct status_args, certificates), "FILE",
+     "a certificate file (PEM) to look at as well (repeat for more)"},
 };
 const struct cli_options cli_keys_status_options = CLI_OPTIONS(struct status_args, status_options);
 
@@ -173,31 +177,51 @@ static const struct json_field statuses_fields[] = {
 };
 static const struct json_shape statuses_shape = JSON_SHAPE(struct statuses, statuses_fields);
 
-/* The server renews the timestamp every day: for it "soon" means that this was missed. */
-static const char *standing_of(const struct metadata *file, int64_t now) {
-    if (file->expires_at <= now)
+static const char *standing_of(int64_t expires_at, int64_t soon_s, int64_t now) {
+    if (expires_at <= now)
         return "expired";
-    int64_t soon_s = file->role == METADATA_TIMESTAMP ? DAY_S / 4 : SOON_S;
-    return file->expires_at - now <= soon_s ? "expires soon" : "ok";
+    return expires_at - now <= soon_s ? "expires soon" : "ok";
+}
+
+/* The server renews the timestamp every day: for it "soon" means that this was missed. */
+static struct role_status status_of(const struct metadata *file, const struct signers *signers, int64_t now) {
+    return (struct role_status){
+        .role = file->name,
+        .version = file->version,
+        .expires_at = file->expires_at,
+        .keys = (int64_t)signers->count,
+        .threshold = (int64_t)signers->threshold,
+        .standing = standing_of(file->expires_at, file->role == METADATA_TIMESTAMP ? DAY_S / 4 : SOON_S, now),
+    };
 }
 
 static size_t collect_roles(const struct trusted *trusted, int64_t now, struct role_status *ret_roles) {
     const struct metadata *const files[] = {trusted->root, trusted->targets, trusted->snapshot, trusted->timestamp};
     size_t count = 0;
-    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-        if (files[i] == NULL)
-            continue;
-        const struct signers *signers = &trusted->root->signers[files[i]->role];
-        ret_roles[count++] = (struct role_status){
-            .role = files[i]->name,
-            .version = files[i]->version,
-            .expires_at = files[i]->expires_at,
-            .keys = (int64_t)signers->count,
-            .threshold = (int64_t)signers->threshold,
-            .standing = standing_of(files[i], now),
-        };
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        if (files[i] != NULL)
+            ret_roles[count++] = status_of(files[i], &trusted->root->signers[files[i]->role], now);
+    for (size_t i = 0; i < trusted->delegated_count; i++) {
+        const struct metadata *file = trusted->delegated[i].metadata;
+        ret_roles[count++] = status_of(file, &metadata_delegation_find(trusted->delegated[i].delegator, file->name)->signers, now);
     }
     return count;
+}
+
+/* Certificates have neither version nor threshold: one key, which is in it. */
+static bool collect_certificates(const struct option_texts *paths, int64_t now, struct role_status *ret_roles, size_t *count, struct err *err) {
+    for (size_t i = 0; i < paths->count; i++) {
+        CLEANUP(buf_free) struct buf pem = BUF_INIT(OUTPUT_MAX_BYTES);
+        int64_t expires_at = 0;
+        if (!file_read(paths->items[i], &pem, err) ||
+            !certs_pem_expiry(pem.data == NULL ? "" : pem.data, pem.len, paths->items[i], &expires_at, err)) {
+            err->code = ERR_IO;
+            return false;
+        }
+        ret_roles[(*count)++] = (struct role_status){
+            .role = paths->items[i], .expires_at = expires_at, .keys = 1, .threshold = 1, .standing = standing_of(expires_at, SOON_S, now)};
+    }
+    return true;
 }
 
 static bool print_roles(struct cli *cli, const struct role_status *roles, size_t count, int64_t now, struct err *err) {
@@ -233,7 +257,7 @@ static bool print_roles_json(struct cli *cli, struct role_status *roles, size_t 
 bool cli_keys_status(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
     const struct status_args *status = args;
     CLEANUP(cli_tuf_close) struct cli_tuf tuf = {0};
-    struct role_status roles[METADATA_ROLE_COUNT];
+    struct role_status roles[METADATA_ROLE_COUNT + TRUSTED_DELEGATED_MAX + ARRAY_LEN(status->certificates.items)];
     int64_t now = clock_now();
     bool asked = !status->offline && cli->profile.server != NULL;
     const char *root = arena_printf(&cli->arena, "%s/1.root.json", operands->items[0]);
@@ -248,6 +272,8 @@ bool cli_keys_status(struct cli *cli, const void *args, const struct option_text
         return false;
     struct err unprinted;
     size_t count = collect_roles(tuf.trusted, now, roles);
+    if (!collect_certificates(&status->certificates, now, roles, &count, fresh ? err : &unprinted))
+        return false;
     bool printed = cli->json ? print_roles_json(cli, roles, count, &unprinted) : print_roles(cli, roles, count, now, &unprinted);
     if (fresh && !printed)
         *err = unprinted;

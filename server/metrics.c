@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "db/deployment.h"
+#include "server/expiry.h"
 #include "server/server.h"
 
 static const short statuses[METRICS_STATUSES - 1] = {200, 201, 204, 206, 304, 400, 401, 403, 404, 405, 409, 410, 411,
@@ -174,11 +175,23 @@ static void write_expiry(struct server *server, struct buf *out) {
         if (atomic_load(&server->served.roles[i].version) != 0)
             buf_printf(out, "pawl_metadata_expires_seconds{role=\"%s\"} %lld\n", api_served_names[i],
                        (long long)atomic_load(&server->served.roles[i].expires_at));
+    struct api_served_role delegated[TRUSTED_DELEGATED_MAX];
+    size_t count = api_served_delegated(&server->served, delegated);
+    for (size_t i = 0; i < count; i++)
+        buf_printf(out, "pawl_metadata_expires_seconds{role=\"%s\"} %lld\n", delegated[i].name, (long long)delegated[i].expires_at);
     head(out, "pawl_metadata_version", "gauge", "Version of TUF metadata.");
     for (int i = 0; i < API_SERVED_ROLES; i++)
         if (atomic_load(&server->served.roles[i].version) != 0)
             buf_printf(out, "pawl_metadata_version{role=\"%s\"} %lld\n", api_served_names[i],
                        (long long)atomic_load(&server->served.roles[i].version));
+    for (size_t i = 0; i < count; i++)
+        buf_printf(out, "pawl_metadata_version{role=\"%s\"} %lld\n", delegated[i].name, (long long)delegated[i].version);
+    struct api_expiry certificates[API_EXPIRIES_CERTIFICATES];
+    size_t certificate_count = expiry_certificates(server, certificates);
+    head(out, "pawl_certificate_expires_seconds", "gauge", "When the first certificate in a file expires (Unix time).");
+    for (size_t i = 0; i < certificate_count; i++)
+        buf_printf(out, "pawl_certificate_expires_seconds{file=\"%s\"} %lld\n", certificates[i].what + strlen("certificate:"),
+                   (long long)certificates[i].expires_at);
 }
 
 void metrics_write(struct server *server, struct db_conn *db, struct buf *out) {

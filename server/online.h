@@ -3,9 +3,12 @@
 #define PAWL_SERVER_ONLINE_H
 
 #include "server/config.h"
-#include "trust/key.h"
+#include "trust/envelope.h"
 
 /* ERR_KEY, ERR_PASSPHRASE and ERR_NOT_FOUND name the file. Both are the caller's. */
 bool online_load(const struct server_config *config, struct key **ret_timestamp, struct key **ret_directive, struct err *err) MUST_USE;
+
+/* A key that these signers name, out of the folder [trust] next_keys. ERR_KEY: there is none, or none that opens. The caller's. */
+bool online_find(const struct server_config *config, const struct signers *signers, struct key **ret_key, struct err *err) MUST_USE;
 
 #endif

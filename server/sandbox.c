@@ -96,6 +96,10 @@ bool sandbox_files(const struct server_config *config, bool *ret_active, struct 
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         if (!allow_parent(rules, files[i], err))
             return false;
+    /* The keys of a new root are read when it is published. */
+    if (config->trust.next_keys != NULL &&
+        (!allow(rules, config->trust.next_keys, READS, err) || !allow_parent(rules, config->trust.passphrase_file, err)))
+        return false;
     if (!allow(rules, config->store.data, READS | WRITES, err))
         return false;
     if (syscall(SYS_landlock_restrict_self, rules, 0) != 0)

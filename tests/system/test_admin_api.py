@@ -282,7 +282,8 @@ def test_metadata(api):
 def test_health_and_metrics(fleet, api):
     anonymous = fleet.operator(token="")
     assert anonymous.get("/healthz").json == {"status": "ok"}
-    assert anonymous.get("/readyz").json == {"status": "ready"}
+    ready = anonymous.get("/readyz").json
+    assert ready["status"] == "ready" and {"root", "certificate:server", "certificate:device_ca"} <= {row["what"] for row in ready["expires"]}
     assert anonymous.get("/metrics").status == 401
     text = api.get("/metrics").body.decode()
     assert "# TYPE" in text and "# HELP" in text

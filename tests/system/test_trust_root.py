@@ -170,3 +170,66 @@ class TestRotation:
         done = shop.pawl("root", "publish", path, *signing(shop), check=False)
         assert done.returncode == TRUST and "1 valid signatures" in done.stderr
         assert tuf(shop, "2.root.json") is None
+
+
+class TestOnlineKeys:
+    """The server's own two keys are changed by a new root while it serves."""
+
+    @pytest.fixture
+    def shop(self, new_server, tmp_path):
+        self.next = tmp_path / "next"
+        self.next.mkdir(mode=0o700)
+        server = new_server({"enrolment": {"auto_accept": "yes"}, "trust": {"next_keys": self.next}})
+        server.publish(firmware.ATH_9271, "gateway", "1.0.0", (HARDWARE,), "--file", "fw.bin")
+        return server
+
+    def make(self, server, role):
+        run_pawl("keys", "new", role, self.next / role, "--passphrase-file", server.online_passphrase_file)
+        return self.next / f"{role}.pub"
+
+    def exchange(self, server, path, *roles):
+        changes = []
+        for role in roles:
+            changes += ["--add-key", f"{role}={self.make(server, role)}", "--remove-key", f"{role}={key_ids(server, role)[0]}"]
+        rotate(server, path, *changes)
+        server.pawl("root", "sign", path, *signing(server))
+
+    def test_without_a_restart_and_with_one(self, shop, tmp_path):
+        pid = shop.pid
+        self.exchange(shop, tmp_path / "2.root.json", "timestamp", "directive")
+        shop.pawl("root", "publish", tmp_path / "2.root.json", *signing(shop))
+        assert shop.alive() and shop.pid == pid
+        root = tuf(shop, "2.root.json")["signed"]
+        assert tuf(shop, "timestamp.json")["signatures"][0]["keyid"] == root["roles"]["timestamp"]["keyids"][0] != key_ids(shop, "timestamp")[0]
+        device = shop.device("dev-rotated")
+        reply = device.get("/check?product=gateway&hardware=qemu-arm&nonce=0123456789abcdef")
+        assert reply.status == 200 and json.loads(reply.body)["signatures"][0]["keyid"] == root["x-pawl-directive"]["keyids"][0]
+        shop.publish(firmware.ATH_7010, "gateway", "1.1.0", (HARDWARE,))
+        shop.restart()
+        shop.publish(firmware.UBOOT_ARM, "gateway", "1.2.0", (HARDWARE,))
+
+    def test_a_root_whose_keys_the_server_lacks(self, shop, tmp_path):
+        self.exchange(shop, tmp_path / "2.root.json", "timestamp")
+        (self.next / "timestamp.pem").rename(self.next / "elsewhere")
+        refused = shop.pawl("root", "publish", tmp_path / "2.root.json", *signing(shop), check=False)
+        assert refused.returncode in (REFUSED, TRUST, KEY) and "none of the keys in" in refused.stderr
+        assert tuf(shop, "2.root.json") is None
+        (self.next / "elsewhere").rename(self.next / "timestamp.pem")
+        shop.pawl("root", "publish", tmp_path / "2.root.json", *signing(shop))
+        shop.stop()
+        (self.next / "timestamp.pem").chmod(0o644)
+        done = shop.run("serve", check=False)
+        assert done.returncode != 0 and "root names none of the keys" in done.stdout + done.stderr and "timestamp.pem" in done.stdout + done.stderr
+
+    def test_expiry_is_told(self, shop):
+        text = shop.operator().get("/metrics").body.decode()
+        for role in ("root", "timestamp", "snapshot", "targets"):
+            assert f'pawl_metadata_expires_seconds{{role="{role}"}} ' in text
+        for file in ("server", "device_ca", "admin_ca"):
+            assert f'pawl_certificate_expires_seconds{{file="{file}"}} ' in text
+        told = {row["what"]: row["expires_at"] for row in shop.operator().get("/readyz").json["expires"]}
+        assert {"root", "timestamp", "snapshot", "targets", "certificate:server"} <= set(told)
+        status = shop.pawl("keys", "status", shop.keys, "--certificate", shop.pki.server.cert, "--json")
+        rows = {row["role"]: row for row in json.loads(status.stdout)["roles"]}
+        assert rows[str(shop.pki.server.cert)]["expires_at"] == told["certificate:server"] and rows["root"]["expires_at"] == told["root"]
+        assert shop.pawl("keys", "status", shop.keys, "--certificate", "/dev/null", check=False).returncode == LOCAL

@@ -178,7 +178,7 @@ static void test_pages(void **state) {
 static void test_health(void **state) {
     struct rig *rig = *state;
     expect(rig, (struct ask){.path = "/healthz"}, 200, "{\"status\":\"ok\"}");
-    expect(rig, (struct ask){.path = "/readyz"}, 200, "{\"status\":\"ready\"}");
+    expect(rig, (struct ask){.path = "/readyz"}, 200, "{\"status\":\"ready\",\"expires\":[]}");
     atomic_store(&rig->server.draining, true);
     struct ask given = {.path = "/readyz"};
     assert_int_equal(ask(rig, &given), 503);
