@@ -6,6 +6,7 @@ static const struct {
 } groups[] = {
     {"keys", "make and look at signing keys"},
     {"root", "who may sign what, and how many of them"},
+    {"targets", "teams that speak for products of their own"},
     {"release", "sign, publish and list releases"},
     {"products", "lines of devices and what they are offered"},
     {"devices", "the registry of devices"},
@@ -51,6 +52,11 @@ const struct cli_command cli_commands[] = {
      "What the new root leaves without a valid signature (targets, snapshot) is signed anew with the keys given.", &cli_root_publish_options,
      cli_root_publish},
 
+    {"targets", "delegate", "ROLE", 1, 1, "give a product's paths to a team with keys of its own",
+     "A delegation of that name is replaced. The team publishes with `release publish --key`, and a snapshot key that root names.",
+     &cli_targets_delegate_options, cli_targets_delegate},
+    {"targets", "show", "", 0, 0, "who speaks for which paths", NULL, &cli_targets_show_options, cli_targets_show},
+
     {"release", "publish", "[IMAGE]", 0, 1, "sign a release offline and publish it",
      "The metadata of the server is verified from DIR/1.root.json and what was seen before, as a device would; the\n"
      "difference from the last release is shown before anything is signed.",
@@ -86,6 +92,10 @@ const struct cli_command cli_commands[] = {
     {"devices", "accept", "DEVICE", 1, 1, "let a pending device in, with the key it was seen with", NULL, NULL, cli_devices_accept},
     {"devices", "revoke", "DEVICE", 1, 1, "refuse a device at once", NULL, &cli_devices_reason_options, cli_devices_revoke},
     {"devices", "retire", "DEVICE", 1, 1, "take a device out of service", NULL, &cli_devices_reason_options, cli_devices_retire},
+    {"devices", "set", "DEVICE", 1, 1, "say what a device is: its product, hardware, attributes",
+     "This settles an identity-mismatch. A device with an open deployment, or one that has confirmed a release, keeps its\n"
+     "product.",
+     &cli_devices_set_options, cli_devices_set},
     {"devices", "tag", "DEVICE", 1, 1, "change the tags of a device", NULL, &cli_devices_tag_options, cli_devices_tag},
 
     {"deployments", "assign", "DEVICE RELEASE", 2, 2, "give one device one release",

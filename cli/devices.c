@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "cli/groups.h"
 #include "cli/prompt.h"
 #include "cli/reason.h"
@@ -155,6 +157,19 @@ static const struct cli_option tag_options[] = {
 };
 const struct cli_options cli_devices_tag_options = CLI_OPTIONS(struct tag_args, tag_options);
 
+struct set_args {
+    const char *product, *hardware;
+    struct option_texts attributes, gone;
+};
+
+static const struct cli_option set_options[] = {
+    {"product", 0, OPTION_TEXT, offsetof(struct set_args, product), "PRODUCT", "its line of versions"},
+    {"hardware", 0, OPTION_TEXT, offsetof(struct set_args, hardware), "ID", "what its images are built for"},
+    {"attribute", 0, OPTION_TEXTS, offsetof(struct set_args, attributes), "NAME=TEXT", "an attribute (may be repeated)"},
+    {"no-attribute", 0, OPTION_TEXTS, offsetof(struct set_args, gone), "NAME", "take this attribute away (may be repeated)"},
+};
+const struct cli_options cli_devices_set_options = CLI_OPTIONS(struct set_args, set_options);
+
 /* Bodies. */
 struct device_input {
     const char *id, *product, *hardware, *spki_sha256;
@@ -169,6 +184,18 @@ static const struct json_field input_fields[] = {
     {"tags", JSON_TEXTS, offsetof(struct device_input, tags), 0, 0, 0, NULL},
 };
 static const struct json_shape input_shape = JSON_SHAPE(struct device_input, input_fields);
+
+struct patch {
+    const char *product, *hardware;
+    struct json_map attributes;
+};
+
+static const struct json_field patch_fields[] = {
+    {"product", JSON_TEXT, offsetof(struct patch, product), 0, 0, 0, NULL},
+    {"hardware", JSON_TEXT, offsetof(struct patch, hardware), 0, 0, 0, NULL},
+    {"attributes", JSON_MAP, offsetof(struct patch, attributes), 0, 0, 0, NULL},
+};
+static const struct json_shape patch_shape = JSON_SHAPE(struct patch, patch_fields);
 
 struct tags_input {
     struct json_texts tags;
@@ -272,6 +299,41 @@ bool cli_devices_tag(struct cli *cli, const void *args, const struct option_text
     json_write(&body, &tags_shape, &input);
     const char *path = cli_view_path(&cli->arena, DEVICES, operands->items[0], "tags", (char *)NULL);
     return cli_client_replace(cli, "PUT", path, &before, &body, &reply, err) && cli_view_show(cli, &reply, &device_view, err);
+}
+
+static bool read_attributes(struct arena *arena, const struct set_args *set, struct json_map *ret_map, struct err *err) {
+    struct json_map map = {.items = arena_array(arena, set->attributes.count + set->gone.count + 1, sizeof(*map.items))};
+    if (map.items == NULL)
+        return err_no_memory(err);
+    for (size_t i = 0; i < set->attributes.count; i++) {
+        const char *text = set->attributes.items[i];
+        const char *equals = strchr(text, '=');
+        if (equals == NULL || equals == text)
+            return err_set(err, ERR_USAGE, "--attribute %s: NAME=TEXT is expected", text);
+        const char *name = arena_strndup(arena, text, (size_t)(equals - text));
+        if (name == NULL)
+            return err_no_memory(err);
+        map.items[map.count++] = (struct json_pair){.name = name, .value = equals + 1};
+    }
+    for (size_t i = 0; i < set->gone.count; i++)
+        map.items[map.count++] = (struct json_pair){.name = set->gone.items[i], .value = NULL};
+    if (map.count > 0)
+        *ret_map = map;
+    return true;
+}
+
+bool cli_devices_set(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
+    const struct set_args *set = args;
+    struct patch patch = {.product = set->product, .hardware = set->hardware};
+    struct cli_reply reply;
+    if (!read_attributes(&cli->arena, set, &patch.attributes, err))
+        return false;
+    if (set->product == NULL && set->hardware == NULL && patch.attributes.count == 0)
+        return err_set(err, ERR_USAGE, "nothing to change: give --product, --hardware, --attribute or --no-attribute");
+    CLEANUP(buf_free) struct buf body = BUF_INIT(64 * 1024);
+    json_write(&body, &patch_shape, &patch);
+    const char *path = cli_view_path(&cli->arena, DEVICES, operands->items[0], (char *)NULL);
+    return cli_client_update(cli, "PATCH", path, &body, &reply, err) && cli_view_show(cli, &reply, &device_view, err);
 }
 
 bool cli_devices_list_on(struct cli *cli, const char *product, const char *version, struct err *err) {

@@ -32,6 +32,12 @@ CLI_COMMAND(cli_root_rotate);
 CLI_COMMAND(cli_root_sign);
 CLI_COMMAND(cli_root_publish);
 
+/* targets.c */
+extern const struct cli_options cli_targets_delegate_options;
+extern const struct cli_options cli_targets_show_options;
+CLI_COMMAND(cli_targets_delegate);
+CLI_COMMAND(cli_targets_show);
+
 /* seal.c: age files */
 extern const struct cli_options cli_seal_options;
 extern const struct cli_options cli_unseal_options;
@@ -70,6 +76,7 @@ extern const struct cli_options cli_devices_list_options;
 extern const struct cli_options cli_devices_add_options;
 extern const struct cli_options cli_devices_reason_options;
 extern const struct cli_options cli_devices_tag_options;
+extern const struct cli_options cli_devices_set_options;
 CLI_COMMAND(cli_devices_list);
 bool cli_devices_list_on(struct cli *cli, const char *product, const char *version, struct err *err) MUST_USE; /* that run this version */
 CLI_COMMAND(cli_devices_show);
@@ -78,6 +85,7 @@ CLI_COMMAND(cli_devices_accept);
 CLI_COMMAND(cli_devices_revoke);
 CLI_COMMAND(cli_devices_retire);
 CLI_COMMAND(cli_devices_tag);
+CLI_COMMAND(cli_devices_set);
 
 /* deployments.c */
 extern const struct cli_options cli_deployments_list_options;
