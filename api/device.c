@@ -11,6 +11,8 @@
 #include "common/hex.h"
 #include "common/text.h"
 
+enum { PATCH_MAX = 16384, ATTRIBUTE_NAME_MAX = 64, ATTRIBUTE_VALUE_MAX = 256, ATTRIBUTES_MAX = 8192 };
+
 static bool reply_device(struct api_call *call, int status, const char *id, struct err *err) {
     struct db_device device;
     struct api_device reply;
@@ -101,6 +103,58 @@ bool api_device_tags(struct api_call *call, struct err *err) {
     json_write(&detail, &api_shape_tags_input, &input);
     return buf_ok(&detail, "the audit's detail", err) && db_device_update(call->db, device.id, device.revision, &change, err) &&
            api_audit(call, "device.tags", "device", device.id, detail.data, err) && reply_device(call, 0, device.id, err);
+}
+
+static bool check_attributes(const struct json_map *attributes, struct err *err) {
+    for (size_t i = 0; i < attributes->count; i++) {
+        const struct json_pair *pair = &attributes->items[i];
+        size_t len = strlen(pair->name);
+        if (len == 0 || len > ATTRIBUTE_NAME_MAX || (pair->value != NULL && strlen(pair->value) > ATTRIBUTE_VALUE_MAX))
+            return err_set_field(err, ERR_INVALID, "attributes", "an attribute has a name of 1 to %d bytes and a text of at most %d",
+                                 ATTRIBUTE_NAME_MAX, ATTRIBUTE_VALUE_MAX);
+    }
+    return true;
+}
+
+static bool check_patch(const struct api_call *call, const struct api_device_patch *patch, uint64_t present, struct err *err) {
+    if (present == 0)
+        return err_set(err, ERR_INVALID, "nothing to change: give product, hardware, attributes or tags");
+    return (patch->product == NULL || (api_check_id(patch->product, "product", err) && api_allow(call, patch->product, err))) &&
+           (patch->hardware == NULL || api_check_id(patch->hardware, "hardware", err)) && check_attributes(&patch->attributes, err) &&
+           check_tags(&patch->tags, err);
+}
+
+/* What all changes together have made of the attributes. */
+static bool check_result(struct api_call *call, const char *id, struct err *err) {
+    struct db_device device;
+    if (!db_device_get(call->db, id, call->arena, &device, err))
+        return false;
+    return strlen(device.attributes) <= ATTRIBUTES_MAX ||
+           err_set_field(err, ERR_INVALID, "attributes", "the device's attributes would be longer than %d bytes", ATTRIBUTES_MAX);
+}
+
+bool api_device_patch(struct api_call *call, struct err *err) {
+    struct db_device device;
+    struct api_device_patch patch;
+    uint64_t present;
+    if (!find(call, &device, err) || !api_if_match(call, device.revision, err) || !api_body(call, &api_shape_device_patch, &patch, &present, err) ||
+        !check_patch(call, &patch, present, err))
+        return false;
+    const struct db_texts tags = {.count = patch.tags.count, .items = patch.tags.items};
+    struct buf attributes CLEANUP(buf_free) = BUF_INIT(2 * PATCH_MAX);
+    json_write_map(&attributes, &patch.attributes);
+    const struct db_device_change change = {
+        .product = patch.product,
+        .hardware = patch.hardware,
+        .attributes = attributes.data,
+        .tags = patch.tags.items != NULL ? &tags : NULL,
+    };
+    const char *detail = arena_strndup(call->arena, call->body, call->body_len);
+    if (detail == NULL)
+        return err_no_memory(err);
+    return buf_ok(&attributes, "attributes", err) && db_device_update(call->db, device.id, device.revision, &change, err) &&
+           check_result(call, device.id, err) && api_audit(call, "device.update", "device", device.id, detail, err) &&
+           reply_device(call, 0, device.id, err);
 }
 
 struct cut {

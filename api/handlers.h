@@ -27,6 +27,7 @@ bool api_product_put(struct api_call *call, struct err *err);
 bool api_device_list(struct api_call *call, struct err *err);
 bool api_device_create(struct api_call *call, struct err *err);
 bool api_device_get(struct api_call *call, struct err *err);
+bool api_device_patch(struct api_call *call, struct err *err);
 bool api_device_tags(struct api_call *call, struct err *err);
 bool api_device_accept(struct api_call *call, struct err *err);
 bool api_device_revoke(struct api_call *call, struct err *err);

@@ -35,6 +35,7 @@ const struct api_route api_routes[] = {
     ADMIN("GET", "/api/v1/devices", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_device_list),
     ADMIN("POST", "/api/v1/devices", "device:write", API_JSON, 16384, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_device_create),
     ADMIN("GET", "/api/v1/devices/{device}", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_device_get),
+    ADMIN("PATCH", "/api/v1/devices/{device}", "device:write", API_JSON, 16384, API_WRITE, API_IF_MATCH | API_BY_PRODUCT, api_device_patch),
     ADMIN("PUT", "/api/v1/devices/{device}/tags", "device:write", API_JSON, 16384, API_WRITE, API_IF_MATCH | API_BY_PRODUCT, api_device_tags),
     ADMIN("POST", "/api/v1/devices/{device}/accept", "device:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_device_accept),
     ADMIN("POST", "/api/v1/devices/{device}/revoke", "device:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_device_revoke),

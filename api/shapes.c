@@ -117,6 +117,14 @@ static const struct json_field device_input_fields[] = {
 };
 const struct json_shape api_shape_device_input = JSON_SHAPE(struct api_device_input, device_input_fields);
 
+static const struct json_field device_patch_fields[] = {
+    {.name = "product", .type = JSON_TEXT, AT(api_device_patch, product), .max = 64},
+    {.name = "hardware", .type = JSON_TEXT, AT(api_device_patch, hardware), .max = 64},
+    {.name = "attributes", .type = JSON_MAP, AT(api_device_patch, attributes), .max = 100},
+    {.name = "tags", .type = JSON_TEXTS, AT(api_device_patch, tags), .max = 32},
+};
+const struct json_shape api_shape_device_patch = JSON_SHAPE(struct api_device_patch, device_patch_fields);
+
 static const struct json_field tags_input_fields[] = {
     {.name = "tags", .type = JSON_TEXTS, AT(api_tags_input, tags), .flags = JSON_REQUIRED, .max = 32},
 };

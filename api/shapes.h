@@ -83,6 +83,13 @@ struct api_device_input {
 };
 extern const struct json_shape api_shape_device_input;
 
+struct api_device_patch {
+    const char *product, *hardware;
+    struct json_map attributes; /* a NULL value takes the attribute away */
+    struct json_texts tags;
+};
+extern const struct json_shape api_shape_device_patch;
+
 struct api_tags_input {
     struct json_texts tags;
 };

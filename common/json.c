@@ -299,9 +299,39 @@ static bool read_base64(struct reader *reader, const struct json_field *field, c
     return true;
 }
 
+static bool read_map(struct reader *reader, const struct json_field *field, const json_t *json, void *place) {
+    struct json_map *map = place;
+    int64_t count = (int64_t)json_object_size(json);
+    const char *name;
+    json_t *value;
+    if (!json_is_object(json))
+        return refuse(reader, "an object");
+    if (count < field->min || count > ceiling(field, LIST_MAX))
+        return refuse_size(reader, "members", field->min, ceiling(field, LIST_MAX));
+    struct json_pair *items = arena_array(reader->arena, (size_t)count, sizeof(*items));
+    if (items == NULL)
+        return err_no_memory(reader->err);
+    *map = (struct json_map){.items = items};
+    json_object_foreach((json_t *)json, name, value) {
+        size_t len = enter_member(reader, name);
+        struct json_pair *pair = &items[map->count++];
+        bool none = json_is_null(value);
+        if (has_control(name, strlen(name)))
+            return refuse(reader, "named without control characters");
+        pair->name = arena_strdup(reader->arena, name);
+        pair->value = none ? NULL : copy_text(reader, value, 0, TEXT_MAX);
+        if (pair->name == NULL)
+            return err_no_memory(reader->err);
+        if (pair->value == NULL && !none)
+            return false;
+        leave(reader, len);
+    }
+    return true;
+}
+
 static bool (*const read_value[])(struct reader *reader, const struct json_field *field, const json_t *json, void *place) = {
     [JSON_TEXT] = read_text,     [JSON_INT] = read_int,         [JSON_BOOL] = read_bool, [JSON_TIME] = read_time,     [JSON_TEXTS] = read_texts,
-    [JSON_STRUCT] = read_object, [JSON_STRUCTS] = read_objects, [JSON_RAW] = read_raw,   [JSON_BASE64] = read_base64,
+    [JSON_STRUCT] = read_object, [JSON_STRUCTS] = read_objects, [JSON_RAW] = read_raw,   [JSON_BASE64] = read_base64, [JSON_MAP] = read_map,
 };
 
 static bool is_known(const struct json_shape *shape, const char *name) {

@@ -16,6 +16,7 @@ enum json_kind {
     JSON_STRUCTS, /* struct json_list      [{…}, …] by .shape */
     JSON_RAW,     /* const char *          any value, as compact text */
     JSON_BASE64,  /* struct json_bytes     "YWJj" */
+    JSON_MAP,     /* struct json_map       {"any name": "text", …}; a null among the values is a NULL */
 };
 
 enum json_flag {
@@ -39,6 +40,16 @@ struct json_bytes {
     const uint8_t *data;
 };
 
+struct json_pair {
+    const char *name;
+    const char *value;
+};
+
+struct json_map {
+    size_t count;
+    struct json_pair *items;
+};
+
 struct json_shape;
 
 struct json_field {
@@ -46,7 +57,7 @@ struct json_field {
     enum json_kind type;
     size_t offset;
     unsigned flags;
-    int64_t min; /* JSON_TEXT and BASE64: bytes; JSON_INT: value; lists: items */
+    int64_t min; /* JSON_TEXT and BASE64: bytes; JSON_INT: value; lists and JSON_MAP: items */
     int64_t max; /* JSON_RAW: bytes; 0: the type's own ceiling (text 1 KiB, list 1,000, integer 2^53−1, raw and base64 1 MiB) */
     const struct json_shape *shape;
 };
@@ -69,9 +80,12 @@ struct json_shape {
 bool json_read(struct arena *arena, const void *data, size_t len, const struct json_shape *shape, void *ret_object, uint64_t *ret_present,
                struct err *err) MUST_USE;
 
-/* Appends the object, compact. Absent are NULL pointers, time 0 and, when JSON_NULLABLE, lists without items (else "[]"). Strings that are not UTF-8
- * are written with U+FFFD in place of the bad bytes. */
+/* Appends the object, compact. Absent are NULL pointers, time 0, a map without items and, when JSON_NULLABLE, lists without items (else "[]").
+ * Strings that are not UTF-8 are written with U+FFFD in place of the bad bytes. */
 void json_write(struct buf *out, const struct json_shape *shape, const void *object);
+
+/* Appends {"name":"value",…}. */
+void json_write_map(struct buf *out, const struct json_map *map);
 
 /* Appends "text" with quotes and escapes. */
 void json_write_text(struct buf *out, const char *text);

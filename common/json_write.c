@@ -103,9 +103,29 @@ static void write_base64(struct buf *out, const struct json_field *field, const 
     buf_byte(out, '"');
 }
 
+void json_write_map(struct buf *out, const struct json_map *map) {
+    buf_byte(out, '{');
+    for (size_t i = 0; i < map->count; i++) {
+        if (i > 0)
+            buf_byte(out, ',');
+        json_write_text(out, map->items[i].name);
+        buf_byte(out, ':');
+        if (map->items[i].value == NULL)
+            buf_text(out, "null");
+        else
+            json_write_text(out, map->items[i].value);
+    }
+    buf_byte(out, '}');
+}
+
+static void write_map(struct buf *out, const struct json_field *field, const void *place) {
+    (void)field;
+    json_write_map(out, place);
+}
+
 static void (*const write_value[])(struct buf *out, const struct json_field *field, const void *place) = {
     [JSON_TEXT] = write_text,     [JSON_INT] = write_int,         [JSON_BOOL] = write_bool, [JSON_TIME] = write_time,     [JSON_TEXTS] = write_texts,
-    [JSON_STRUCT] = write_object, [JSON_STRUCTS] = write_objects, [JSON_RAW] = write_raw,   [JSON_BASE64] = write_base64,
+    [JSON_STRUCT] = write_object, [JSON_STRUCTS] = write_objects, [JSON_RAW] = write_raw,   [JSON_BASE64] = write_base64, [JSON_MAP] = write_map,
 };
 
 static bool is_absent(const struct json_field *field, const void *place) {
@@ -123,6 +143,8 @@ static bool is_absent(const struct json_field *field, const void *place) {
         return nullable && ((const struct json_texts *)place)->items == NULL;
     case JSON_STRUCTS:
         return nullable && ((const struct json_list *)place)->items == NULL;
+    case JSON_MAP:
+        return ((const struct json_map *)place)->items == NULL;
     case JSON_INT:
     case JSON_BOOL:
         return false;

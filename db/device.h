@@ -70,7 +70,7 @@ bool db_device_move(struct db_conn *tx, const char *id, enum fleet_device_state 
 struct db_device_change {
     const char *product;
     const char *hardware;
-    const char *attributes;
+    const char *attributes;      /* a JSON object as text, merged into what is there: null takes a member out (RFC 7396) */
     const struct db_texts *tags; /* replaces the whole set */
 };
 

@@ -26,9 +26,10 @@ INSERT INTO device_seen (device) VALUES ($1);
 UPDATE device SET state = $3, revision = revision + 1 WHERE id = $1 AND state = $2;
 
 -- name: device_update
--- NULL leaves a column as it is.
+-- NULL leaves a column as it is; attributes are merged. A mismatch that was told counts as settled when the identity is set.
 UPDATE device SET product = COALESCE(CAST($2 AS TEXT), product), hardware = COALESCE(CAST($3 AS TEXT), hardware),
-    attributes = COALESCE(CAST($4 AS TEXT), attributes), revision = revision + 1
+    mismatch = CASE WHEN $2 IS NULL AND $3 IS NULL THEN mismatch END,
+    attributes = json_patch(attributes, COALESCE(CAST($4 AS TEXT), '{}')), revision = revision + 1
 WHERE id = $1;
 
 -- name: device_fill

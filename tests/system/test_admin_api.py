@@ -244,6 +244,75 @@ def test_identity_mismatch_changes_nothing(fleet, api):
     assert [event for event in api.events(device="mover-1") if event["kind"] == "identity-mismatch"]
 
 
+def patch(api, device, body):
+    return api.patch(f"/api/v1/devices/{device}", body, headers=[("If-Match", "*")])
+
+
+def test_administrator_settles_a_mismatch(fleet, api):
+    """What the registry says is changed by an administrator alone; then the device and the registry agree, and a new difference is a new event."""
+    device = fleet.device("settled-1")
+    api.post("/api/v1/products", {"id": "lamp"})
+    device.check(product="router", hardware="board-7")
+    device.check(product="lamp", hardware="bulb-1")
+    assert len(api.events(device="settled-1", kind="identity-mismatch")) == 1
+    reply = patch(api, "settled-1", {"product": "lamp", "hardware": "bulb-1"})
+    assert reply.status == 200 and (reply.json["product"], reply.json["hardware"]) == ("lamp", "bulb-1")
+    row = next(row for row in api.pages("/api/v1/audit") if row["request_id"] == reply.header("X-Request-Id"))
+    assert row["action"] == "device.update" and row["object"] == "device:settled-1" and json.loads(row["detail"]) == {"product": "lamp", "hardware": "bulb-1"}
+    assert device.check(product="lamp", hardware="bulb-1", nonce=False).status == 204
+    assert len(api.events(device="settled-1", kind="identity-mismatch")) == 1
+
+
+def test_patch_keeps_what_is_left_out(api):
+    api.ok("POST", "/api/v1/devices", {"id": "patched-1", "product": "router", "hardware": HARDWARE, "tags": ["north"]})
+    assert patch(api, "patched-1", {"attributes": {"site": "Kiel", "room": "7"}}).status == 200
+    assert patch(api, "patched-1", {"attributes": {"room": None, "rack": "\u00e4 \"2\""}}).json["attributes"] == {"site": "Kiel", "rack": "\u00e4 \"2\""}
+    one = patch(api, "patched-1", {"tags": []}).json
+    assert one["tags"] == [] and one["product"] == "router" and one["attributes"] == {"site": "Kiel", "rack": "\u00e4 \"2\""}
+    assert patch(api, "patched-1", {"hardware": "board-9"}).json["hardware"] == "board-9"
+    assert patch(api, "nobody", {"hardware": "board-9"}).status == 404
+
+
+def test_a_device_with_a_history_keeps_its_product(fleet, api):
+    device = fleet.device("historic-1")
+    deployment = device.directive(product="router", hardware=HARDWARE)["deployment"]
+    reply = patch(api, "historic-1", {"product": "lamp"})
+    assert reply.status == 409 and "open deployment" in reply.json["detail"]
+    device.confirm(deployment, "1.1.0", 2)
+    assert patch(api, "historic-1", {"product": "lamp"}).status == 409
+    assert api.device("historic-1")["product"] == "router"
+
+
+@pytest.mark.parametrize("body, field", [
+    ({}, None), ({"product": None}, "product"), ({"product": "a/b"}, "product"), ({"hardware": ""}, "hardware"), ({"hardware": 7}, "hardware"),
+    ({"attributes": None}, "attributes"), ({"attributes": []}, "attributes"), ({"attributes": {"a": 1}}, "attributes.a"), ({"attributes": {"a": {}}}, "attributes.a"),
+    ({"attributes": {"": "x"}}, "attributes"), ({"attributes": {"n" * 65: "x"}}, "attributes"), ({"attributes": {"a": "x" * 257}}, "attributes"),
+    ({"attributes": {f"a{n}": "x" for n in range(101)}}, "attributes"), ({"attributes": {f"a{n}": "x" * 250 for n in range(40)}}, "attributes"),
+    ({"tags": None}, "tags"), ({"tags": ["a b"]}, "tags"), ({"state": "active"}, "state"), ({"pins": []}, "pins"),
+])
+def test_bad_patches(api, body, field):
+    before = api.device("fleet-2")
+    reply = patch(api, "fleet-2", body)
+    assert reply.status == 400, reply
+    assert [error["field"] for error in reply.json.get("errors", [])] == ([field] if field else [])
+    assert api.device("fleet-2") == before
+
+
+def test_patch_of_an_unknown_product(api):
+    api.ok("POST", "/api/v1/devices", {"id": "lost-1", "product": "router"})
+    assert patch(api, "lost-1", {"product": "no-such-product"}).status == 404
+
+
+def test_patch_needs_the_scope_for_both_products(fleet, api):
+    api.post("/api/v1/products", {"id": "lamp"})
+    api.ok("POST", "/api/v1/devices", {"id": "moved-1", "product": "router"})
+    one = fleet.operator(api.token_with("device:write@router"))
+    assert patch(one, "moved-1", {"product": "lamp"}).status == 403
+    both = fleet.operator(api.token_with("device:write@router", "device:write@lamp"))
+    assert patch(both, "moved-1", {"product": "lamp"}).status == 200
+    assert patch(one, "moved-1", {"tags": ["x"]}).status == 403
+
+
 def test_audit_is_a_chain(api):
     reply = api.post("/api/v1/products", {"id": "audited"})
     assert reply.status == 201
@@ -528,6 +597,7 @@ def if_match_rows(api):
     return [
         ("PUT", "/api/v1/products/matched", "/api/v1/products/matched", {"policy": "rollout"}),
         ("PUT", "/api/v1/devices/fleet-1/tags", "/api/v1/devices/fleet-1", {"tags": ["x"]}),
+        ("PATCH", "/api/v1/devices/fleet-1", "/api/v1/devices/fleet-1", {"attributes": {"matched": "yes"}}),
         ("DELETE", f"/api/v1/tokens/{token}", f"/api/v1/tokens/{token}", None),
     ]
 

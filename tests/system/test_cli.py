@@ -245,6 +245,13 @@ class TestFleet:
         published.pawl("devices", "tag", "cli-1", "--add", "south", "--remove", "lab")
         assert published.pawl("devices", "list", "--tag", "south").stdout.split("\t")[0] == "cli-1"
         assert published.pawl("devices", "list", "--tag", "lab").stdout == ""
+        published.pawl("devices", "set", "cli-1", "--hardware", "board-9", "--attribute", "site=Kiel=2", "--attribute", "rack=")
+        set_twice = published.pawl("devices", "set", "cli-1", "--hardware", HARDWARE, "--no-attribute", "rack", "--json").stdout
+        assert json.loads(set_twice)["attributes"] == {"site": "Kiel=2"} and json.loads(set_twice)["hardware"] == HARDWARE
+        assert published.pawl("devices", "set", "cli-1", check=False).returncode == USAGE
+        for wrong in ("site", "=x"):
+            assert published.pawl("devices", "set", "cli-1", "--attribute", wrong, check=False).returncode == USAGE
+        assert published.pawl("devices", "set", "cli-1", "--product", "no-such-product", check=False).returncode == REFUSED
         shown = json.loads(published.pawl("devices", "show", "cli-1", "--json").stdout)
         assert shown["tags"] == ["north", "south"] and shown["state"] == "active"
         assert published.pawl("devices", "add", "cli-1", check=False).returncode == REFUSED

@@ -30,6 +30,7 @@ SHAPES = {
     "GET /api/v1/devices": ("/api/v1/devices", None),
     "POST /api/v1/devices": ("/api/v1/devices", {}),
     "GET /api/v1/devices/{device}": ("/api/v1/devices/matrix-active", None),
+    "PATCH /api/v1/devices/{device}": ("/api/v1/devices/nobody", {}),
     "PUT /api/v1/devices/{device}/tags": ("/api/v1/devices/matrix-active/tags", {}),
     "POST /api/v1/devices/{device}/accept": ("/api/v1/devices/nobody/accept", None),
     "POST /api/v1/devices/{device}/revoke": ("/api/v1/devices/nobody/revoke", None),
@@ -111,7 +112,7 @@ source = Sources()
 
 def ask(client, row):
     path, body = SHAPES[repr(row)]
-    headers = [("If-Match", "*")] if row.method in ("PUT", "DELETE") and "images" not in path else []
+    headers = [("If-Match", "*")] if row.method in ("PUT", "PATCH", "DELETE") and "images" not in path else []
     with client.connect() as connection:
         return client.request(row.method, path, body, headers=headers, connection=connection)
 

@@ -19,6 +19,15 @@ struct owner {
     const char *name;
 };
 
+struct labelled {
+    struct json_map labels;
+};
+
+static const struct json_field labelled_fields[] = {
+    {.name = "labels", .type = JSON_MAP, .offset = offsetof(struct labelled, labels), .max = 3},
+};
+static const struct json_shape labelled_shape = JSON_SHAPE(struct labelled, labelled_fields);
+
 struct phase {
     int64_t percent;
     const char *note;
@@ -279,8 +288,47 @@ static void test_check_and_pretty(void **state) {
     assert_false(json_pretty(&out, "{", 1, &err));
 }
 
+static void test_map(void **state) {
+    static const char good[] = "{\"labels\":{\"a\":\"1\",\"b \\\"c\\\"\":null,\"\":\"\"}}";
+    static const struct {
+        const char *text, *field;
+    } bad[] = {
+        {"{\"labels\":[]}", "labels"},
+        {"{\"labels\":null}", "labels"},
+        {"{\"labels\":\"a\"}", "labels"},
+        {"{\"labels\":{\"a\":1}}", "labels.a"},
+        {"{\"labels\":{\"a\":{}}}", "labels.a"},
+        {"{\"labels\":{\"a\":\"\\u0007\"}}", "labels.a"},
+        {"{\"labels\":{\"a\\u0007\":\"x\"}}", NULL},
+        {"{\"labels\":{\"a\":\"1\",\"b\":\"1\",\"c\":\"1\",\"d\":\"1\"}}", "labels"},
+    };
+    struct arena arena CLEANUP(arena_clear);
+    struct labelled read;
+    struct err err;
+    (void)state;
+    arena_init(&arena, 1 << 20);
+    assert_true(json_read(&arena, good, strlen(good), &labelled_shape, &read, NULL, &err));
+    assert_int_equal(read.labels.count, 3);
+    assert_string_equal(read.labels.items[1].name, "b \"c\"");
+    assert_null(read.labels.items[1].value);
+    struct buf out CLEANUP(buf_free) = BUF_INIT(1000);
+    json_write(&out, &labelled_shape, &read);
+    assert_string_equal(out.data, good);
+    buf_reset(&out);
+    read.labels = (struct json_map){0};
+    json_write(&out, &labelled_shape, &read);
+    assert_string_equal(out.data, "{}");
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_false(json_read(&arena, bad[i].text, strlen(bad[i].text), &labelled_shape, &read, NULL, &err));
+        assert_int_equal(err.code, ERR_INVALID);
+        if (bad[i].field != NULL)
+            assert_string_equal(err.field, bad[i].field);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_map),
         cmocka_unit_test(test_reads_everything),
         cmocka_unit_test(test_absent_is_zero),
         cmocka_unit_test(test_open_shape_ignores_what_it_does_not_know),

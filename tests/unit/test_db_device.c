@@ -105,6 +105,12 @@ static void test_update(void **state) {
     assert_ok(WRITE(store, run_update, &args, &err), err);
     assert_int_equal(device_of(store, "d1").tags.count, 1);
     assert_string_equal(device_of(store, "d1").attributes, "{\"site\":\"Kiel\"}");
+    /* Attributes are merged. */
+    change = (struct db_device_change){.attributes = "{\"site\":null,\"room\":\"7\"}"};
+    args.number = 0;
+    assert_ok(WRITE(store, run_update, &args, &err), err);
+    assert_string_equal(device_of(store, "d1").attributes, "{\"room\":\"7\"}");
+    assert_int_equal(device_of(store, "d1").tags.count, 1);
     /* Another product: fine without a history, refused with one. */
     change = (struct db_device_change){.product = "nothing"};
     args.number = 0;
