@@ -47,6 +47,10 @@ class Reply:
     cut: int | None = None  # bytes of the body before the connection ends
 
 
+NOT_FOUND = Reply(b'{"detail":"not here","status":404,"title":"t","type":"urn:pawl:problem:not-found"}', 404,
+                  headers=(("Content-Type", "application/problem+json"),))
+
+
 class Keys:
     """Opened once a session: the passphrases are slow by design."""
 
@@ -115,7 +119,8 @@ class EvilServer:
         self.pki, self.keys = pki, release_keys.folder  # as the device's harness wants it
         self.team, self.online = Team(keys), {"timestamp": keys.timestamp, "directive": keys.directive}
         self.files, self.images, self.history = {}, self.team.images, []
-        self.reports, self.requests, self.directives = [], [], []
+        self.others = {}  # path: what is no metadata and no image
+        self.reports, self.requests, self.directives, self.taken = [], [], [], []
         self.on_report = self.on_check = None
         self.offered, self.deployment = None, 0
         self.stamped = int(time.time()) - 1000
@@ -132,9 +137,10 @@ class EvilServer:
         for name in ("root", "targets", "snapshot", "images"):
             setattr(other.team, name, copy.deepcopy(getattr(self.team, name)))
         other.team.targets_keys, other.team.snapshot_keys = list(self.team.targets_keys), list(self.team.snapshot_keys)
+        other.others = dict(self.others)
         other.online, other.files, other.images = dict(self.online), dict(self.files), other.team.images
         other.history = [dict(files) for files in self.history]
-        other.reports, other.requests, other.directives = [], [], []
+        other.reports, other.requests, other.directives, other.taken = [], [], [], []
         other._serve()
         return other
 
@@ -227,10 +233,10 @@ class EvilServer:
             made = self.on_check(ask) if self.on_check else self.directive(ask)
             self.directives.append(made)
             return made
-        for prefix, things in (("/tuf/", self.files), ("/firmware/", self.images)):
+        for prefix, things in (("/tuf/", self.files), ("/api/v1/metadata/", self.files), ("/firmware/", self.images)):
             if path.startswith(prefix):
-                return things.get(path[len(prefix):], Reply(status=404))
-        return Reply(status=404)
+                return things.get(path[len(prefix):], NOT_FOUND)
+        return self.others.get(path, NOT_FOUND)
 
     def report(self, body):
         report = json.loads(body)
@@ -267,6 +273,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.request.close()
 
     def ask(self, query):
+        if self.connection.getpeercert(True) is None:  # an operator's command line
+            return {}
         certificate = x509.load_der_x509_certificate(self.connection.getpeercert(True))
         spki = certificate.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -279,8 +287,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send(made if isinstance(made, Reply) else Reply(made))
 
     def do_POST(self):  # pylint: disable=invalid-name
-        self.server.world.report(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send(Reply(b"{}"))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/report":
+            self.server.world.report(body)
+            self.send(Reply(b"{}"))
+        else:
+            self.take(body)
+
+    def do_PUT(self):  # pylint: disable=invalid-name
+        self.take(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def take(self, body):
+        self.server.world.taken.append((self.command, self.path, body))
+        self.send(Reply(b"{}", 201, headers=[("Content-Type", "application/json")]))
 
     def send(self, reply):
         self.send_response(reply.status)
