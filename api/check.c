@@ -4,6 +4,7 @@
 #include "api/call.h"
 #include "api/env.h"
 #include "api/handlers.h"
+#include "api/notice.h"
 #include "api/reply.h"
 #include "common/hex.h"
 #include "common/random.h"
@@ -82,7 +83,8 @@ static bool see_newcomer(struct api_call *call, struct err *err) {
 /* On the writer: what was seen becomes durable, and so does the offer. */
 static bool decide_writing(struct api_call *call, struct poll *poll, struct err *err) {
     struct db_offered offered;
-    if (!see_newcomer(call, err) || !db_device_observe(call->db, call->identity.id, &poll->seen, call->now, err) ||
+    if (!see_newcomer(call, err) || !api_notice_alternation(call, err) ||
+        !db_device_observe(call->db, call->identity.id, &poll->seen, call->now, err) ||
         !db_deployment_offer(call->db, call->identity.id, call->now, &offered, err))
         return false;
     poll->reason = offered.reason;
@@ -157,7 +159,7 @@ static bool reply_directive(struct api_call *call, const struct poll *poll, stru
 }
 
 bool api_check_get(struct api_call *call, struct err *err) {
-    struct poll poll = {.reason = FLEET_REASON_REFUSED};
+    struct poll poll = {.seen.place = call->client_address, .reason = FLEET_REASON_REFUSED};
     if (!read_poll(call, &poll, err))
         return false;
     const struct db_catalog *catalog = db_catalog_get(call->env->db);

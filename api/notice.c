@@ -54,10 +54,20 @@ bool api_notice_clone_suspected(struct api_call *call) {
     char spki[65];
     hex_encode(call->identity.spki_sha256, 32, spki);
     struct buf detail CLEANUP(buf_free) = BUF_INIT(1000);
-    buf_text(&detail, "{\"spki_sha256\":");
+    buf_text(&detail, "{\"reason\":\"another-key\",\"spki_sha256\":");
     json_write_text(&detail, spki);
     buf_text(&detail, ",\"address\":");
     json_write_text(&detail, call->client_address != NULL ? call->client_address : "");
     buf_byte(&detail, '}');
     return notice(call, "clone-suspected", call->identity.id, call->identity.id, &detail);
+}
+
+bool api_notice_alternation(struct api_call *call, struct err *err) {
+    if (!db_registry_take_alternation(call->env->db, call->identity.id))
+        return true;
+    struct buf detail CLEANUP(buf_free) = BUF_INIT(1000);
+    buf_text(&detail, "{\"reason\":\"alternating-addresses\",\"address\":");
+    json_write_text(&detail, call->client_address != NULL ? call->client_address : "");
+    buf_byte(&detail, '}');
+    return buf_ok(&detail, "the event's detail", err) && db_event_insert(call->db, call->now, "clone-suspected", call->identity.id, detail.data, err);
 }

@@ -75,10 +75,46 @@ static bool installed_must_write(struct db_registry *registry, struct registry_e
     return false;
 }
 
+/* Two places in alternation: each poll that comes from the place before the last is a return. */
+static bool alternates(const struct db_registry *registry, struct registry_entry *entry, const char *text, int64_t now) {
+    uint32_t place = text ? (uint32_t)db_intern_hash(registry->key, text) | 1 : 0;
+    bool returned;
+
+    if (!place || place == entry->place)
+        return false;
+    returned = place == entry->place_before;
+    entry->place_before = entry->place;
+    entry->place = place;
+    if ((uint32_t)now - entry->place_since >= REGISTRY_PLACE_WINDOW_S) {
+        entry->place_since = (uint32_t)now;
+        entry->place_returns = 0;
+    }
+    if (!returned || entry->place_returns == REGISTRY_PLACE_TOLD || ++entry->place_returns < REGISTRY_PLACE_RETURNS)
+        return false;
+    entry->place_returns = REGISTRY_PLACE_TOLD;
+    entry->place_since = (uint32_t)now;
+    entry->alternation_due = true;
+    return true;
+}
+
+bool db_registry_take_alternation(struct db *db, const char *id) {
+    struct db_registry *registry = db->registry;
+    struct registry_entry *entry;
+    bool due;
+
+    pthread_rwlock_wrlock(&registry->lock);
+    entry = db_registry_table_find(registry, id, NULL);
+    due = entry && entry->alternation_due;
+    if (due)
+        entry->alternation_due = false;
+    pthread_rwlock_unlock(&registry->lock);
+    return due;
+}
+
 bool db_registry_seen(struct db *db, const char *id, int64_t now, const struct db_observation *seen, bool *ret_must_write) {
     struct db_registry *registry = db->registry;
     bool product_exists = false;
-    bool identity, installed;
+    bool identity, installed, alternation;
     struct registry_entry *entry;
     uint32_t number;
 
@@ -98,8 +134,9 @@ bool db_registry_seen(struct db *db, const char *id, int64_t now, const struct d
         entry->last_seen = now;
     identity = identity_must_write(registry, entry, seen, product_exists, now);
     installed = installed_must_write(registry, entry, number, seen);
+    alternation = alternates(registry, entry, seen->place, now);
     pthread_rwlock_unlock(&registry->lock);
-    *ret_must_write = identity || installed;
+    *ret_must_write = identity || installed || alternation;
     return true;
 }
 

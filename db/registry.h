@@ -48,12 +48,19 @@ struct db_observation {
     const char *version;
     bool sequence_known;
     int64_t sequence;
+    const char *place; /* where it polls from, an address */
 };
 
 /* Notes in memory that the device was here and what it runs. No SQL. False: no such device.
- * *ret_must_write: something durable is to be done (a field filled for the first time, a mismatch, a version that fell): call db_device_observe()
- * on the writer. It stays true at most once for each such change. */
+ * *ret_must_write: something durable is to be done (a field filled for the first time, a mismatch, a version that fell, two places in alternation):
+ * call db_device_observe() and db_registry_take_alternation() on the writer. It stays true at most once for each such change. */
 bool db_registry_seen(struct db *db, const char *id, int64_t now, const struct db_observation *seen, bool *ret_must_write) MUST_USE;
+
+/* True once, when db_registry_seen() has found the device polling from two places in alternation: within REGISTRY_PLACE_WINDOW_S seconds it came back
+ * REGISTRY_PLACE_RETURNS times to the place before the last (A, B, A, B, A). Then quiet for as long. Places that are only left (roaming) do not
+ * count. */
+enum { REGISTRY_PLACE_WINDOW_S = 3600, REGISTRY_PLACE_RETURNS = 3 };
+bool db_registry_take_alternation(struct db *db, const char *id) MUST_USE;
 
 /* Remembers a "nothing" for this device until told_until or until anything about it or the catalog changes. hot: the copy that was decided on. */
 void db_registry_remember(struct db *db, const struct db_device_hot *hot, uint64_t generation, enum fleet_reason reason, int64_t told_until);

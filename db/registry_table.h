@@ -8,11 +8,12 @@
 #include "db/store.h"
 
 enum {
+    REGISTRY_PLACE_TOLD = 255,
     REGISTRY_BLOCK = 1024,      /* entries a block */
     REGISTRY_TEXT_BLOCK = 65536 /* bytes of ids a block */
 };
 
-/* About 190 bytes. Product, hardware and version are numbers of interned texts. */
+/* About 200 bytes. Product, hardware and version are numbers of interned texts. */
 struct registry_entry {
     const char *id; /* in the text blocks */
     uint8_t pin_current[DB_PIN_SIZE];
@@ -27,20 +28,24 @@ struct registry_entry {
     int64_t last_seen;
     int64_t told_until;
     uint64_t told_generation;
-    int64_t mismatch_told_at; /* UTC seconds */
-    uint32_t mismatch_hash;   /* of what it claimed then */
+    int64_t mismatch_told_at;     /* UTC seconds */
+    uint32_t mismatch_hash;       /* of what it claimed then */
+    uint32_t place, place_before; /* hashes of the last two places it polled from; 0: none */
+    uint32_t place_since;         /* UTC seconds: when the returns began to be counted */
     uint32_t product, hardware, version;
     uint32_t revision;
     uint8_t state;
     uint8_t open_state;
     uint8_t told_reason;
     uint8_t quarantined_count;
+    uint8_t place_returns; /* REGISTRY_PLACE_TOLD: not counted until the window is past */
     bool has_pin_current : 1;
     bool has_pin_next : 1;
     bool installed_known : 1;
     bool open_by_policy : 1;
     bool unflushed : 1;           /* in the dirty list */
     bool installed_unflushed : 1; /* what it runs, too */
+    bool alternation_due : 1;     /* found, and not yet taken */
 };
 
 struct registry_text_block {

@@ -234,6 +234,20 @@ def test_events(fleet, api):
     assert sequence == sorted(sequence, reverse=True)
 
 
+def test_two_places_with_one_identity(fleet, api):
+    """The right key from two addresses in alternation: one event, nothing refused. A device that moves once is no clone."""
+    places = [fleet.device("roamer-1", source=source) for source in ("127.0.0.1", "127.0.0.2")]
+    for place in places[0], places[0], places[1], places[1]:
+        assert place.check().status in (200, 204)
+    assert api.events(device="roamer-1", kind="clone-suspected") == []
+    for _ in range(4):
+        for place in places:
+            assert place.check().status in (200, 204)
+    events = api.events(device="roamer-1", kind="clone-suspected")
+    assert len(events) == 1 and events[0]["detail"]["reason"] == "alternating-addresses" and events[0]["detail"]["address"] in ("127.0.0.1", "127.0.0.2")
+    assert api.device("roamer-1")["state"] == "active"
+
+
 def test_identity_mismatch_changes_nothing(fleet, api):
     """A first report fills the empty fields; a later difference is an event and no change."""
     device = fleet.device("mover-1")

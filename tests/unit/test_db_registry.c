@@ -101,6 +101,47 @@ static bool seen(struct store *store, const char *id, int64_t now, const char *p
     return must_write;
 }
 
+/* One poll from there; true: it is the one that makes the event. */
+static bool polls_from(struct store *store, const char *place, int64_t now) {
+    struct db_observation observation = {.place = place};
+    bool must_write;
+
+    assert_true(db_registry_seen(store->db, "d1", now, &observation, &must_write));
+    assert_int_equal(must_write, db_registry_take_alternation(store->db, "d1"));
+    assert_false(db_registry_take_alternation(store->db, "d1"));
+    return must_write;
+}
+
+static void test_two_places_in_alternation(void **state) {
+    struct store *store = *state;
+    static const char *const roaming[] = {"A", "B", "C", "D", "A", "B", "C", "A", NULL};
+    int64_t now = NOW;
+
+    make_device(store, "d1", NULL, NULL);
+    for (int i = 0; i < 20; i++)
+        assert_false(polls_from(store, "A", now++));
+    for (size_t i = 0; roaming[i] || i < 8; i++)
+        assert_false(polls_from(store, roaming[i], now++));
+    /* From A: B, and three times back. */
+    assert_false(polls_from(store, "B", now));
+    assert_false(polls_from(store, "A", now + 300));
+    assert_false(polls_from(store, "A", now + 301));
+    assert_false(polls_from(store, NULL, now + 302)); /* not said */
+    assert_false(polls_from(store, "B", now + 600));
+    assert_true(polls_from(store, "A", now + 900));
+    /* Quiet for an hour, then told again. */
+    for (int i = 0; i < 11; i++)
+        assert_false(polls_from(store, i % 2 ? "A" : "B", now + 1200 + i * 300));
+    now += 900 + REGISTRY_PLACE_WINDOW_S;
+    assert_false(polls_from(store, "A", now));
+    assert_false(polls_from(store, "B", now + 1));
+    assert_true(polls_from(store, "A", now + 2));
+    /* Too slow to be two at once. */
+    now += 2 + REGISTRY_PLACE_WINDOW_S;
+    for (int i = 0; i < 12; i++)
+        assert_false(polls_from(store, i % 2 ? "A" : "B", now + (int64_t)i * REGISTRY_PLACE_WINDOW_S / 2));
+}
+
 static void test_last_seen_is_flushed(void **state) {
     struct store *store = *state;
     struct db_registry_counts counts;
@@ -403,6 +444,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_STORE(test_reload_equals),
         WITH_STORE(test_unknown),
+        WITH_STORE(test_two_places_in_alternation),
         WITH_STORE(test_last_seen_is_flushed),
         WITH_STORE(test_many_slices),
         WITH_STORE(test_refused_flush_is_repeated),
