@@ -238,6 +238,13 @@ void front_kill(struct front_conn *conn) {
     worker->dead = conn;
 }
 
+/* Ends it with a reset: what the kernel still holds for the client, up to some MiB, is not sent any more. */
+static void abort_conn(struct front_conn *conn) {
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    front_kill(conn);
+}
+
 void front_reap(struct worker *worker) {
     struct front_conn **at = &worker->fed;
     while (worker->dead && *at) { /* the fed ones were fed in this turn: a short list */
@@ -259,7 +266,7 @@ void front_reap(struct worker *worker) {
 
 static void cut(struct front_conn *conn, uint64_t *counter) {
     worker_add(counter, 1);
-    front_kill(conn);
+    abort_conn(conn);
 }
 
 /* Between requests, or a head that does not come to its end. */
@@ -341,7 +348,7 @@ void front_cut(struct worker *worker, const char *device_id) {
     for (struct front_conn *conn = worker->conns, *next; conn; conn = next) {
         next = conn->next;
         if (!device_id || strcmp(device_of(conn), device_id) == 0) {
-            front_kill(conn);
+            abort_conn(conn);
         }
     }
 }

@@ -155,6 +155,15 @@ bool session_pack(const SSL_SESSION *session, const struct api_identity *identit
     return true;
 }
 
+/* OpenSSL 3.4 has a setter of its own for times after 2038. */
+static void set_time(SSL_SESSION *session, uint32_t time) {
+#if OPENSSL_VERSION_NUMBER >= 0x30400000L
+    SSL_SESSION_set_time_ex(session, (time_t)time);
+#else
+    SSL_SESSION_set_time(session, (long)time);
+#endif
+}
+
 SSL_SESSION *session_unpack(const struct session_record *record, SSL *ssl, const uint8_t *full_id, size_t full_id_len, const uint8_t *id_context,
                             size_t id_context_len) {
     const unsigned char wire_cipher[2] = {(unsigned char)(record->cipher >> 8), (unsigned char)(record->cipher & 0xff)};
@@ -164,7 +173,7 @@ SSL_SESSION *session_unpack(const struct session_record *record, SSL *ssl, const
     if (session && cipher && SSL_SESSION_set1_id(session, full_id, (unsigned)full_id_len) == 1 &&
         SSL_SESSION_set1_id_context(session, id_context, (unsigned)id_context_len) == 1 && SSL_SESSION_set_cipher(session, cipher) == 1 &&
         SSL_SESSION_set_protocol_version(session, TLS1_3_VERSION) == 1 && SSL_SESSION_set1_master_key(session, record->psk, record->psk_len) == 1) {
-        SSL_SESSION_set_time(session, (long)record->created_at);
+        set_time(session, record->created_at);
         SSL_SESSION_set_timeout(session, left > 0 ? (long)left : 0);
         return session;
     }

@@ -18,11 +18,13 @@ static void test_disconnect(void **state) {
     wire_disconnect_device(((struct server_under_test *)*state)->wire, "device-1");
     assert_int_equal(client_read(&one, reply, sizeof(reply), 5000, &ended), 0);
     assert_true(ended && clock_mono_ms() - began < 1000);
+    /* Not even what the kernel had taken already: the client has read nothing so far. */
+    clock_sleep_ms(100);
     size_t total = 0;
     do {
         total += client_read(&busy, reply, sizeof(reply), 5000, &ended);
     } while (!ended);
-    assert_true(total < FAKE_BLOB_SIZE);
+    assert_true(total < FAKE_BLOB_SIZE / 4);
     assert_int_equal(client_ask(&two, WHO, reply, sizeof(reply)), 200);
     client_close(&one);
     client_close(&busy);
