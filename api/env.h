@@ -41,7 +41,7 @@ struct api_env {
     bool (*find_key)(struct server *server, const struct signers *signers, const struct key **ret_key, struct err *err); /* on the writer: ERR_KEY */
     /* Those of the configured files that can be read; how many. */
     size_t (*certificates)(struct server *server, struct api_expiry ret_expiries[API_EXPIRIES_CERTIFICATES]);
-    bool (*ready)(struct server *server, struct err *err);                                                               /* false: what is missing */
+    bool (*ready)(struct server *server, int64_t *ret_free_bytes, struct err *err); /* false: what is missing; else what is free for the store */
     void (*metrics)(struct server *server, struct db_conn *db, struct buf *out);
     void (*disconnect)(struct server *server, const char *device_id); /* cuts the device's open connections */
 };

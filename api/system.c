@@ -19,6 +19,7 @@ bool api_system_healthz(struct api_call *call, struct err *err) {
 
 struct readiness {
     const char *status;
+    int64_t store_free_bytes;
     struct json_list expires; /* of struct api_expiry */
 };
 
@@ -29,6 +30,7 @@ static const struct json_field expiry_fields[] = {
 static const struct json_shape expiry_shape = JSON_SHAPE(struct api_expiry, expiry_fields);
 static const struct json_field readiness_fields[] = {
     {.name = "status", .type = JSON_TEXT, .offset = offsetof(struct readiness, status)},
+    {.name = "store_free_bytes", .type = JSON_INT, .offset = offsetof(struct readiness, store_free_bytes)},
     {.name = "expires", .type = JSON_STRUCTS, .offset = offsetof(struct readiness, expires), .shape = &expiry_shape},
 };
 static const struct json_shape readiness_shape = JSON_SHAPE(struct readiness, readiness_fields);
@@ -37,7 +39,8 @@ bool api_system_readyz(struct api_call *call, struct err *err) {
     struct api_expiry expires[API_SERVED_ROLES + TRUSTED_DELEGATED_MAX + API_EXPIRIES_CERTIFICATES];
     struct api_served_role delegated[TRUSTED_DELEGATED_MAX];
     size_t count = 0;
-    if (!call->env->ready(call->env->server, err))
+    int64_t free_bytes;
+    if (!call->env->ready(call->env->server, &free_bytes, err))
         return false;
     for (int i = 0; i < API_SERVED_ROLES; i++)
         if (atomic_load(&call->env->served->roles[i].version) != 0)
@@ -46,7 +49,7 @@ bool api_system_readyz(struct api_call *call, struct err *err) {
     for (size_t i = 0; i < delegated_count; i++)
         expires[count++] = (struct api_expiry){delegated[i].name, delegated[i].expires_at};
     count += call->env->certificates(call->env->server, expires + count);
-    const struct readiness readiness = {.status = "ready", .expires = {.count = count, .items = expires}};
+    const struct readiness readiness = {.status = "ready", .store_free_bytes = free_bytes, .expires = {.count = count, .items = expires}};
     return api_reply_json(call, 0, &readiness_shape, &readiness, err);
 }
 

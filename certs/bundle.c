@@ -1,7 +1,5 @@
 #include "certs/bundle.h"
 
-#include <time.h>
-
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -38,22 +36,6 @@ static STACK_OF(X509) * bundle_read(const char *file, struct err *err) {
     bundle_free(&bundle);
     err_set(err, ERR_CONFIG, "certificates '%s': no PEM certificate in it, or a broken one", file);
     return NULL;
-}
-
-bool certs_bundle_expiry(const char *file, int64_t *ret_not_after, struct err *err) {
-    STACK_OF(X509) * bundle CLEANUP(bundle_free) = bundle_read(file, err);
-    int64_t first = INT64_MAX;
-    if (bundle == NULL)
-        return false;
-    for (int i = 0; i < sk_X509_num(bundle); i++) {
-        struct tm parts;
-        if (ASN1_TIME_to_tm(X509_get0_notAfter(sk_X509_value(bundle, i)), &parts) != 1)
-            return err_set(err, ERR_CONFIG, "certificates '%s': a validity that cannot be read", file);
-        int64_t not_after = (int64_t)timegm(&parts);
-        first = not_after < first ? not_after : first;
-    }
-    *ret_not_after = first;
-    return true;
 }
 
 static bool related(X509 *one, X509 *other) {

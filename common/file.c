@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "common/random.h"
@@ -193,6 +194,16 @@ bool file_make_dirs(const char *path, mode_t mode, struct err *err) {
         return err_errno(err, "look at %s", path);
     if (!S_ISDIR(info.st_mode))
         return err_set(err, ERR_CONFLICT, "%s is not a folder", path);
+    return true;
+}
+
+bool file_free_space(const char *path, int64_t *ret_bytes, struct err *err) {
+    struct statvfs info;
+    if (statvfs(path, &info) != 0)
+        return err_errno(err, "%s", path);
+    bool files = info.f_files == 0 || info.f_favail > 0; /* some file systems do not count them */
+    uint64_t unit = info.f_frsize > 0 ? info.f_frsize : 1;
+    *ret_bytes = !files ? 0 : info.f_bavail > INT64_MAX / unit ? INT64_MAX : (int64_t)(info.f_bavail * unit);
     return true;
 }
 

@@ -26,6 +26,9 @@ bool file_make_dirs(const char *path, mode_t mode, struct err *err) MUST_USE; /*
 bool file_sync_dir(const char *path, struct err *err) MUST_USE;
 bool file_sync_parent(const char *path, struct err *err) MUST_USE;
 bool file_exists(const char *path);
+
+/* What an ordinary user may still write on the file system of path, in bytes; 0 as well when no file can be made. */
+bool file_free_space(const char *path, int64_t *ret_bytes, struct err *err) MUST_USE;
 bool file_write_all(int fd, const void *data, size_t len, struct err *err) MUST_USE;
 
 /* Takes an exclusive lock on path (created 0600, held as long as the descriptor is open); ERR_BUSY when another process has it. */

@@ -38,6 +38,8 @@ static const struct config_key keys[] = {
             "products or, behind @, for one (device:read release:publish@router). Without it a certificate may do nothing."),
 
     KEY(store, data, CONFIG_PATH, "data", .help = "Folder of the database and the images; made with mode 0700."),
+    KEY(store, free_min, CONFIG_SIZE, "64M", .min = 0, .max = 1125899906842624,
+        .help = "With less free space for it the server goes on, but /readyz says 503: time to make room before writing fails."),
 
     KEY(trust, timestamp_key, CONFIG_PATH, "keys/timestamp.pem", .help = "The online timestamp key: encrypted PKCS#8, mode 0400."),
     KEY(trust, directive_key, CONFIG_PATH, "keys/directive.pem", .help = "The online directive key: encrypted PKCS#8, mode 0400."),

@@ -25,6 +25,7 @@ struct server_config {
     } admin;
     struct {
         char *data;
+        int64_t free_min;
     } store;
     struct {
         char *timestamp_key;

@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "db/deployment.h"
 #include "server/expiry.h"
+#include "server/readiness.h"
 #include "server/server.h"
 
 static const short statuses[METRICS_STATUSES - 1] = {200, 201, 204, 206, 304, 400, 401, 403, 404, 405, 409, 410, 411,
@@ -137,6 +138,9 @@ static void write_store(struct server *server, struct buf *out) {
     head(out, "pawl_db_commit_seconds_max", "gauge", "Longest COMMIT.");
     buf_printf(out, "pawl_db_commit_seconds_max %.6f\n", (double)stats.commit_us_max / 1e6);
     gauge(out, "pawl_db_queue_depth", "Jobs that wait for the writer.", (int64_t)stats.queue_depth);
+    int64_t free_bytes = readiness_free_bytes(server);
+    if (free_bytes >= 0)
+        gauge(out, "pawl_store_free_bytes", "Free space on the file system of database and images.", free_bytes);
 }
 
 static void write_wire(struct server *server, struct buf *out) {

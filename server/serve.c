@@ -14,6 +14,7 @@
 #include "server/commands.h"
 #include "server/expiry.h"
 #include "server/online.h"
+#include "server/readiness.h"
 #include "server/sandbox.h"
 #include "server/server.h"
 #include "server/timers.h"
@@ -84,14 +85,6 @@ static void on_fatal(void *context, const struct err *err) {
     atomic_store(&server->store_failed, true);
 }
 
-static bool is_ready(struct server *server, struct err *err) {
-    if (atomic_load(&server->draining))
-        return err_set(err, ERR_BUSY, "the server is shutting down");
-    if (atomic_load(&server->store_failed))
-        return err_set(err, ERR_BUSY, "the store failed");
-    return true;
-}
-
 /* Looked for among those found before, then in the folder; kept to the end, because a signature may be on its way with any of them. */
 static bool find_key(struct server *server, const struct signers *signers, const struct key **ret_key, struct err *err) {
     const struct key *const first[] = {server->timestamp_key, server->directive_key};
@@ -137,7 +130,7 @@ static void fill_env(struct server *server) {
         .server = server,
         .find_key = find_key,
         .certificates = expiry_certificates,
-        .ready = is_ready,
+        .ready = readiness_check,
         .metrics = metrics_write,
         .disconnect = disconnect,
     };

@@ -367,11 +367,28 @@ def test_health_and_metrics(fleet, api):
     assert anonymous.get("/healthz").json == {"status": "ok"}
     ready = anonymous.get("/readyz").json
     assert ready["status"] == "ready" and {"root", "certificate:server", "certificate:device_ca"} <= {row["what"] for row in ready["expires"]}
+    assert ready["store_free_bytes"] > 0
     assert anonymous.get("/metrics").status == 401
     text = api.get("/metrics").body.decode()
     assert "# TYPE" in text and "# HELP" in text
     for line in text.splitlines():
         assert line.startswith("#") or len(line.rsplit(" ", 1)) == 2 and float(line.rsplit(" ", 1)[1]) >= 0 and line.startswith("pawl_")
+
+
+def test_not_ready_without_room(new_server):
+    """Too little free space: told to whoever asks, and the work goes on."""
+    server = new_server({"store": {"free_min": "1000000G"}})
+    anonymous = server.operator(token="")
+    reply = anonymous.get("/readyz")
+    assert reply.status == 503 and reply.problem == "busy" and "free_min" in reply.json["detail"]
+    assert anonymous.get("/healthz").status == 200
+    assert "pawl_store_free_bytes " in server.operator().get("/metrics").body.decode()
+    assert server.operator().post("/api/v1/products", {"id": "router"}).status == 201
+    server.write_config({"listen": {"admin": f"127.0.0.1:{server.admin_port}"}, "store": {"free_min": "1000000G"}})
+    assert server.run("health", check=False).returncode == 1
+    server.write_config({"listen": {"admin": f"127.0.0.1:{server.admin_port}"}, "store": {"free_min": "0"}})
+    server.restart()
+    assert server.run("health").returncode == 0
 
 
 def test_openapi_is_the_file(api, contract):

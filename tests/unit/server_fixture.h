@@ -7,6 +7,7 @@
 #include "api/token.h"
 #include "server/dispatch.h"
 #include "server/expiry.h"
+#include "server/readiness.h"
 #include "server/server.h"
 #include "trust/directive.h"
 
@@ -38,10 +39,6 @@ struct ask {
 };
 
 UNUSED static struct rig *rig_now; /* for the hooks that know only the server */
-
-UNUSED static bool rig_ready(struct server *server, struct err *err) {
-    return !atomic_load(&server->draining) || err_set(err, ERR_BUSY, "draining");
-}
 
 UNUSED static void rig_cut(struct server *server, const char *device_id) {
     (void)server;
@@ -83,6 +80,7 @@ UNUSED static int rig_setup(void **state) {
     rig_now = rig;
     struct server *server = &rig->server;
     server->db = rig->store->db;
+    server->config.store.data = rig->store->folder;
     assert_ok(key_generate(KEY_ED25519, &server->timestamp_key, &err), err);
     assert_ok(key_generate(KEY_ED25519, &server->directive_key, &err), err);
     assert_ok(api_images_new(server->db, &server->images, &err), err);
@@ -97,7 +95,7 @@ UNUSED static int rig_setup(void **state) {
         .settings = {.poll_after_s = 300, .poll_jitter = 10, .image_bytes = 1000, .firmware_grace_s = 86400, .auto_accept = true, .pending_max = 2},
         .server = server,
         .certificates = expiry_certificates,
-        .ready = rig_ready,
+        .ready = readiness_check,
         .metrics = metrics_write,
         .disconnect = rig_cut,
     };

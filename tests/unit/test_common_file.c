@@ -228,6 +228,18 @@ static void test_make_dirs(void **state) {
     assert_false(file_make_dirs("", 0700, &err));
 }
 
+static void test_free_space(void **state) {
+    int64_t bytes = -1;
+    struct err err;
+    (void)state;
+    assert_true(file_free_space("/", &bytes, &err));
+    assert_true(bytes >= 0);
+    assert_true(file_free_space("/proc", &bytes, &err)); /* has no room at all */
+    assert_int_equal(bytes, 0);
+    assert_false(file_free_space("/nonexistent", &bytes, &err));
+    assert_non_null(strstr(err.text, "/nonexistent"));
+}
+
 static void test_lock(void **state) {
     char lock[PATH_MAX];
     struct err err;
@@ -276,6 +288,7 @@ int main(void) {
         CASE(test_read_ceiling),
         CASE(test_secrets_must_be_private),
         CASE(test_make_dirs),
+        CASE(test_free_space),
         CASE(test_lock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
