@@ -240,20 +240,20 @@ def test_403_is_readable(edge):
     assert reply.status == 403 and reply.problem == "scope"
 
 
-def test_curl_sees_413(edge, tmp_path):
-    big = tmp_path / "big.bin"
+@pytest.mark.parametrize("status, mebibytes, scope, expect", [
+    (413, 8, "release:publish", "100-continue"), (413, 64, "release:publish", ""), (403, 2, "device:read", "100-continue"), (403, 3, "device:read", ""),
+])
+def test_curl_sees_the_refusal(edge, tmp_path, status, mebibytes, scope, expect):
+    """Also one that sends without asking first reads the whole problem while it is still sending."""
+    big, header, body = tmp_path / "big.bin", tmp_path / "header", tmp_path / "body"
     with open(big, "wb") as file:
-        file.truncate(8 * 1024 * 1024)
+        file.truncate(mebibytes << 20)
+    header.write_text(f"Authorization: Bearer {edge.operator().token_with(scope)}\nExpect: {expect}\n", encoding="ascii")
     done = subprocess.run(
-        ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", str(edge.pki.server_ca), "-H", f"@{curl_header(edge, tmp_path)}", "-T", str(big),
+        ["curl", "-sS", "-o", str(body), "-w", "%{http_code}", "--cacert", str(edge.pki.server_ca), "-H", f"@{header}", "-T", str(big),
          f"https://localhost:{edge.admin_port}/api/v1/images/{'0' * 64}"], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout == "413", done.stderr
-
-
-def curl_header(server, folder):
-    path = folder / "header"
-    path.write_text(f"Authorization: Bearer {server.token}\n", encoding="ascii")
-    return path
+    assert done.stdout == str(status), done.stderr
+    assert json.loads(body.read_text())["type"] == "urn:pawl:problem:" + {413: "too-large", 403: "scope"}[status]
 
 
 def test_json_body_over_its_limit(edge):
