@@ -42,7 +42,12 @@ static const struct json_field all_fields[] = {
 };
 
 static struct json_bytes bytes_of(const struct buf *buf) {
-    return buf == NULL ? (struct json_bytes){0} : (struct json_bytes){.len = buf->len, .data = (const uint8_t *)buf->data};
+    struct json_bytes bytes = {0};
+    if (buf != NULL) {
+        bytes.len = buf->len;
+        bytes.data = (const uint8_t *)buf->data;
+    }
+    return bytes;
 }
 
 bool cli_job_send(struct cli *cli, const struct cli_job_upload *upload, struct cli_reply *ret_reply, struct err *err) {

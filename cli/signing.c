@@ -1,6 +1,7 @@
 #include "cli/signing.h"
 
 #include "cli/prompt.h"
+#include "common/file.h"
 #include "common/text.h"
 
 bool cli_signing_check(const struct cli_signing_args *args, struct err *err) {
@@ -101,6 +102,11 @@ bool cli_signing_find(struct cli_signing *signing, const struct signers *signers
     for (size_t i = 0; signing->has_ring && i < signing->ring.keys.count && count < most; i++) {
         const struct key *key = NULL;
         bool may = false;
+        const char *path = cli_keyring_path(signing->arena, signing->ring.folder, entries[i].file);
+        if (path == NULL)
+            return err_no_memory(err);
+        if (!file_exists(path)) /* it is kept elsewhere, or lost */
+            continue;
         if (!may_sign(&entries[i], signers, &may, err) || (may && !open_entry(signing, &entries[i], &key, err)))
             return false;
         bool doubled = false;

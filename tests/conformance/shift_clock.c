@@ -1,4 +1,5 @@
-/* Preloaded into a program under test (LD_PRELOAD), moves its wall clock by PAWL_TEST_CLOCK_OFFSET_S seconds; the other clocks stay. */
+/* Preloaded into a program under test (LD_PRELOAD), moves its wall clock by PAWL_TEST_CLOCK_OFFSET_S seconds; the other clocks stay. pawld
+ * refuses variables of that prefix which it does not know: for it the name is TEST_CLOCK_OFFSET_S. */
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -6,6 +7,7 @@
 
 static time_t offset(void) {
     const char *text = getenv("PAWL_TEST_CLOCK_OFFSET_S");
+    text = text != NULL ? text : getenv("TEST_CLOCK_OFFSET_S");
     return text != NULL ? (time_t)strtoll(text, NULL, 10) : 0;
 }
 
