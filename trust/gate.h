@@ -27,10 +27,10 @@ struct gate_result {
 };
 
 /* All or nothing. Beyond a device's own errors: ERR_ROLLBACK when a version is not strictly higher than the one served (root: exactly the next),
- * ERR_CONFLICT when a published release is gone or changed (it may become withdrawn), or a path would be said by two roles; ERR_DOWNGRADE when a new release's sequence is not
- * higher than every one of its product or its security_version is lower; ERR_TARGET when an entry is not a valid release; ERR_INVALID for a file that
- * nothing asks for or that is missing; ERR_KEY when root does not name the timestamp key. Both an up-to-date device and a new one that
- * starts from the newest root must accept the result. */
+ * ERR_CONFLICT when a published release is gone or changed (it may become withdrawn), or a path would be said by two roles; ERR_DOWNGRADE when a new
+ * release's sequence is not higher than every one of its product or its security_version is lower; ERR_TARGET when an entry is not a valid release;
+ * ERR_INVALID for a file that nothing asks for or that is missing; ERR_KEY when root does not name the timestamp key. Both an up-to-date device and a
+ * new one that starts from the newest root must accept the result. */
 bool gate_check(const struct gate_request *request, struct arena *arena, struct gate_result *ret_result, struct err *err) MUST_USE;
 
 /* The release half of gate_check(), for sets that are trusted already. */

@@ -14,12 +14,9 @@ static void test_names(void **state) {
         const char *file, *role;
         int64_t version;
     } rows[] = {
-        {"timestamp.json", "timestamp", 0},
-        {"1.root.json", "root", 1},
-        {"12.snapshot.json", "snapshot", 12},
-        {"9007199254740991.targets.json", "targets", 9007199254740991},
-        {"1.other.json", "other", 1},
-        {"3.team.v2.json", "team.v2", 3},
+        {"timestamp.json", "timestamp", 0},   {"1.root.json", "root", 1},
+        {"12.snapshot.json", "snapshot", 12}, {"9007199254740991.targets.json", "targets", 9007199254740991},
+        {"1.other.json", "other", 1},         {"3.team.v2.json", "team.v2", 3},
     };
     static const char *const bad[] = {"",
                                       "root.json",
