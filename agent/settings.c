@@ -39,7 +39,8 @@ static const struct config_key keys[] = {
     {.section = "device", .name = "hardware", .type = CONFIG_TEXT, .offset = AT(hardware), .flags = CONFIG_REQUIRED,
      .help = "What it is; a release must name exactly this id."},
     {.section = "device", .name = "clock", .type = CONFIG_CHOICE, .offset = AT(clock), .fallback = "system", .choices = clocks,
-     .help = "none: the device has no clock it can trust; the server's signed answer to a fresh nonce is then the time."},
+     .help = "none: the device has no clock it can trust; the server's signed answer to a fresh nonce is then the time, and the dates in the\n"
+             "server's certificates are not asked."},
     {.section = "device", .name = "trust_root", .type = CONFIG_PATH, .offset = AT(trust_root), .flags = CONFIG_REQUIRED,
      .help = "The first root metadata (1.root.json), put here when the device is made. Without it the agent does not start."},
     {.section = "device", .name = "seal_identity", .type = CONFIG_PATH, .offset = AT(seal_identity),

@@ -244,25 +244,35 @@ def test_signed_length_without_sense(world, device):
         device.assert_refused("E_FORMAT", "E_TARGET", "E_NOSPC", passes=1)
 
 
-@pytest.mark.parametrize("length", [2**31 + 1, 2**32 + 1])
-def test_hash_covers_what_is_past_2_and_4_gib(world, device, length):
-    """A whole file that differs from the signed one in its last byte only; sparse, so that it costs no disk."""
-    signed = hashlib.sha256()
-    block = bytes(16 * MIB)
-    for _ in range((length - 1) // len(block)):
-        signed.update(block)
-    signed.update(b"\1")
-    world.publish_new(length=length, sha256=signed.hexdigest())
+def have_zeros(world, device, length, sha256):
+    """The whole download is there already, sparse, so that it costs no disk; the offline keys signed this hash for it."""
+    world.publish_new(length=length, sha256=sha256)
     folder = device.folder / "state" / "download"
     folder.mkdir(exist_ok=True)
-    with open(folder / f"{signed.hexdigest()}.part", "wb") as file:
+    with open(folder / f"{sha256}.part", "wb") as file:
         file.truncate(length)
-    text = (device.folder / "state" / "state").read_bytes().rsplit(b"\n", 2)[0]
-    state = json.loads(text)
-    state["partial"] = {"sha256": signed.hexdigest(), "etag": '"x"'}
+    path = device.folder / "state" / "state"
+    state = json.loads(path.read_bytes().rsplit(b"\n", 2)[0])
+    state["partial"] = {"sha256": sha256, "etag": '"x"'}
     text = json.dumps(state, separators=(",", ":")).encode()
-    (device.folder / "state" / "state").write_bytes(text + b"\n" + hashlib.sha256(text).hexdigest().encode() + b"\n")
+    path.write_bytes(text + b"\n" + hashlib.sha256(text).hexdigest().encode() + b"\n")
+
+
+@pytest.mark.parametrize("length, hashed", [(2**31 + 1, 2**31), (2**32 + 1, 1)])
+def test_hash_covers_what_is_past_2_and_4_gib(world, device, length, hashed):
+    """Signed is the hash of what a counter of 31 or 32 bits would see of the file. The whole file's own hash is found good, and only then is it used."""
+    prefix = hashlib.sha256()
+    for _ in range(hashed // (16 * MIB)):
+        prefix.update(bytes(16 * MIB))
+    prefix.update(bytes(hashed % (16 * MIB)))
+    have_zeros(world, device, length, prefix.hexdigest())
     device.assert_refused("E_HASH", passes=1)
+    if length < 2**32:
+        prefix.update(bytes(length - hashed))
+        have_zeros(world, device, length, prefix.hexdigest())
+        device.write_config(install={"slot_a": "/dev/null"})
+        done = device.once()
+        assert "downloaded and verified" in done.stderr and CODE.findall(done.stderr)[-1] == "E_INSTALL"
 
 
 # ---- slow retrieval
