@@ -40,6 +40,7 @@ SHAPES = {
     "GET /api/v1/releases": ("/api/v1/releases", None),
     "POST /api/v1/releases": ("/api/v1/releases", {}),
     "GET /api/v1/releases/{product}/{version}": ("/api/v1/releases/router/1.0.0", None),
+    "POST /api/v1/releases/{product}/{version}/withdraw": ("/api/v1/releases/router/9.9.9/withdraw", {}),
     "GET /api/v1/metadata": ("/api/v1/metadata", None),
     "POST /api/v1/metadata": ("/api/v1/metadata", {}),
     "GET /api/v1/metadata/{file}": ("/api/v1/metadata/timestamp.json", None),
