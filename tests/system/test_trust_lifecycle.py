@@ -34,7 +34,7 @@ def tuf(server, name):
 
 
 def hash_of(text):
-    return re.search(r"hash to confirm +([0-9a-f-]{19})$", text, re.M).group(1)
+    return re.search(r"hash to confirm +([0-9a-f-]+)$", text, re.M).group(1)
 
 
 def offline(*arguments, check=True, home):
@@ -132,7 +132,7 @@ class TestManySigners:
         key = load_key(shop.keys / "targets-1.pem", "correct horse battery staple")
         data = (tmp_path / "to-sign").read_bytes()
         draft = json.loads(base64.b64decode(json.loads(bundle.read_text())["draft"]))
-        assert data == signed_bytes(draft["signed"]) and hashlib.sha256(data).hexdigest()[:16] == told.replace("-", "")
+        assert data == signed_bytes(draft["signed"]) and hashlib.sha256(data).hexdigest().startswith(told.replace("-", ""))
         (tmp_path / "sig").write_bytes(sign_bytes(key, data))
         (tmp_path / "image.sig").write_bytes(sign_bytes(key, image.read_bytes()))
         shop.pawl("keys", "export", shop.keys, "targets-1", "--out", tmp_path / "targets.pub")

@@ -63,7 +63,7 @@ static void test_hashed_path_and_hardware(void **state) {
 static void test_equal_sees_each_field(void **state) {
     (void)state;
     static const char *const other_hardware[] = {"board-a", "board-c"};
-    struct release release = sim_release("gateway/1.0.0/image.bin", 3), changed[14];
+    struct release release = sim_release("gateway/1.0.0/image.bin", 3), changed[15];
     for (size_t i = 0; i < ARRAY_LEN(changed); i++) {
         changed[i] = release;
     }
@@ -81,10 +81,33 @@ static void test_equal_sees_each_field(void **state) {
     changed[11].plain_length++;
     changed[12].created_at++;
     changed[13].notes = "x";
+    changed[14].withdrawn = true;
     assert_true(release_equal(&release, &release));
     for (size_t i = 0; i < ARRAY_LEN(changed); i++) {
         assert_false(release_equal(&release, &changed[i]));
     }
+}
+
+/* Only one thing may change after publication, and only one way. */
+static void test_only_withdrawal_may_follow(void **state) {
+    (void)state;
+    CLEANUP(arena_clear) struct arena arena;
+    arena_init(&arena, 1 << 16);
+    struct release release = sim_release("gateway/1.0.0/image.bin", 3), gone = release, other = release, read;
+    gone.withdrawn = true;
+    other.sequence++;
+    assert_true(release_may_follow(&release, &release));
+    assert_true(release_may_follow(&release, &gone));
+    assert_true(release_may_follow(&gone, &gone));
+    assert_false(release_may_follow(&gone, &release));
+    assert_false(release_may_follow(&release, &other));
+    struct err err = {0};
+    json_t *entry = release_write(&gone, &err);
+    SIM_OK(release_read(&arena, gone.path, entry, &read, &sim_err));
+    assert_true(read.withdrawn && release_equal(&read, &gone));
+    json_object_set_new(json_object_get(json_object_get(entry, "custom"), "pawl"), "withdrawn", json_false());
+    assert_int_equal(SIM_CODE(release_read(&arena, gone.path, entry, &read, &sim_err)), ERR_TARGET);
+    json_decref(entry);
 }
 
 static void test_check_names_the_field(void **state) {
@@ -117,6 +140,7 @@ int main(void) {
         cmocka_unit_test(test_path_parts),
         cmocka_unit_test(test_hashed_path_and_hardware),
         cmocka_unit_test(test_equal_sees_each_field),
+        cmocka_unit_test(test_only_withdrawal_may_follow),
         cmocka_unit_test(test_check_names_the_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -168,8 +168,57 @@ static void test_expiries(void **state) {
     assert_int_equal(repository_expiry(METADATA_TIMESTAMP, 1000), 1000 + 86400);
 }
 
+/* A withdrawal drops signatures; two copies of one draft bring theirs together, and nothing else does. */
+static void test_withdraw_and_merge(void **state) {
+    (void)state;
+    struct err err = {0};
+    CLEANUP(draft_cleanup) struct draft *first = NULL;
+    CLEANUP(draft_cleanup) struct draft *second = NULL;
+    CLEANUP(buf_free) struct buf bytes = BUF_INIT(METADATA_TARGETS_MAX);
+    CLEANUP(key_cleanup) struct key *one = NULL;
+    CLEANUP(key_cleanup) struct key *two = NULL;
+    const struct release release = sim_release("gateway/1.0.0/image.bin", 3);
+    assert_true(key_generate(KEY_ED25519, &one, &err) && key_generate(KEY_ECDSA_P256, &two, &err));
+    assert_true(repository_targets(NULL, 2000000000, &first, &err) && repository_add_release(first, &release, &err));
+    assert_true(draft_bytes(first, &bytes, &err) && draft_read(bytes.data, bytes.len, &second, &err));
+    assert_true(draft_sign(first, one, &err) && draft_sign(second, two, &err) && draft_sign(second, one, &err));
+    assert_true(draft_merge(first, second, &err));
+    assert_int_equal(draft_signature_count(first), 2);
+    assert_true(draft_merge(first, second, &err));
+    assert_int_equal(draft_signature_count(first), 2);
+    assert_false(repository_withdraw(first, "gateway/2.0.0/image.bin", &err));
+    assert_int_equal(err.code, ERR_NOT_FOUND);
+    assert_true(repository_withdraw(first, release.path, &err));
+    assert_int_equal(draft_signature_count(first), 0);
+    assert_false(draft_merge(first, second, &err));
+    assert_int_equal(err.code, ERR_MIX);
+}
+
+/* A public key as OpenSSL writes it. */
+static void test_public_key_from_pem(void **state) {
+    (void)state;
+    struct err err = {0};
+    CLEANUP(key_cleanup) struct key *p256 = NULL;
+    CLEANUP(key_cleanup) struct key *ed25519 = NULL;
+    assert_true(key_generate(KEY_ED25519, &ed25519, &err) && key_generate(KEY_ECDSA_P256, &p256, &err));
+    const struct key *const keys[] = {p256, ed25519};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        CLEANUP(buf_free) struct buf pem = BUF_INIT(KEY_FILE_MAX);
+        CLEANUP(key_cleanup) struct key *read = NULL;
+        assert_true(key_export_pem(keys[i], &pem, &err) && key_from_pem(pem.data, &read, &err));
+        assert_true(key_same(keys[i], read) && !key_is_private(read));
+        pem.data[0] = '+';
+        key_free(read);
+        read = NULL;
+        assert_false(key_from_pem(pem.data, &read, &err));
+        assert_int_equal(err.code, ERR_KEY);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_withdraw_and_merge),
+        cmocka_unit_test(test_public_key_from_pem),
         cmocka_unit_test(test_root_plans),
         cmocka_unit_test(test_targets_grow),
         cmocka_unit_test(test_releases_go_into_targets_only),

@@ -126,6 +126,7 @@ class Server:
             if ready:
                 break
             if self.process.poll() is not None:
+                text = self.log_path.read_bytes()[begin:].decode(errors="replace")  # what it said last
                 raise AssertionError(f"pawld ended with {self.process.returncode} before it was ready:\n{text}")
             if time.monotonic() > deadline:
                 self.kill()
