@@ -49,11 +49,9 @@ static bool load(const char *folder, const char *name, struct buf *out, bool *re
     if (path == NULL) {
         return false;
     }
-    if (!file_exists(path)) {
-        return true;
-    }
-    *ret_found = true;
-    return file_read(path, out, err);
+    /* Only what is plainly absent is absent: a file that cannot be read now must not make an older one count. */
+    *ret_found = file_read(path, out, err);
+    return *ret_found || err->code == ERR_NOT_FOUND;
 }
 
 static bool save(const struct tuf_client *client, const char *name, const void *data, size_t len, struct err *err) {
@@ -76,7 +74,10 @@ static bool drop(const struct tuf_client *client, const char *name, struct err *
     if (path == NULL) {
         return false;
     }
-    return unlink(path) == 0 || errno == ENOENT || err_errno(err, "removing %s", path);
+    if (unlink(path) != 0 && errno != ENOENT) {
+        return err_errno(err, "removing %s", path);
+    }
+    return file_sync_parent(path, err); /* gone for good before anything that builds on it is written */
 }
 
 bool tuf_client_pin(const char *folder, const void *root, size_t root_len, struct err *err) {

@@ -168,9 +168,13 @@ static bool check_expected(const struct directive *directive, const struct direc
     if (expect->nonce != NULL && !text_equal(directive->nonce, expect->nonce)) {
         return err_set(err, ERR_FREEZE, "directive: it does not answer the nonce that was sent");
     }
-    if (directive->issued_at < expect->issued_floor) {
+    if (!expect->has_clock && directive->issued_at < expect->issued_floor) {
         return err_set(err, ERR_FREEZE, "directive: issued %lld seconds before one that was accepted",
                        (long long)(expect->issued_floor - directive->issued_at));
+    }
+    if (expect->has_clock && directive->issued_at > expect->now && directive->issued_at - expect->now > DIRECTIVE_AHEAD_MAX_S) {
+        return err_set(err, ERR_FREEZE, "directive: issued %lld seconds in the future; this device's clock or the server's is wrong",
+                       (long long)(directive->issued_at - expect->now));
     }
     if (expect->has_clock && expect->now >= directive->expires_at) {
         return err_set(err, ERR_EXPIRED, "directive: expired %lld seconds ago", (long long)(expect->now - directive->expires_at));

@@ -8,6 +8,7 @@
 enum {
     DIRECTIVE_MAX = 16384,       /* bytes of the whole document */
     DIRECTIVE_LIFETIME_S = 3600, /* expires − issued; a longer one is refused */
+    DIRECTIVE_AHEAD_MAX_S = 600, /* how far the server's clock may be ahead of a device's */
     DIRECTIVE_NONCE_MIN = 16,    /* hex digits */
     DIRECTIVE_NONCE_MAX = 64,
 };
@@ -50,11 +51,12 @@ struct directive_expect {
     const char *nonce;    /* that the device sent; NULL: none */
     bool has_clock;       /* false: `now` is not asked, the nonce is then required */
     int64_t now;          /* UTC seconds */
-    int64_t issued_floor; /* the highest `issued` accepted and persisted before; 0: none */
+    int64_t issued_floor; /* the highest `issued` accepted and persisted before; 0: none. Asked without a clock only: it is the time then */
 };
 
-/* Verifies and reads. ERR_SIGNATURE, ERR_THRESHOLD; ERR_DIRECTIVE: for another device or key; ERR_FREEZE: another nonce, or issued below the floor;
- * ERR_EXPIRED; ERR_FORMAT. The caller persists issued_at as the new floor, and holds timestamp_version against its own. */
+/* Verifies and reads. ERR_SIGNATURE, ERR_THRESHOLD; ERR_DIRECTIVE: for another device or key; ERR_FREEZE: another nonce, issued in the
+ * future, or without a clock below the floor; ERR_EXPIRED; ERR_FORMAT. The caller persists issued_at as the new floor, and holds timestamp_version
+ * against its own. */
 bool directive_verify(struct arena *arena, const void *data, size_t len, const struct directive_expect *expect, struct directive *ret_directive,
                       struct err *err) MUST_USE;
 

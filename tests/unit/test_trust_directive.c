@@ -118,8 +118,13 @@ static void test_replay(void **state) {
     assert_int_equal(hear(&scene, &heard), ERR_FREEZE);
     scene.expect.nonce = NULL;
     assert_int_equal(hear(&scene, &heard), ERR_NONE);
-    /* An earlier one than accepted before; the same second is not earlier. */
+    /* An earlier one than accepted before; the same second is not earlier. With a clock the nonce says enough. */
     scene.expect.issued_floor = SIM_NOW + 1;
+    assert_int_equal(hear(&scene, &heard), ERR_NONE);
+    scene.expect.nonce = nonce;
+    scene.said.nonce = nonce;
+    say(&scene);
+    scene.expect.has_clock = false;
     assert_int_equal(hear(&scene, &heard), ERR_FREEZE);
     scene.expect.issued_floor = SIM_NOW;
     assert_int_equal(hear(&scene, &heard), ERR_NONE);
@@ -136,7 +141,10 @@ static void test_clocks(void **state) {
         {true, SIM_NOW + DIRECTIVE_LIFETIME_S - 1, ERR_NONE},
         {true, SIM_NOW + DIRECTIVE_LIFETIME_S, ERR_EXPIRED},
         {true, INT64_C(4102444800), ERR_EXPIRED},
-        {true, 0, ERR_NONE},
+        {true, SIM_NOW - DIRECTIVE_AHEAD_MAX_S, ERR_NONE},
+        {true, SIM_NOW - DIRECTIVE_AHEAD_MAX_S - 1, ERR_FREEZE},
+        {true, 0, ERR_FREEZE},
+        {true, INT64_MIN / 2, ERR_FREEZE},
         {false, INT64_C(4102444800), ERR_NONE},
     };
     struct scene scene;

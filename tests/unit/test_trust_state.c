@@ -1,6 +1,40 @@
 /* The TUF client's folder: what is persisted, when, and what a start makes of it. */
 #include "tests/unit/trust_simulator.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* What happens to the folder, in order: u(nlink), d (folder synced), r(ename). These stand before the C library's. */
+static char events[256];
+
+static void note(char what) {
+    size_t len = strlen(events);
+    if (len + 1 < sizeof(events)) {
+        events[len] = what;
+        events[len + 1] = '\0';
+    }
+}
+
+int unlink(const char *path) {
+    note('u');
+    return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+}
+
+int fsync(int fd) {
+    struct stat info;
+    if (fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {
+        note('d');
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
+
+int rename(const char *from, const char *to) {
+    note('r');
+    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
 static enum err_code refresh_code(struct tuf_client *client, struct sim *sim, int64_t now) {
     struct err err = {0};
     struct tuf_fetch fetch = sim_fetcher(sim);
@@ -121,7 +155,9 @@ static void test_recovery_is_persisted(void **state) {
     plan.snapshot.keys = (const struct key *const *)&sim->snapshot[1];
     sim_publish_root(sim, &plan, sim->root, 2);
     struct tuf_fetch fetch = sim_fetcher(sim);
+    events[0] = '\0';
     SIM_OK(tuf_client_walk_root(client, &fetch, &sim_err));
+    assert_non_null(strstr(events, "ududr")); /* a power cut never leaves the new root beside the old files */
     tuf_client_free(client);
     snprintf(path, sizeof path, "%s/timestamp.json", folder);
     assert_false(file_exists(path));
@@ -154,6 +190,10 @@ static void test_altered_state(void **state) {
     snprintf(path, sizeof path, "%s/root.json", folder);
     SIM_OK(file_write_atomic(path, "{}", 2, 0644, &sim_err));
     assert_int_equal(SIM_CODE((tuf_client_open(folder, &(struct tuf_client *){NULL}, &sim_err))), ERR_FORMAT);
+    /* One that is there and cannot be read is not absent: the pinned one does not count again. */
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(symlink("root.json", path), 0);
+    assert_int_equal(SIM_CODE((tuf_client_open(folder, &(struct tuf_client *){NULL}, &sim_err))), ERR_IO);
     sim_remove_folder(folder);
     sim_free(sim);
 }
