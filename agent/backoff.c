@@ -13,6 +13,10 @@ int64_t agent_backoff_ms(int64_t failures, int64_t min_ms, int64_t max_ms, int64
     return wait > floor_ms ? wait : floor_ms;
 }
 
+int64_t agent_backoff_asked_ms(int64_t asked_s, int64_t max_s) {
+    return 1000 * (asked_s < max_s ? asked_s : max_s);
+}
+
 int64_t agent_backoff_poll_ms(int64_t poll_after_ms, int64_t interval_ms, int64_t max_ms, uint64_t random) {
     int64_t wait = poll_after_ms > 0 ? poll_after_ms : interval_ms;
     if (wait > max_ms)

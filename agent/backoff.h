@@ -8,6 +8,9 @@
  * failures counts from 1. */
 int64_t agent_backoff_ms(int64_t failures, int64_t min_ms, int64_t max_ms, int64_t floor_ms, uint64_t random);
 
+/* What the server asks for (Retry-After, Poll-After; 0: nothing), never longer than max_s: an answer that nobody signed must not silence a device. */
+int64_t agent_backoff_asked_ms(int64_t asked_s, int64_t max_s);
+
 /* Poll-After (0: not said, `interval_ms` counts), at most max_ms, and up to a tenth more. */
 int64_t agent_backoff_poll_ms(int64_t poll_after_ms, int64_t interval_ms, int64_t max_ms, uint64_t random);
 

@@ -7,7 +7,7 @@
 #include "common/random.h"
 #include "common/text.h"
 
-enum { NONCE_BYTES = 16, PATH_MAX_BYTES = 1024 };
+enum { NONCE_BYTES = 16, PATH_MAX_BYTES = 1024, REPAIR_EVERY_S = 86400 };
 
 static bool get_metadata(void *context, const char *name, size_t max_bytes, struct buf *out, struct err *err) {
     CLEANUP(buf_free) struct buf path = BUF_INIT(PATH_MAX_BYTES);
@@ -115,9 +115,21 @@ bool agent_check_directive(const struct agent_settings *settings, const struct c
     return true;
 }
 
+bool agent_check_is_repair(const struct agent_state *state, const struct release *release) {
+    return state->installed != NULL && text_equal(state->installed->sha256, release->sha256);
+}
+
+bool agent_check_repair(const struct agent_state *state, const struct release *release, int64_t now, struct err *err) {
+    int64_t ago_s = now - state->repaired_at;
+    if (!agent_check_is_repair(state, release) || state->repaired_at == 0 || ago_s < 0 || ago_s >= REPAIR_EVERY_S)
+        return true;
+    return err_set(err, ERR_TARGET, "%s is confirmed here and was installed once more %lld seconds ago; not again within a day", release->path,
+                   (long long)ago_s);
+}
+
 static bool above_floor(const struct agent_state *state, const struct release *release, struct err *err) {
     struct agent_floor floor = agent_state_floor(state, release->product);
-    bool repair = release->sequence == floor.sequence && state->installed != NULL && text_equal(state->installed->sha256, release->sha256);
+    bool repair = release->sequence == floor.sequence && agent_check_is_repair(state, release);
     if (release->sequence < floor.sequence || (release->sequence == floor.sequence && !repair))
         return err_set(err, ERR_ROLLBACK, "%s has sequence %lld, this device has confirmed %lld", release->path, (long long)release->sequence,
                        (long long)floor.sequence);

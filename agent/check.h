@@ -22,4 +22,11 @@ bool agent_check_directive(const struct agent_settings *settings, const struct c
 bool agent_check_eligible(const struct agent_settings *settings, const struct agent_state *state, const struct release *release,
                           struct err *err) MUST_USE;
 
+/* Is it what was confirmed here, bit for bit? */
+bool agent_check_is_repair(const struct agent_state *state, const struct release *release);
+
+/* Installing what is confirmed over itself heals a device; again and again it wears its memory out. ERR_TARGET within a day of the last time; pure.
+ */
+bool agent_check_repair(const struct agent_state *state, const struct release *release, int64_t now, struct err *err) MUST_USE;
+
 #endif

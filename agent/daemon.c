@@ -4,8 +4,12 @@
 #include <time.h>
 
 #include "agent/backoff.h"
+#include "agent/state.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/random.h"
+
+enum { LOCK_RETRY_MS = 500 };
 
 /* A signal handler can reach nothing but a global. */
 volatile sig_atomic_t agent_daemon_stop = 0;
@@ -21,6 +25,8 @@ void agent_daemon_catch_signals(void) {
     (void)sigaction(SIGINT, &action, NULL);
     action.sa_handler = SIG_IGN;
     (void)sigaction(SIGPIPE, &action, NULL);
+    action.sa_handler = SIG_DFL; /* whoever started this process may ignore it, and then no command could be waited for */
+    (void)sigaction(SIGCHLD, &action, NULL);
 }
 
 /* The signals are blocked between the question and the wait, so that none is missed. */
@@ -38,19 +44,34 @@ static void wait_ms(int64_t ms) {
 
 static int64_t next_wait_ms(const struct agent_settings *settings, const struct agent_outcome *outcome, int64_t failures) {
     uint64_t random = random_below(UINT64_MAX);
-    if (outcome->result == AGENT_RESULT_CHANGED)
-        return 0;
+    if (outcome->result == AGENT_RESULT_CHANGED) /* soon, but a release that is offered again and again must not keep the device busy */
+        return settings->retry_min_s * 1000;
     if (outcome->result == AGENT_RESULT_FAILED || outcome->result == AGENT_RESULT_FELL_BACK)
         return agent_backoff_ms(outcome->result == AGENT_RESULT_FELL_BACK ? outcome->attempts : failures, settings->retry_min_s * 1000,
-                                settings->retry_max_s * 1000, outcome->retry_after_s * 1000, random);
-    return agent_backoff_poll_ms(outcome->poll_after_s * 1000, settings->poll_interval_s * 1000, settings->poll_max_s * 1000, random);
+                                settings->retry_max_s * 1000, agent_backoff_asked_ms(outcome->retry_after_s, settings->poll_max_s), random);
+    return agent_backoff_poll_ms(agent_backoff_asked_ms(outcome->poll_after_s, settings->poll_max_s), settings->poll_interval_s * 1000,
+                                 settings->poll_max_s * 1000, random);
 }
 
-void agent_daemon_run(struct agent *agent) {
+/* Somebody else's verdict may come while this process has nothing to do: it needs the lock. False when a signal came first. */
+static bool wait_unlocked(const struct agent_settings *settings, int64_t ms, int *lock_fd) {
+    struct err err = {0};
+    file_close(lock_fd);
+    *lock_fd = -1;
+    wait_ms(ms);
+    while (agent_daemon_stop == 0 && !agent_state_lock(settings->state, lock_fd, &err)) {
+        if (err.code != ERR_BUSY)
+            log_err(LOG_WARN, "the state folder cannot be locked", &err);
+        wait_ms(LOCK_RETRY_MS);
+    }
+    return agent_daemon_stop == 0;
+}
+
+void agent_daemon_run(struct agent *agent, int *lock_fd) {
     const struct agent_settings *settings = agent->settings;
     int64_t failures = 0;
-    wait_ms((int64_t)random_below((uint64_t)settings->poll_splay_s * 1000 + 1));
-    while (agent_daemon_stop == 0) {
+    int64_t ms = (int64_t)random_below((uint64_t)settings->poll_splay_s * 1000 + 1);
+    while (wait_unlocked(settings, ms, lock_fd)) {
         struct agent_outcome outcome;
         struct err err = {0};
         char seconds[24];
@@ -59,10 +80,9 @@ void agent_daemon_run(struct agent *agent) {
             log_event(LOG_INFO, "ended for the reboot", (char *)NULL);
             return;
         }
-        int64_t ms = next_wait_ms(settings, &outcome, failures);
+        ms = next_wait_ms(settings, &outcome, failures);
         snprintf(seconds, sizeof(seconds), "%lld", (long long)((ms + 999) / 1000));
         log_event(LOG_DEBUG, "waiting", "seconds", seconds, (char *)NULL);
-        wait_ms(ms);
     }
     log_event(LOG_INFO, "stopped by a signal", (char *)NULL);
 }

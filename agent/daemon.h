@@ -10,7 +10,8 @@
 void agent_daemon_catch_signals(void);
 extern volatile sig_atomic_t agent_daemon_stop;
 
-/* Returns when it was told to stop, or with reboot = exit when a reboot is wanted. */
-void agent_daemon_run(struct agent *agent);
+/* Returns when it was told to stop, or with reboot = exit when a reboot is wanted. *lock_fd is the lock of the state folder, held by the caller; it
+ * is given away during each wait, so that `pawl-agent confirm` can do its work, and is −1 when somebody else has it at the end. */
+void agent_daemon_run(struct agent *agent, int *lock_fd);
 
 #endif

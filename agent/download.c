@@ -15,6 +15,8 @@
 
 enum { SPARE_BYTES = 65536, RANGE_SIZE = 32, PATH_MAX_BYTES = 4096 };
 
+#define OPENED_SUFFIX ".opened.part"
+
 static const char *folder_path(const struct agent_state *state) {
     return arena_printf(state->arena, "%s/download", state->folder);
 }
@@ -36,7 +38,7 @@ int64_t agent_download_have(const struct agent_state *state, const struct releas
 }
 
 const char *agent_download_opened_path(const struct agent_state *state, const struct release *release) {
-    return arena_printf(state->arena, "%s/download/%s.opened.part", state->folder, release->sha256);
+    return arena_printf(state->arena, "%s/download/%s" OPENED_SUFFIX, state->folder, release->sha256);
 }
 
 bool agent_download_check_space(const struct agent_state *state, const struct release *release, int64_t opened_bytes, struct err *err) {
@@ -51,25 +53,36 @@ bool agent_download_check_space(const struct agent_state *state, const struct re
     return true;
 }
 
+/* Unlinks what ends with `suffix`, but not `keep`. */
+static bool remove_files(const char *folder, const char *suffix, const char *keep, struct err *err) {
+    DIR *dir = opendir(folder);
+    if (dir == NULL)
+        return errno == ENOENT || err_errno(err, "folder %s", folder);
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        if (text_ends(entry->d_name, suffix) && !text_equal(entry->d_name, keep))
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    closedir(dir);
+    return true;
+}
+
+bool agent_download_sweep(const char *state_folder, struct err *err) {
+    CLEANUP(buf_free) struct buf folder = BUF_INIT(PATH_MAX_BYTES);
+    buf_printf(&folder, "%s/download", state_folder);
+    return buf_ok(&folder, "the download folder", err) && remove_files(folder.data, OPENED_SUFFIX, NULL, err);
+}
+
 bool agent_download_discard(struct agent_state *state, const char *keep_sha256, struct err *err) {
     const char *folder = folder_path(state);
-    if (folder == NULL)
+    const char *keep = keep_sha256 != NULL ? arena_printf(state->arena, "%s.part", keep_sha256) : NULL;
+    if (folder == NULL || (keep_sha256 != NULL && keep == NULL))
         return err_no_memory(err);
     if (state->partial != NULL && !text_equal(state->partial->sha256, keep_sha256)) {
         state->partial = NULL;
         if (!agent_state_save(state, err))
             return false;
     }
-    DIR *dir = opendir(folder);
-    if (dir == NULL)
-        return errno == ENOENT || err_errno(err, "folder %s", folder);
-    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        bool keep = keep_sha256 != NULL && text_starts(entry->d_name, keep_sha256);
-        if (!keep && text_ends(entry->d_name, ".part"))
-            (void)unlinkat(dirfd(dir), entry->d_name, 0);
-    }
-    closedir(dir);
-    return true;
+    return remove_files(folder, ".part", keep, err);
 }
 
 /* A download on its way. */

@@ -27,4 +27,7 @@ bool agent_download_open(const struct agent_state *state, const struct release *
 /* Removes every download but the one of `keep_sha256` (NULL: all), and forgets it. Saves the state. */
 bool agent_download_discard(struct agent_state *state, const char *keep_sha256, struct err *err) MUST_USE;
 
+/* Removes images that were opened for an installer and left when the process was killed: they are plain text. Under the folder's lock. */
+bool agent_download_sweep(const char *state_folder, struct err *err) MUST_USE;
+
 #endif

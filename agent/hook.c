@@ -13,7 +13,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 
-enum { ARENA_MAX = 65536, TICK_MS = 20, KILL_AFTER_MS = 2000 };
+enum { ARENA_MAX = 65536, TICK_MS = 20, KILL_AFTER_MS = 2000, CHUNK_BYTES = 1024, PIPE_BYTES = 65536 };
 
 static bool is_blank(char c) {
     return c == ' ' || c == '\t' || c == '\n';
@@ -116,7 +116,7 @@ static void drain(int *fd, struct buf *output, int tick_ms) {
     struct pollfd waiting = {.fd = *fd, .events = POLLIN}; /* a descriptor of −1 only waits */
     if (poll(&waiting, 1, tick_ms) <= 0 || *fd < 0)
         return;
-    char chunk[1024];
+    char chunk[CHUNK_BYTES];
     ssize_t got = read(*fd, chunk, sizeof(chunk));
     if (got <= 0) {
         file_close(fd);
@@ -143,7 +143,8 @@ static bool wait_for(const struct agent_hook *hook, pid_t pid, int *fd, struct b
         int status = 0;
         pid_t ended = waitpid(pid, &status, WNOHANG);
         if (ended == pid) {
-            while (*fd >= 0 && poll(&(struct pollfd){.fd = *fd, .events = POLLIN}, 1, 0) > 0)
+            /* More than the pipe holds was written after the end, by a process that was left behind. */
+            for (int i = 0; i < PIPE_BYTES / CHUNK_BYTES && *fd >= 0 && poll(&(struct pollfd){.fd = *fd, .events = POLLIN}, 1, 0) > 0; i++)
                 drain(fd, output, 0);
             if (signal_sent != 0)
                 return err_set(err, ERR_TIMEOUT, "%s took longer than %lld s and was killed", hook->what, (long long)hook->timeout_s);

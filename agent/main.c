@@ -5,12 +5,14 @@
 #include "agent/daemon.h"
 #include "agent/status.h"
 #include "common/arena.h"
+#include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/program.h"
 #include "common/text.h"
 
-enum { OUTPUT_MAX = 1 << 20, ARENA_MAX = 16 << 20 };
+/* A verdict waits for the end of a pass of `pawl-agent run`; while a trial is open that is a short one. */
+enum { OUTPUT_MAX = 1 << 20, ARENA_MAX = 16 << 20, LOCK_RETRY_MS = 50, CONFIRM_PATIENCE_MS = 30000 };
 
 static const char default_config[] = "/etc/pawl-agent.conf";
 
@@ -45,10 +47,16 @@ static int print(const struct buf *out) {
 }
 
 /* Everything that changes something does it under the lock of the state folder. */
-static bool open_locked(const struct agent_settings *settings, int *ret_lock, struct agent *ret_agent, struct err *err) {
+static bool open_locked(const struct agent_settings *settings, int64_t patience_ms, int *ret_lock, struct agent *ret_agent, struct err *err) {
+    int64_t deadline = clock_mono_ms() + patience_ms;
     agent_daemon_catch_signals();
     log_setup((enum log_level)settings->log_level, (enum log_format)settings->log_format);
-    return agent_state_lock(settings->state, ret_lock, err) && agent_update_open(settings, &agent_daemon_stop, ret_agent, err);
+    while (!agent_state_lock(settings->state, ret_lock, err)) {
+        if (err->code != ERR_BUSY || agent_daemon_stop != 0 || clock_mono_ms() >= deadline)
+            return false;
+        clock_sleep_ms(LOCK_RETRY_MS);
+    }
+    return agent_update_open(settings, &agent_daemon_stop, ret_agent, err);
 }
 
 static int run_once(UNUSED const struct arguments *arguments, const struct agent_settings *settings) {
@@ -56,7 +64,7 @@ static int run_once(UNUSED const struct arguments *arguments, const struct agent
     CLEANUP(agent_update_close) struct agent agent = {0};
     struct agent_outcome outcome;
     struct err err = {0};
-    if (!open_locked(settings, &lock, &agent, &err))
+    if (!open_locked(settings, 0, &lock, &agent, &err))
         return fail(&err);
     if (!agent_update_run(&agent, &outcome, &err)) /* it has said why */
         return program_exit_code(&err);
@@ -67,10 +75,10 @@ static int run_daemon(UNUSED const struct arguments *arguments, const struct age
     CLEANUP(file_close) int lock = -1;
     CLEANUP(agent_update_close) struct agent agent = {0};
     struct err err = {0};
-    if (!open_locked(settings, &lock, &agent, &err))
+    if (!open_locked(settings, 0, &lock, &agent, &err))
         return fail(&err);
     log_event(LOG_INFO, "started", "device", agent.identity.id, "server", settings->server_url, "version", PAWL_VERSION, (char *)NULL);
-    agent_daemon_run(&agent);
+    agent_daemon_run(&agent, &lock);
     return EXIT_OK;
 }
 
@@ -79,7 +87,7 @@ static int run_confirm(const struct arguments *arguments, const struct agent_set
     CLEANUP(agent_update_close) struct agent agent = {0};
     struct agent_outcome outcome;
     struct err err = {0};
-    if (!open_locked(settings, &lock, &agent, &err) || !agent_update_confirm(&agent, !arguments->failed, &outcome, &err))
+    if (!open_locked(settings, CONFIRM_PATIENCE_MS, &lock, &agent, &err) || !agent_update_confirm(&agent, !arguments->failed, &outcome, &err))
         return fail(&err);
     return EXIT_OK;
 }
@@ -189,6 +197,7 @@ static int run_general(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    program_refuse_core();
     if (argc < 2 || argv[1][0] == '-')
         return run_general(argc, argv);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {

@@ -79,7 +79,8 @@ static const struct config_key keys[] = {
     {.section = "install", .name = "slot_b", .type = CONFIG_PATH, .offset = AT(slot_b), .help = "Second slot."},
     {.section = "install", .name = "running_file", .type = CONFIG_PATH, .offset = AT(running_file),
      .help = "How the agent knows which slot runs: a file that holds 'a' or 'b', or the word pawl.slot=a or pawl.slot=b\n"
-             "(/proc/cmdline, when the boot loader puts it there). The agent never guesses: unknown means that nothing is installed."},
+             "(/proc/cmdline, when the boot loader puts it there). The agent never guesses: unknown means that nothing is installed.\n"
+             "With installer = command only hooks.confirm = external, or reboot = none with hooks.self_test, can do without."},
     {.section = "install", .name = "running_command", .type = CONFIG_TEXT, .offset = AT(running_command),
      .help = "The same by a command that prints it. Commands are split at blanks, '…' and \"…\" keep blanks; there is no shell."},
     {.section = "install", .name = "boot_pointer", .type = CONFIG_PATH, .offset = AT(boot_pointer),
@@ -152,12 +153,13 @@ static bool check_slots(const struct agent_settings *settings, struct err *err) 
 static bool check_command(const struct agent_settings *settings, struct err *err) {
     if (!given(settings->install_command))
         return err_set(err, ERR_CONFIG, "[install] installer = command needs a command");
-    bool judged = given(settings->self_test_command) || settings->confirm == AGENT_CONFIRM_EXTERNAL;
+    /* After a reboot the old system may be what runs, and its self-test passes as well. */
+    bool judged = settings->confirm == AGENT_CONFIRM_EXTERNAL || (settings->reboot == AGENT_REBOOT_NONE && given(settings->self_test_command));
     bool knows_slot = given(settings->running_file) || given(settings->running_command);
     if (!judged && !knows_slot)
         return err_set(err, ERR_CONFIG,
-                       "[install] installer = command needs hooks.self_test, hooks.confirm = external, running_file or running_command: "
-                       "nothing else tells whether the new release runs");
+                       "[install] installer = command needs running_file, running_command or hooks.confirm = external (with reboot = none "
+                       "hooks.self_test will do): nothing else tells whether the new release runs");
     return true;
 }
 

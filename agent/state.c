@@ -83,6 +83,8 @@ static const struct json_field state_fields[] = {
     FIELD(agent_state, reported, JSON_TEXT, .flags = 0),
     FIELD(agent_state, directive_issued_at, JSON_INT, .flags = JSON_REQUIRED),
     FIELD(agent_state, directive_keys, JSON_TEXT, .flags = 0),
+    FIELD(agent_state, root_version, JSON_INT, .flags = 0),
+    FIELD(agent_state, repaired_at, JSON_INT, .flags = 0),
 };
 static const struct json_shape state_shape = JSON_SHAPE(struct agent_state, state_fields);
 
@@ -182,7 +184,7 @@ static bool may_replace(const struct agent_state *state, const struct buf *text,
         if (now.sequence < floors[i].sequence || now.security_version < floors[i].security_version)
             return err_set(err, ERR_INTERNAL, "the floor of product '%s' would fall", floors[i].product);
     }
-    return true;
+    return new.root_version >= old.root_version || err_set(err, ERR_INTERNAL, "the version of the trusted root would fall");
 }
 
 bool agent_state_save(const struct agent_state *state, struct err *err) {

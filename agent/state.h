@@ -71,6 +71,8 @@ struct agent_state {
     const char *reported;        /* the state that report said */
     int64_t directive_issued_at; /* the highest one accepted, from directive_keys; falls only when the release keys name other directive keys */
     const char *directive_keys;  /* digest of the directive keys that root listed then; NULL: none was accepted yet */
+    int64_t root_version;        /* the highest root trusted; 0: none was pinned yet */
+    int64_t repaired_at;         /* UTC, when the confirmed release was last installed over itself; 0: never */
 
     /* Not in the file. */
     const char *folder;

@@ -107,8 +107,30 @@ static enum step step_reports(struct pass *pass, UNUSED struct err *err) {
     return STEP_ON;
 }
 
+/* What is trusted may have gone on; the state has to know before anything is built on it. Older than the state knows: somebody has taken the metadata
+ * away, and the pinned root must not count again, whose keys may long be in other hands. */
+static bool keep_root(struct pass *pass, struct err *err) {
+    int64_t version = tuf_client_trusted(pass->tuf)->root->version;
+    if (version < pass->state.root_version)
+        return err_set(err, ERR_IO, "%s/tuf: root %lld is there, this device has trusted root %lld: restore it, or provision anew",
+                       pass->state.folder, (long long)version, (long long)pass->state.root_version);
+    if (version == pass->state.root_version)
+        return true;
+    pass->state.root_version = version;
+    return agent_state_save(&pass->state, err);
+}
+
+/* Whatever came of it: each root that was verified on the way is trusted. */
+static bool with_root(struct pass *pass, bool ok, struct err *err) {
+    struct err kept;
+    if (keep_root(pass, &kept))
+        return ok;
+    *err = kept;
+    return false;
+}
+
 static enum step step_root(struct pass *pass, struct err *err) {
-    return on(tuf_client_walk_root(pass->tuf, &pass->fetch, err));
+    return on(with_root(pass, tuf_client_walk_root(pass->tuf, &pass->fetch, err), err));
 }
 
 /* 0: none was ever seen. */
@@ -120,7 +142,7 @@ static int64_t timestamp_version(const struct pass *pass) {
 /* A server that has published nothing yet has no timestamp; once there was one, its absence is a fault. */
 static enum step step_metadata(struct pass *pass, struct err *err) {
     bool ok = tuf_client_refresh(pass->tuf, &pass->fetch, pass->now, err);
-    return on(ok || (err->code == ERR_NOT_FOUND && timestamp_version(pass) == 0));
+    return on(with_root(pass, ok || (err->code == ERR_NOT_FOUND && timestamp_version(pass) == 0), err));
 }
 
 static enum step step_check(struct pass *pass, struct err *err) {
@@ -138,7 +160,7 @@ static enum step step_freshness(struct pass *pass, struct err *err) {
     int64_t said = pass->directive.timestamp_version;
     if (said <= timestamp_version(pass))
         return STEP_ON;
-    if (!tuf_client_refresh(pass->tuf, &pass->fetch, pass->now, err))
+    if (!with_root(pass, tuf_client_refresh(pass->tuf, &pass->fetch, pass->now, err), err))
         return STEP_FAILED;
     int64_t have = timestamp_version(pass);
     if (said > have)
@@ -176,7 +198,8 @@ static enum step step_done_before(struct pass *pass, UNUSED struct err *err) {
 }
 
 static enum step step_eligible(struct pass *pass, struct err *err) {
-    if (!agent_check_eligible(pass->agent->settings, &pass->state, &pass->release, err))
+    if (!agent_check_eligible(pass->agent->settings, &pass->state, &pass->release, err) ||
+        !agent_check_repair(&pass->state, &pass->release, pass->now, err))
         return refuse(pass, err);
     return STEP_ON;
 }
@@ -268,6 +291,8 @@ static enum step step_switch(struct pass *pass, struct err *err) {
                                             .sha256 = release->sha256,
                                             .sequence = release->sequence,
                                             .security_version = release->security_version};
+    if (agent_check_is_repair(&pass->state, release))
+        pass->state.repaired_at = pass->now; /* saved with the trial */
     switch (agent_trial_start(pass->agent->settings, &pass->state, &pass->boot, &installed, pass->directive.deployment, err)) {
     case AGENT_TRIAL_FAILED:
         return STEP_FAILED;
@@ -328,7 +353,7 @@ static bool open_pass(struct pass *pass, struct agent *agent, struct err *err) {
     pass->now = clock_now();
     pass->fetch = agent_check_fetch(agent->transport);
     return agent_state_load(&pass->arena, agent->settings->state, &pass->state, err) && tuf_folder(agent->settings, &folder, err) &&
-           tuf_client_open(folder.data, &pass->tuf, err);
+           tuf_client_open(folder.data, &pass->tuf, err) && keep_root(pass, err);
 }
 
 static void close_pass(struct pass *pass) {
@@ -405,20 +430,32 @@ static bool is_pinned(const char *folder, bool *ret_pinned, struct err *err) {
     return *ret_pinned || err->code == ERR_NOT_FOUND;
 }
 
+/* May the root be pinned? Only on a device that has never trusted one. */
+static bool is_new(const struct agent_settings *settings, struct err *err) {
+    CLEANUP(arena_clear) struct arena arena;
+    struct agent_state state;
+    arena_init(&arena, ARENA_MAX);
+    if (!agent_state_load(&arena, settings->state, &state, err))
+        return false;
+    bool used = state.root_version > 0 || state.directive_keys != NULL || state.floors.count > 0;
+    return !used || err_set(err, ERR_IO, "%s/tuf is gone, though this device has been used (root %lld): restore it, or provision anew",
+                            settings->state, (long long)state.root_version);
+}
+
 /* The state is made before the root is pinned: a root without a state means that the state was lost, and with it the floor. */
 static bool provision(const struct agent_settings *settings, struct err *err) {
     CLEANUP(buf_free) struct buf folder = BUF_INIT(PATH_MAX_BYTES);
     CLEANUP(buf_free) struct buf root = BUF_INIT(METADATA_ROOT_MAX);
     bool pinned = false, has_state = agent_state_exists(settings->state);
     if (!tuf_folder(settings, &folder, err) || !file_sweep_temporaries(settings->state, err) || !file_sweep_temporaries(folder.data, err) ||
-        !is_pinned(folder.data, &pinned, err))
+        !agent_download_sweep(settings->state, err) || !is_pinned(folder.data, &pinned, err))
         return false;
     if (pinned && !has_state)
         return err_set(err, ERR_IO, "%s/state is gone, though this device has been used: its floor is lost; restore it, or provision anew",
                        settings->state);
     if (pinned)
         return true;
-    return (has_state || agent_state_create(settings->state, err)) && file_read(settings->trust_root, &root, err) &&
+    return (has_state ? is_new(settings, err) : agent_state_create(settings->state, err)) && file_read(settings->trust_root, &root, err) &&
            tuf_client_pin(folder.data, root.data, root.len, err);
 }
 

@@ -19,7 +19,7 @@ enum agent_result {
     AGENT_RESULT_NOTHING,   /* nothing to do */
     AGENT_RESULT_REBOOTING, /* a reboot was asked for */
     AGENT_RESULT_WAITING,   /* for `pawl-agent confirm` */
-    AGENT_RESULT_CHANGED,   /* installed and confirmed without a reboot: ask again at once */
+    AGENT_RESULT_CHANGED,   /* installed and confirmed without a reboot: ask again soon */
     AGENT_RESULT_FELL_BACK, /* a new release failed: not again before a while */
 };
 

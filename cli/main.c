@@ -2,12 +2,10 @@
 
 #include <curl/curl.h>
 #include <signal.h>
-#include <sys/resource.h>
 
 int main(int argc, char **argv) {
-    const struct rlimit none = {0, 0};
-    setrlimit(RLIMIT_CORE, &none); /* passphrases and keys stay in memory */
-    signal(SIGPIPE, SIG_IGN);      /* a closed pipe is a write error, told once */
+    program_refuse_core();
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error, told once */
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
         fputs("pawl: cannot start libcurl\n", stderr);
         return EXIT_FAILED;

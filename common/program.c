@@ -1,6 +1,7 @@
 #include "common/program.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 #include "common/text.h"
 
@@ -60,6 +61,11 @@ static const struct {
     {ERR_KEY, EXIT_KEY},
     {ERR_PASSPHRASE, EXIT_KEY},
 };
+
+void program_refuse_core(void) {
+    const struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none); /* lowering one's own limit is never refused */
+}
 
 int program_exit_code(const struct err *err) {
     for (size_t i = 0; i < ARRAY_LEN(exits); i++) {

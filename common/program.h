@@ -18,6 +18,9 @@ enum program_exit {
     EXIT_KEY = 7,         /* wrong passphrase, unusable or badly protected key */
 };
 
+/* No core file of a process that has keys in memory. First thing in main(). */
+void program_refuse_core(void);
+
 int program_exit_code(const struct err *err);
 
 enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_INT, OPTION_TEXTS };

@@ -51,10 +51,16 @@ def test_freeze_directive_without_nonce(world, timed):
         timed.assert_refused("E_FREEZE", passes=1)
 
 
-def test_freeze_directive_issued_before_the_last(world, timed):
-    timed.once()
+def test_freeze_directive_issued_before_the_last(world, device):
+    """Without a clock the directive is the time, and time does not go back. (With one the nonce says that the answer is fresh.)"""
+    without_clock(device).once()
     world.on_check = lambda ask: world.directive(ask, issued=stamp(minutes=-30), expires=stamp(minutes=30))
-    timed.assert_refused("E_FREEZE")
+    device.assert_refused("E_FREEZE")
+
+
+def test_freeze_directive_issued_in_the_future(world, device):
+    world.on_check = lambda ask: world.directive(ask, issued=stamp(minutes=11), expires=stamp(minutes=70))
+    device.assert_refused("E_FREEZE")
 
 
 def test_freeze_expired_directive(world, device):

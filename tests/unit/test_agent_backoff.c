@@ -22,6 +22,13 @@ static void test_retry_after_is_the_floor(UNUSED void **state) {
     assert_int_equal(agent_backoff_ms(5, 10, 100, 50, 100), 100);
 }
 
+static void test_what_is_asked_for_has_a_ceiling(UNUSED void **state) {
+    assert_int_equal(agent_backoff_asked_ms(0, 60), 0);
+    assert_int_equal(agent_backoff_asked_ms(59, 60), 59000);
+    assert_int_equal(agent_backoff_asked_ms(61, 60), 60000);
+    assert_int_equal(agent_backoff_asked_ms(INT64_MAX, 2592000), INT64_C(2592000000));
+}
+
 static void test_does_not_overflow(UNUSED void **state) {
     int64_t wait = agent_backoff_ms(INT64_MAX, INT64_MAX / 2, INT64_MAX - 1, 0, UINT64_MAX);
     assert_true(wait >= 0);
@@ -37,9 +44,8 @@ static void test_poll_follows_the_server_and_adds_a_tenth(UNUSED void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ceiling_doubles_up_to_the_longest),
-        cmocka_unit_test(test_retry_after_is_the_floor),
-        cmocka_unit_test(test_does_not_overflow),
+        cmocka_unit_test(test_ceiling_doubles_up_to_the_longest),        cmocka_unit_test(test_retry_after_is_the_floor),
+        cmocka_unit_test(test_what_is_asked_for_has_a_ceiling),          cmocka_unit_test(test_does_not_overflow),
         cmocka_unit_test(test_poll_follows_the_server_and_adds_a_tenth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,6 +119,22 @@ static void test_three_attempts(UNUSED void **unused) {
     expect(&state, &release, ERR_NONE);
 }
 
+static void test_one_repair_a_day(UNUSED void **unused) {
+    struct agent_state state = state_of();
+    struct release release = base();
+    release.sha256 = SHA_B;
+    assert_true(agent_check_is_repair(&state, &release));
+    assert_true(agent_check_repair(&state, &release, 1795000000, &err)); /* the first */
+    state.repaired_at = 1795000000;
+    assert_false(agent_check_repair(&state, &release, 1795000000 + 86399, &err));
+    assert_int_equal(err.code, ERR_TARGET);
+    assert_true(agent_check_repair(&state, &release, 1795000000 + 86400, &err));
+    assert_true(agent_check_repair(&state, &release, 1794999999, &err)); /* a clock that was ahead does not forbid it for years */
+    release = base();
+    assert_false(agent_check_is_repair(&state, &release));
+    assert_true(agent_check_repair(&state, &release, 1795000001, &err)); /* an update is no repair */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_newer_is_taken),
@@ -128,6 +144,7 @@ int main(void) {
         cmocka_unit_test(test_floor_is_not_what_is_installed),
         cmocka_unit_test(test_sealed_is_refused_without_an_identity),
         cmocka_unit_test(test_three_attempts),
+        cmocka_unit_test(test_one_repair_a_day),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     arena_clear(&arena);

@@ -92,6 +92,17 @@ static void test_kills_the_whole_group_in_time(UNUSED void **state) {
     assert_int_not_equal(access(in_folder("late"), F_OK), 0);
 }
 
+/* What it leaves behind may write for ever: the command has ended. */
+static void test_ends_though_a_child_goes_on_writing(UNUSED void **state) {
+    char command[512], kill_it[512];
+    snprintf(command, sizeof(command), "/bin/sh -c 'yes & echo $! > %s; sleep 0.3'", in_folder("pid"));
+    snprintf(kill_it, sizeof(kill_it), "/bin/sh -c 'kill $(cat %s) || :'", in_folder("pid"));
+    int64_t before = clock_mono_ms();
+    assert_true(run(command, 5, NULL));
+    assert_in_range(clock_mono_ms() - before, 200, 4000);
+    assert_true(run(kill_it, 5, NULL));
+}
+
 static void test_kills_what_ignores_the_polite_signal(UNUSED void **state) {
     int64_t before = clock_mono_ms();
     assert_false(run("/bin/sh -c 'trap \"\" TERM; while :; do sleep 1; done'", 1, NULL));
@@ -107,6 +118,7 @@ int main(void) {
         cmocka_unit_test(test_output_has_a_ceiling_and_does_not_block),
         cmocka_unit_test(test_says_how_it_ended),
         cmocka_unit_test_setup_teardown(test_kills_the_whole_group_in_time, folder_make, folder_drop),
+        cmocka_unit_test_setup_teardown(test_ends_though_a_child_goes_on_writing, folder_make, folder_drop),
         cmocka_unit_test(test_kills_what_ignores_the_polite_signal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,17 +74,28 @@ static void test_refusals(UNUSED void **state) {
     }
 }
 
+/* After a reboot a self-test alone is no judge: the old system passes it as well. */
 static void test_installer_command_needs_a_judge(UNUSED void **state) {
-    static const char *const judges[] = {"[hooks]\nself_test = /bin/true\n", "[hooks]\nconfirm = external\n",
-                                         "[install]\nrunning_file = /proc/cmdline\n"};
+    static const struct {
+        const char *text;
+        bool enough;
+    } judges[] = {
+        {"reboot = none\n[hooks]\nself_test = /bin/true\n", true},
+        {"[hooks]\nreboot = reboot\nself_test = /bin/true\n", false},
+        {"reboot = exit\n[hooks]\nself_test = /bin/true\n", false},
+        {"running_file = /proc/cmdline\n[hooks]\nreboot = reboot\nself_test = /bin/true\n", true},
+        {"running_command = which-slot\nreboot = exit\n", true},
+        {"reboot = exit\n[hooks]\nconfirm = external\n", true},
+        {"reboot = none\n[hooks]\nconfirm = external\n", true},
+        {"reboot = none\n", false},
+    };
     char text[2048];
     const char *head = strstr(good, "[install]");
-    for (size_t i = 0; i <= ARRAY_LEN(judges); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(judges); i++) {
         CLEANUP(agent_settings_free) struct agent_settings settings = {0};
-        snprintf(text, sizeof(text), "%.*s[install]\ninstaller = command\ncommand = rauc install\nreboot = none\n%s", (int)(head - good), good,
-                 i < ARRAY_LEN(judges) ? judges[i] : "");
+        snprintf(text, sizeof(text), "%.*s[install]\ninstaller = command\ncommand = rauc install\n%s", (int)(head - good), good, judges[i].text);
         write_text(in_folder("c"), text);
-        assert_int_equal(agent_settings_load(in_folder("c"), &settings, &err), i < ARRAY_LEN(judges));
+        assert_int_equal(agent_settings_load(in_folder("c"), &settings, &err), judges[i].enough);
     }
 }
 

@@ -57,6 +57,8 @@ static void fill(struct agent_state *state) {
     state->trial = arena_memdup(&arena, &trial, sizeof(trial));
     state->partial = arena_memdup(&arena, &(struct agent_partial){.sha256 = SHA_B, .etag = "\"tag\""}, sizeof(struct agent_partial));
     state->directive_issued_at = 1795000000;
+    state->root_version = 4;
+    state->repaired_at = 1795000001;
     assert_true(agent_report_queue(state, "77", &report, &err));
 }
 
@@ -81,6 +83,17 @@ static void test_everything_comes_back(UNUSED void **unused) {
     assert_string_equal(again.deployment, "77");
     assert_int_equal(again.report_seq, 1);
     assert_int_equal(again.directive_issued_at, 1795000000);
+    assert_int_equal(again.root_version, 4);
+    assert_int_equal(again.repaired_at, 1795000001);
+}
+
+static void test_the_root_never_falls(UNUSED void **unused) {
+    struct agent_state state = fresh();
+    fill(&state);
+    assert_true(agent_state_save(&state, &err));
+    state.root_version = 3;
+    assert_false(agent_state_save(&state, &err));
+    assert_int_equal(err.code, ERR_INTERNAL);
 }
 
 static void test_a_new_state_never_replaces_one(UNUSED void **unused) {
@@ -237,6 +250,7 @@ static void test_two_agents_do_not_share_a_folder(UNUSED void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_everything_comes_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_root_never_falls, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_new_state_never_replaces_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_absent_is_not_damaged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_any_flipped_bit_is_refused, set_up, tear_down),
