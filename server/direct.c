@@ -8,7 +8,7 @@
 #include "server/guard.h"
 #include "server/phrase.h"
 
-enum { MAX_REPLY_HEAD = 16 * 1024 };
+enum { MAX_REPLY_HEAD = 16 * 1024, RECORD_BYTES = 16 * 1024 };
 
 bool direct_takes(const struct gate *gate, const char *head) {
     return gate->content_length == 0 && !gate->expects_continue && (memcmp(head, "GET ", 4) == 0 || memcmp(head, "HEAD ", 5) == 0);
@@ -148,7 +148,16 @@ static void make_head(struct front_conn *conn, struct buf *out) {
     buf_append(out, "\r\n", 2);
 }
 
-/* Head and the beginning of the body, as much as one write takes. */
+/* How much of the body goes with the head: a small one whole; of a large one what fills the first record, because nobody knows yet what the client
+ * takes. */
+static size_t beginning(size_t head_len, uint64_t body_len) {
+    if (head_len + body_len <= TLS_WRITE_MAX) {
+        return (size_t)body_len;
+    }
+    return head_len < RECORD_BYTES ? RECORD_BYTES - head_len : 0;
+}
+
+/* Head and the beginning of the body in one write. */
 static bool send_head(struct front_conn *conn) {
     struct request *request = conn->direct;
     struct buf head = BUF_INIT(MAX_REPLY_HEAD);
@@ -158,11 +167,10 @@ static bool send_head(struct front_conn *conn) {
     if (ok) {
         const struct api_reply *reply = &request->call.reply;
         bool body = has_body(request, reply->status);
-        size_t first = 0;
         conn->body = reply->blob.release ? reply->blob.data : reply->body;
         conn->body_left = body ? request_reply_length(request) : 0;
         memcpy(conn->worker->write_buffer, head.data, head.len);
-        first = TLS_WRITE_MAX - head.len < conn->body_left ? TLS_WRITE_MAX - head.len : (size_t)conn->body_left;
+        size_t first = beginning(head.len, conn->body_left);
         ok = (first == 0 || guard_copy(conn->worker->write_buffer + head.len, conn->body, first)) &&
              tls_write(&conn->tls, conn->worker->write_buffer, head.len + first);
         conn->body += first;
@@ -174,8 +182,11 @@ static bool send_head(struct front_conn *conn) {
     return ok;
 }
 
-static bool send_piece(struct front_conn *conn) {
-    size_t len = conn->body_left < TLS_WRITE_MAX ? (size_t)conn->body_left : TLS_WRITE_MAX;
+/* max: of this piece, which is whole records where more follows. */
+static bool send_piece(struct front_conn *conn, size_t max) {
+    size_t whole = max < RECORD_BYTES ? RECORD_BYTES : max - max % RECORD_BYTES;
+    size_t len = whole < TLS_WRITE_MAX ? whole : TLS_WRITE_MAX;
+    len = conn->body_left < len ? (size_t)conn->body_left : len;
     if (!guard_copy(conn->worker->write_buffer, conn->body, len) || !tls_write(&conn->tls, conn->worker->write_buffer, len)) {
         return false;
     }
@@ -205,8 +216,9 @@ bool direct_step(struct front_conn *conn) {
         return false;
     }
     bool ok = request->step == REQUEST_SENDING || send_head(conn);
-    while (ok && conn->body_left > 0 && gather->len + TLS_WRITE_MAX + TLS_WRITE_EXTRA <= TLS_GATHER_SIZE) {
-        ok = send_piece(conn);
+    size_t room = ok && conn->body_left > 0 ? tls_room(&conn->tls) : 0;
+    while (ok && conn->body_left > 0 && gather->len < room && gather->len + TLS_WRITE_MAX + TLS_WRITE_EXTRA <= TLS_GATHER_SIZE) {
+        ok = send_piece(conn, room - gather->len);
     }
     if (!ok) {
         front_kill(conn); /* the head is out, the rest cannot follow */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/sock_diag.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -393,6 +394,16 @@ static size_t send_some(struct tls *tls, const uint8_t *data, size_t len) {
     }
     tls->sent_bytes += sent;
     return sent;
+}
+
+size_t tls_room(const struct tls *tls) {
+    uint32_t memory[SK_MEMINFO_VARS] = {0};
+    socklen_t len = sizeof(memory);
+    if (getsockopt(tls->fd, SOL_SOCKET, SO_MEMINFO, memory, &len) != 0) {
+        return TLS_GATHER_SIZE;
+    }
+    uint32_t queued = memory[SK_MEMINFO_WMEM_QUEUED], size = memory[SK_MEMINFO_SNDBUF];
+    return queued < size ? size - queued : 1;
 }
 
 enum tls_status tls_flush(struct tls *tls) {

@@ -81,6 +81,9 @@ enum tls_status tls_read(struct tls *tls, void *data, size_t size, size_t *ret_l
 /* Encrypts all of at most TLS_WRITE_MAX bytes into the gather buffer. Only while nothing is pending. */
 bool tls_write(struct tls *tls, const void *data, size_t len) MUST_USE;
 
+/* How many bytes the kernel would take now, about; at least 1. What is encrypted beyond it must be kept with the connection. */
+size_t tls_room(const struct tls *tls) MUST_USE;
+
 /* TLS_OK: everything is with the kernel. TLS_BLOCKED: some is pending. The gather buffer is empty afterwards, always. */
 enum tls_status tls_flush(struct tls *tls) MUST_USE;
 
