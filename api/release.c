@@ -8,7 +8,9 @@
 #include "api/list.h"
 #include "api/shapes.h"
 #include "api/withdraw.h"
+#include "common/file.h"
 #include "common/hex.h"
+#include "db/image.h"
 #include "db/product.h"
 
 static bool reply_release(struct api_call *call, const struct db_release *release, struct err *err) {
@@ -99,7 +101,10 @@ static bool store_signatures(struct api_call *call, const struct api_publish_inp
         if (release == NULL)
             return err_set_field(err, ERR_INVALID, "signatures", "no new release has an image %.64s", signatures[i].sha256);
         const struct json_bytes *bytes = &signatures[i].signature;
-        if (!gate_check_image_signature(result->trusted, release, bytes->data, bytes->len, err) ||
+        CLEANUP(file_close) int image = -1;
+        int64_t size;
+        if (!db_image_open(call->env->db, release->sha256, &image, &size, err) ||
+            !gate_check_image_signature(result->trusted, release, image, bytes->data, bytes->len, err) ||
             !db_image_signature_set(call->db, release->sha256, bytes->data, bytes->len, err))
             return false;
     }

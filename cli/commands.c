@@ -74,8 +74,8 @@ const struct cli_command cli_commands[] = {
      "The way back: its sequence is higher than all others; a security version that was raised since forbids it.", &cli_reissue_options,
      cli_lifecycle_reissue},
     {"release", "withdraw", "PRODUCT VERSION", 2, 2, "never offer a release again; lists the devices that run it",
-     "The server stops at once. The signed metadata says so with --keys, or from the next publish on.", &cli_withdraw_options,
-     cli_lifecycle_withdraw},
+     "The server stops at once. With --keys the signed metadata says so as well, for ever, and devices refuse it by themselves.",
+     &cli_withdraw_options, cli_lifecycle_withdraw},
     {"release", "list", "", 0, 0, "releases, the newest first", NULL, &cli_release_list_options, cli_release_list},
     {"release", "show", "PRODUCT VERSION", 2, 2, "one release", NULL, NULL, cli_release_show},
 

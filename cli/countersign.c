@@ -8,12 +8,13 @@
 
 struct sign_args {
     struct cli_signing_args signing;
-    const char *confirm;
+    const char *confirm, *image;
 };
 
 static const struct cli_option sign_options[] = {
     {"confirm", 0, OPTION_TEXT, offsetof(struct sign_args, confirm), "HASH",
      "the hash of the draft, as told by somebody else; nothing is asked then"},
+    {"image", 0, OPTION_TEXT, offsetof(struct sign_args, image), "FILE", "the image as it will be downloaded: sign it as well (.sig)"},
     CLI_SIGNING_OPTIONS(struct sign_args, signing),
 };
 const struct cli_options cli_countersign_options = CLI_OPTIONS(struct sign_args, sign_options);
@@ -50,11 +51,13 @@ bool cli_countersign_sign(struct cli *cli, const void *args, const struct option
         !cli_job_open(cli, &sign->signing, cli->profile.server == NULL ? &bundle : NULL, cli->profile.server != NULL, &job, err) ||
         !cli_job_choose(&job, bundle.role, NULL, err) || !cli_job_load(&job, &bundle, err) ||
         !cli_job_review(&job, sign->confirm, "Sign this?", err) || !cli_signing_open(cli, &sign->signing, &signing, err) ||
-        !cli_job_sign(&job, &signing, 1, err))
+        !cli_job_sign(&job, &signing, 1, sign->image, err))
         return false;
     bundle.sig = (struct json_bytes){.len = job.image_signature.len, .data = job.image_signature.bytes};
     if (!store(&cli->arena, job.draft, &bundle, operands->items[0], err))
         return false;
+    if (job.added.count > 0 && sign->image == NULL && bundle.sig.len == 0)
+        cli_note(cli, "without --image FILE the image gets no detached signature (.sig)");
     cli_note(cli, "%s: %zu of %zu signatures", operands->items[0], draft_signature_count(job.draft), job.signers->threshold);
     return true;
 }

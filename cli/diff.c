@@ -8,7 +8,7 @@
 #include "common/hash.h"
 #include "common/text.h"
 
-enum { KEYID_SHOWN = 16, HASH_DIGITS = 16, HASH_GROUP = 4 };
+enum { KEYID_SHOWN = 16, HASH_DIGITS = 32, HASH_GROUP = 4 };
 
 bool cli_diff_hash(const struct metadata *next, char ret_hash[CLI_DIFF_HASH_SIZE], struct err *err) {
     char digest[SHA256_HEX_SIZE];
@@ -41,6 +41,20 @@ static bool check_next(const struct metadata *base, const struct metadata *next,
     int64_t expected = base == NULL ? 1 : base->version + 1;
     return next->version == expected || err_set(err, ERR_ROLLBACK, "the draft is %s %lld; after what is published comes %lld: make it anew",
                                                 next->name, (long long)next->version, (long long)expected);
+}
+
+/* Keys are shown by their ids, so an id must say which key it is: no id that somebody else's key could take over, no key that nobody here can read.
+ */
+static bool check_keys(const struct metadata *next, struct err *err) {
+    for (size_t i = 0; i < next->key_count; i++) {
+        const struct signer *signer = &next->keys[i];
+        if (signer->key == NULL)
+            return err_set(err, ERR_FORMAT, "%s names a key of a type that is not known here: %.*s", next->name, KEYID_SHOWN, signer->id);
+        if (!text_equal(signer->id, key_id(signer->key)))
+            return err_set(err, ERR_FORMAT, "%s lists key %.*s under an id that is not its own: %.*s", next->name, KEYID_SHOWN, key_id(signer->key),
+                           KEYID_SHOWN, signer->id);
+    }
+    return true;
 }
 
 static void write_expiry(const struct metadata *base, const struct metadata *next, struct buf *out) {
@@ -121,11 +135,16 @@ static bool collect_added(struct arena *arena, const struct cli_diff *diff, stru
     return true;
 }
 
+/* A key by what it is, never by what a file calls it (a base may be older than that rule). */
+static const char *shown_id(const struct signer *signer) {
+    return signer->key != NULL ? key_id(signer->key) : signer->id;
+}
+
 /* One line a key: its id as `pawl keys list` shows it begins like that. */
 static void write_keys(const struct signers *signers, struct buf *out) {
     buf_printf(out, "%zu of %zu:", signers->threshold, signers->count);
     for (size_t i = 0; i < signers->count; i++)
-        buf_printf(out, " %.*s", KEYID_SHOWN, signers->items[i]->id);
+        buf_printf(out, " %.*s", KEYID_SHOWN, shown_id(signers->items[i]));
 }
 
 static void write_paths(const struct metadata_delegation *delegation, struct buf *out) {
@@ -159,9 +178,23 @@ static void write_delegations(const struct cli_diff *diff, struct buf *out) {
             buf_printf(out, "! the delegation to %s ends\n", diff->base->delegations[i].name);
 }
 
+/* The first delegation that covers a path has the say, and may end the search: their order is a statement of its own. */
+static void write_order(const struct cli_diff *diff, struct buf *out) {
+    const struct metadata *base = diff->base;
+    bool same = base == NULL || base->delegation_count <= diff->next->delegation_count;
+    for (size_t i = 0; same && base != NULL && i < base->delegation_count; i++)
+        same = text_equal(base->delegations[i].name, diff->next->delegations[i].name);
+    if (same || diff->next->delegation_count < 2)
+        return;
+    buf_text(out, "! the delegations are asked in another order:");
+    for (size_t i = 0; i < diff->next->delegation_count; i++)
+        buf_printf(out, "%s %s", i == 0 ? "" : ",", diff->next->delegations[i].name);
+    buf_byte(out, '\n');
+}
+
 bool cli_diff_targets(struct arena *arena, const struct cli_diff *diff, struct buf *out, struct trusted_releases *ret_added, struct err *err) {
     struct trusted_releases added = {0};
-    if (!check_next(diff->base, diff->next, err) || !collect_added(arena, diff, out, &added, err))
+    if (!check_next(diff->base, diff->next, err) || !check_keys(diff->next, err) || !collect_added(arena, diff, out, &added, err))
         return false;
     if (added.count == 0)
         buf_printf(out, "No new release (%s version %lld):\n", diff->next->name, (long long)diff->next->version);
@@ -169,6 +202,7 @@ bool cli_diff_targets(struct arena *arena, const struct cli_diff *diff, struct b
     if (!check_kept(arena, diff, out, err))
         return false;
     write_delegations(diff, out);
+    write_order(diff, out);
     *ret_added = added;
     return buf_ok(out, "difference", err);
 }
@@ -179,10 +213,7 @@ static const struct signers *root_role(const struct metadata *root, size_t role)
 }
 
 static bool lists(const struct signers *signers, const struct signer *signer) {
-    for (size_t i = 0; signers != NULL && i < signers->count; i++)
-        if (text_equal(signers->items[i]->id, signer->id))
-            return true;
-    return false;
+    return signers != NULL && signer->key != NULL && signers_have(signers, signer->key);
 }
 
 static void write_role(const char *name, const struct signers *before, const struct signers *after, struct buf *out) {
@@ -192,16 +223,16 @@ static void write_role(const char *name, const struct signers *before, const str
     buf_printf(out, "%zu of %zu", after->threshold, after->count);
     for (size_t i = 0; i < after->count; i++)
         buf_printf(out, "%s%s%.*s", i == 0 ? "  " : ", ", before != NULL && !lists(before, after->items[i]) ? "+" : "", KEYID_SHOWN,
-                   after->items[i]->id);
+                   shown_id(after->items[i]));
     for (size_t i = 0; before != NULL && i < before->count; i++)
         if (!lists(after, before->items[i]))
-            buf_printf(out, ", -%.*s", KEYID_SHOWN, before->items[i]->id);
+            buf_printf(out, ", -%.*s", KEYID_SHOWN, shown_id(before->items[i]));
     buf_byte(out, '\n');
 }
 
 bool cli_diff_root(const struct metadata *base, const struct metadata *next, struct buf *out, struct err *err) {
     static const char *const names[] = {"root", "targets", "snapshot", "timestamp", "directive"};
-    if (!check_next(base, next, err))
+    if (!check_next(base, next, err) || !check_keys(next, err))
         return false;
     if (base == NULL)
         buf_text(out, "Root 1, which everything will be verified from (threshold, keys):\n");

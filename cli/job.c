@@ -1,9 +1,12 @@
 #include "cli/job.h"
 
+#include <fcntl.h>
+
 #include "cli/diff.h"
 #include "cli/prompt.h"
 #include "cli/view.h"
 #include "common/clock.h"
+#include "common/file.h"
 #include "common/hex.h"
 #include "common/text.h"
 
@@ -96,22 +99,25 @@ static const struct json_field page_fields[] = {
 };
 static const struct json_shape page_shape = JSON_SHAPE_OPEN(struct listed_page, page_fields);
 
-static bool withdraw_page(struct cli_job *job, const struct listed_page *page, struct err *err) {
+static bool note_page(struct cli_job *job, const char *product, const struct listed_page *page, struct err *err) {
     const struct listed_release *items = page->items.items;
     for (size_t i = 0; i < page->items.count; i++) {
         const struct metadata_target *target = items[i].withdrawn_at != 0 ? metadata_target_find(job->base, items[i].path) : NULL;
         struct release release;
         if (target == NULL)
             continue;
-        if (!release_read(&job->cli->arena, target->path, target->entry, &release, err) ||
-            (!release.withdrawn && !repository_withdraw(job->draft, release.path, err)))
+        if (!release_read(&job->cli->arena, target->path, target->entry, &release, err))
             return false;
+        if (!release.withdrawn && (product == NULL || text_equal(release.product, product)))
+            cli_note(job->cli, "! the server says that %s %s is withdrawn, signed metadata does not: `pawl release withdraw` with --keys signs that",
+                     release.product, release.version);
     }
     return true;
 }
 
-/* What was withdrawn on the server since this role was signed last. The server could lie, so the person who signs sees each of them. */
-static bool take_withdrawn(struct cli_job *job, const char *product, struct err *err) {
+/* What was withdrawn on the server since this role was signed last. The server could lie, and a withdrawal is for ever: it is told, and signed only
+ * when somebody asks for that very one. */
+static bool note_withdrawn(struct cli_job *job, const char *product, struct err *err) {
     const char *cursor = NULL;
     do {
         const struct cli_query query[] = {{"product", product}, {"limit", "1000"}, {"cursor", cursor}};
@@ -121,7 +127,7 @@ static bool take_withdrawn(struct cli_job *job, const char *product, struct err 
         buf_text(&path, "/api/v1/releases");
         cli_view_query(&path, query, ARRAY_LEN(query));
         if (!buf_ok(&path, "path", err) || !cli_client_get(job->cli, path.data, &reply, err) ||
-            !json_read(&job->cli->arena, reply.body, reply.len, &page_shape, &page, NULL, err) || !withdraw_page(job, &page, err))
+            !json_read(&job->cli->arena, reply.body, reply.len, &page_shape, &page, NULL, err) || !note_page(job, product, &page, err))
             return false;
         cursor = page.next;
     } while (cursor != NULL);
@@ -130,7 +136,7 @@ static bool take_withdrawn(struct cli_job *job, const char *product, struct err 
 
 bool cli_job_draft(struct cli_job *job, const char *product, struct err *err) {
     return repository_targets(job->base, repository_expiry(METADATA_TARGETS, job->now), &job->draft, err) &&
-           (job->base == NULL || take_withdrawn(job, product, err));
+           (job->base == NULL || note_withdrawn(job, product, err));
 }
 
 /* Parses the draft, as a device would if it were signed. */
@@ -163,24 +169,46 @@ bool cli_job_review(struct cli_job *job, const char *confirm, const char *questi
            err_set_field(err, ERR_CONFLICT, "confirm", "the hash is %s, not %s: this is another draft", hash, confirm);
 }
 
-static bool sign_image(struct cli_job *job, struct cli_signing *signing, struct err *err) {
-    const struct key *key = NULL;
+/* What was signed is what was read; that it is the image that the draft names is seen by verifying it with the draft's hash. */
+static bool sign_file(struct cli_job *job, const struct key *key, int image, const char *path, struct err *err) {
+    struct key_signature signature;
     uint8_t digest[32];
-    if (job->added.count == 0 || job->image_signature.len > 0)
-        return true;
-    if (!cli_signing_image_key(signing, job->signers, &key, err))
-        return false;
-    if (key == NULL) {
-        cli_note(job->cli, "no P-256 key of %s here: the image gets no detached signature (.sig)", job->role);
-        return true;
-    }
     if (!hex_decode(job->added.items[0].sha256, 64, digest))
         return err_set(err, ERR_INTERNAL, "the new release has a bad hash");
-    return key_sign_digest(key, digest, &job->image_signature, err);
+    if (!key_sign_file(key, image, &signature, err))
+        return err_prefix(err, "%s", path);
+    if (!key_verify_digest(key, digest, signature.bytes, signature.len, err))
+        return err_set(err, ERR_HASH, "%s is not the image that the draft speaks of", path);
+    job->image_signature = signature;
+    return true;
 }
 
-bool cli_job_sign(struct cli_job *job, struct cli_signing *signing, size_t least, struct err *err) {
-    return cli_signing_sign(signing, job->role, job->signers, least, job->draft, err) && sign_image(job, signing, err);
+static bool sign_image(struct cli_job *job, struct cli_signing *signing, const char *path, struct err *err) {
+    const struct key *key = NULL;
+    if (path == NULL || job->image_signature.len > 0)
+        return true;
+    if (job->added.count == 0)
+        return err_set_field(err, ERR_USAGE, "image", "the draft adds no release; there is no image to sign");
+    CLEANUP(file_close) int image = open(path, O_RDONLY | O_CLOEXEC);
+    if (image < 0) {
+        err_errno(err, "%s", path);
+        err->code = ERR_IO;
+        return false;
+    }
+    if (!key_check_file(image, err)) {
+        cli_note(job->cli, "%s: %s", path, err->text);
+        return err->code == ERR_INVALID;
+    }
+    if (!cli_signing_image_key(signing, job->signers, &key, err))
+        return false;
+    if (key != NULL)
+        return sign_file(job, key, image, path, err);
+    cli_note(job->cli, "no P-256 key of %s here: the image gets no detached signature (.sig)", job->role);
+    return true;
+}
+
+bool cli_job_sign(struct cli_job *job, struct cli_signing *signing, size_t least, const char *image, struct err *err) {
+    return sign_image(job, signing, image, err) && cli_signing_sign(signing, job->role, job->signers, least, job->draft, err);
 }
 
 bool cli_job_save(struct cli_job *job, const char *path, struct err *err) {

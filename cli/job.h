@@ -32,15 +32,16 @@ bool cli_job_open(struct cli *cli, const struct cli_signing_args *args, const st
 /* Whose file is changed. role NULL: the delegated role that speaks for the path, else "targets"; path may be NULL. ERR_USAGE: no such role. */
 bool cli_job_choose(struct cli_job *job, const char *role, const char *path, struct err *err) MUST_USE;
 
-/* The next version of that file with nothing changed but expiry, and what the server says was withdrawn of the product (NULL: of all): the difference
- * shows it. */
+/* The next version of that file with nothing changed but expiry. A note tells what the server says was withdrawn of the product (NULL: of all) and
+ * the metadata does not say yet. */
 bool cli_job_draft(struct cli_job *job, const char *product, struct err *err) MUST_USE;
 
 /* Shows the difference and the short hash, and asks. confirm (may be NULL) is the hash as somebody else told it: ERR_CONFLICT when it is another. */
 bool cli_job_review(struct cli_job *job, const char *confirm, const char *question, struct err *err) MUST_USE;
 
-/* Signs the draft with the keys at hand, and the new image by its hash. */
-bool cli_job_sign(struct cli_job *job, struct cli_signing *signing, size_t least, struct err *err) MUST_USE;
+/* Signs the draft with the keys at hand, and the new image, which must be the one that the draft names (ERR_HASH). image NULL: no detached signature
+ * is made, for nobody signs a file that they know only by its hash: it could be other metadata. */
+bool cli_job_sign(struct cli_job *job, struct cli_signing *signing, size_t least, const char *image, struct err *err) MUST_USE;
 
 /* Writes a new bundle; it must not exist. */
 bool cli_job_save(struct cli_job *job, const char *path, struct err *err) MUST_USE;

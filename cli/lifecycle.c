@@ -46,7 +46,7 @@ static bool finish(struct cli *cli, const struct change_args *change, struct cli
         return false;
     if (change->out != NULL)
         return cli_job_save(job, change->out, err);
-    if (!cli_signing_open(cli, &change->signing, &signing, err) || !cli_job_sign(job, &signing, job->signers->threshold, err) ||
+    if (!cli_signing_open(cli, &change->signing, &signing, err) || !cli_job_sign(job, &signing, job->signers->threshold, NULL, err) ||
         !cli_job_publish(job, &signing, NULL, &reply, err))
         return false;
     if (quiet)
@@ -141,10 +141,23 @@ static bool tell_server(struct cli *cli, const struct change_args *change, const
     return cli_reason_post(cli, path, change->reason, &reply, err) && show_withdrawn(cli, &reply, operands->items[0], operands->items[1], err);
 }
 
-bool cli_lifecycle_withdraw(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
+/* For this one release; whatever else the server says is withdrawn is its own word. */
+static bool sign_withdrawn(struct cli *cli, const struct change_args *change, const struct option_texts *operands, struct err *err) {
     CLEANUP(cli_job_close) struct cli_job job = {0};
-    const struct change_args *change = args;
     const struct release *release = NULL;
+    if (!begin(cli, change, false, &job, err) || !find_published(&job, operands, &release, err))
+        return false;
+    if (release->withdrawn) {
+        cli_note(cli, "the signed metadata says so already");
+        return true;
+    }
+    return cli_job_choose(&job, NULL, release->path, err) &&
+           repository_targets(job.base, repository_expiry(METADATA_TARGETS, job.now), &job.draft, err) &&
+           repository_withdraw(job.draft, release->path, err) && finish(cli, change, &job, true, err);
+}
+
+bool cli_lifecycle_withdraw(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
+    const struct change_args *change = args;
     const char *question = arena_printf(&cli->arena, "Withdraw %s %s for ever?", operands->items[0], operands->items[1]);
     bool sign = change->signing.keys != NULL || change->signing.key_files.count > 0 || change->out != NULL;
     if (question == NULL)
@@ -152,9 +165,8 @@ bool cli_lifecycle_withdraw(struct cli *cli, const void *args, const struct opti
     if (!cli_prompt_confirm(cli, question, err) || !tell_server(cli, change, operands, err))
         return false;
     if (!sign) {
-        cli_note(cli, "the signed metadata says so from the next publish on (--keys signs it now)");
+        cli_note(cli, "the signed metadata does not say so: the same again with --keys signs that");
         return true;
     }
-    return begin(cli, change, false, &job, err) && find_published(&job, operands, &release, err) && cli_job_choose(&job, NULL, release->path, err) &&
-           cli_job_draft(&job, release->product, err) && finish(cli, change, &job, true, err);
+    return sign_withdrawn(cli, change, operands, err);
 }

@@ -222,9 +222,11 @@ static bool publish_image(struct making *making, struct cli_reply *ret_reply, st
     struct cli_job *job = &making->job;
     if (making->image == NULL)
         return err_set(err, ERR_USAGE, "publish what? give IMAGE, or --bundle FILE");
-    return cli_signing_check(&args->signing, err) && draft(making, err) && cli_job_review(job, args->confirm, "Sign and publish this?", err) &&
-           cli_signing_open(making->cli, &args->signing, &signing, err) && cli_job_sign(job, &signing, job->signers->threshold, err) &&
-           cli_job_publish(job, &signing, making->sealed.path != NULL ? making->sealed.path : making->image, ret_reply, err);
+    if (!cli_signing_check(&args->signing, err) || !draft(making, err) || !cli_job_review(job, args->confirm, "Sign and publish this?", err))
+        return false;
+    const char *image = making->sealed.path != NULL ? making->sealed.path : making->image;
+    return cli_signing_open(making->cli, &args->signing, &signing, err) && cli_job_sign(job, &signing, job->signers->threshold, image, err) &&
+           cli_job_publish(job, &signing, image, ret_reply, err);
 }
 
 bool cli_publish_release(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {

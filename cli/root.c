@@ -13,8 +13,8 @@ enum { DAY_S = 86400, DAYS_MAX = 3650 };
 
 struct root_args {
     struct cli_signing_args signing;
-    const char *out, *confirm, *previous;
-    struct option_texts add, remove, thresholds;
+    const char *out, *confirm;
+    struct option_texts add, remove, thresholds, previous;
     int64_t expires;
 };
 
@@ -39,7 +39,8 @@ static const struct cli_option show_options[] = {CLI_ROOT_OPTIONS(struct root_ar
 const struct cli_options cli_root_show_options = CLI_OPTIONS(struct root_args, show_options);
 
 static const struct cli_option sign_options[] = {
-    {"previous", 0, OPTION_TEXT, offsetof(struct root_args, previous), "FILE", "the root before it, when no server is given"},
+    {"previous", 0, OPTION_TEXTS, offsetof(struct root_args, previous), "FILE",
+     "instead of asking the server: the roots since the first, up to the one before it (repeat, in order)"},
     {"confirm", 0, OPTION_TEXT, offsetof(struct root_args, confirm), "HASH",
      "the hash of the draft, as told by somebody else; nothing is asked then"},
     CLI_SIGNING_OPTIONS(struct root_args, signing),
@@ -145,27 +146,38 @@ bool cli_root_show(struct cli *cli, const void *args, const struct option_texts 
     return cli_view_write(cli, &out, err);
 }
 
-/* The root that the new one follows: as somebody gave it, or the newest that our own state comes to. NULL for the first. */
-static bool find_base(struct cli *cli, const struct root_args *root, const struct metadata *next, struct cli_job *job, struct trusted **given,
+/* One more root that leads from what is pinned here to the one before the new one. */
+static bool follow(struct trusted *trusted, const char *path, struct err *err) {
+    CLEANUP(metadata_cleanup) struct metadata *root = NULL;
+    if (!read_root(path, &root, NULL, err))
+        return false;
+    if (root->version > trusted->root->version)
+        return trusted_update_root(trusted, root->bytes, root->len, err) || err_prefix(err, "%s", path);
+    return root->version < trusted->root->version || text_equal(root->sha256, trusted->root->sha256) ||
+           err_set(err, ERR_MIX, "%s is not the root %lld that is pinned here", path, (long long)root->version);
+}
+
+/* The root that the new one follows: the newest that our own pinned root comes to, by the server or by the files given. NULL for the first. */
+static bool find_base(struct cli *cli, const struct root_args *root, const struct metadata *next, struct cli_job *job, struct trusted **walked,
                       const struct metadata **ret_base, struct err *err) {
-    CLEANUP(buf_free) struct buf bytes = BUF_INIT(METADATA_ROOT_MAX);
+    const char *pinned = NULL;
     if (next->version == 1) {
         *ret_base = NULL;
         return true;
     }
-    if (root->previous == NULL) {
+    if (root->previous.count == 0) {
         if (!cli_job_open(cli, &root->signing, NULL, true, job, err))
             return false;
         *ret_base = job->tuf.trusted->root;
         return true;
     }
-    if (!file_read(root->previous, &bytes, err)) {
-        err->code = ERR_IO;
+    if (!cli_signing_root(&cli->arena, &root->signing, &pinned, err) || !cli_tuf_open(cli, pinned, &job->tuf, err) ||
+        !trusted_open(job->tuf.trusted->root->bytes, job->tuf.trusted->root->len, walked, err))
         return false;
-    }
-    if (!trusted_open(bytes.data == NULL ? "" : bytes.data, bytes.len, given, err))
-        return err_prefix(err, "%s", root->previous);
-    *ret_base = (*given)->root;
+    for (size_t i = 0; i < root->previous.count; i++)
+        if (!follow(*walked, root->previous.items[i], err))
+            return false;
+    *ret_base = (*walked)->root;
     return true;
 }
 
@@ -191,13 +203,13 @@ bool cli_root_sign(struct cli *cli, const void *args, const struct option_texts 
     const char *path = operands->items[0];
     CLEANUP(metadata_cleanup) struct metadata *next = NULL;
     CLEANUP(draft_cleanup) struct draft *draft = NULL;
-    CLEANUP(trusted_cleanup) struct trusted *given = NULL;
+    CLEANUP(trusted_cleanup) struct trusted *walked = NULL;
     CLEANUP(cli_job_close) struct cli_job job = {0};
     CLEANUP(cli_signing_close) struct cli_signing signing = {0};
     CLEANUP(buf_free) struct buf bytes = BUF_INIT(METADATA_ROOT_MAX);
     const struct metadata *base = NULL;
     char hash[CLI_DIFF_HASH_SIZE];
-    if (!cli_signing_check(&root->signing, err) || !read_root(path, &next, &draft, err) || !find_base(cli, root, next, &job, &given, &base, err) ||
+    if (!cli_signing_check(&root->signing, err) || !read_root(path, &next, &draft, err) || !find_base(cli, root, next, &job, &walked, &base, err) ||
         !show_draft(cli, base, next, hash, err))
         return false;
     if (root->confirm != NULL && !cli_diff_same_hash(hash, root->confirm))

@@ -110,7 +110,7 @@ bool cli_targets_delegate(struct cli *cli, const void *args, const struct option
         return false;
     if (delegate->out != NULL)
         return cli_job_save(&job, delegate->out, err);
-    if (!cli_signing_open(cli, &delegate->signing, &signing, err) || !cli_job_sign(&job, &signing, job.signers->threshold, err) ||
+    if (!cli_signing_open(cli, &delegate->signing, &signing, err) || !cli_job_sign(&job, &signing, job.signers->threshold, NULL, err) ||
         !cli_job_publish(&job, &signing, NULL, &reply, err))
         return false;
     if (cli->json)

@@ -1,7 +1,9 @@
 #include "cli/tuf.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/file.h"
 #include "common/hash.h"
@@ -15,6 +17,9 @@ struct fetching {
     const struct cli_bundle *bundle; /* NULL: from the server */
     bool no_timestamp;               /* the server said that there is none */
 };
+
+/* Stands in the state folder since something published was verified once. A new root can make the client drop all that it kept, but not this. */
+static const char published_marker[] = "published";
 
 static bool fetch_file(void *context, const char *name, size_t max_bytes, struct buf *out, struct err *err) {
     struct fetching *fetching = context;
@@ -61,6 +66,15 @@ static bool default_folder(struct cli *cli, const struct buf *root, const char *
     return *ret_folder != NULL || err_no_memory(err);
 }
 
+/* Only a file that is certainly not there says no. */
+static bool is_marked(const struct cli_tuf *tuf) {
+    return access(tuf->marker, F_OK) == 0 || errno != ENOENT;
+}
+
+static bool mark_published(const struct cli_tuf *tuf, struct err *err) {
+    return is_marked(tuf) || file_write_atomic(tuf->marker, "", 0, 0600, err);
+}
+
 bool cli_tuf_open(struct cli *cli, const char *root_path, struct cli_tuf *ret_tuf, struct err *err) {
     CLEANUP(buf_free) struct buf root = BUF_INIT(METADATA_ROOT_MAX);
     const char *folder = cli->profile.state_dir;
@@ -71,10 +85,18 @@ bool cli_tuf_open(struct cli *cli, const char *root_path, struct cli_tuf *ret_tu
     }
     if (folder == NULL && !default_folder(cli, &root, &folder, err))
         return false;
+    tuf.marker = arena_printf(&cli->arena, "%s/%s", folder, published_marker);
+    if (tuf.marker == NULL)
+        return err_no_memory(err);
     if (!tuf_client_pin(folder, root.data, root.len, err) || !tuf_client_open(folder, &tuf.client, err))
         return err_prefix(err, "state in %s", folder);
     tuf.trusted = tuf_client_trusted(tuf.client);
-    tuf.unpublished = tuf.trusted->timestamp == NULL && tuf.trusted->snapshot == NULL && tuf.trusted->targets == NULL;
+    bool has_nothing = tuf.trusted->timestamp == NULL && tuf.trusted->snapshot == NULL && tuf.trusted->targets == NULL;
+    if (!has_nothing && !mark_published(&tuf, err)) {
+        cli_tuf_close(&tuf);
+        return false;
+    }
+    tuf.unpublished = has_nothing && !is_marked(&tuf);
     *ret_tuf = tuf;
     return true;
 }
@@ -96,7 +118,7 @@ bool cli_tuf_refresh(struct cli *cli, struct cli_tuf *tuf, const struct cli_bund
     if (!refreshed)
         return err_prefix(err, "%s", whose);
     tuf->unpublished = false;
-    return true;
+    return mark_published(tuf, err);
 }
 
 static bool collect(struct arena *arena, const char *name, const void *data, size_t len, struct json_list *files, struct err *err) {

@@ -10,7 +10,8 @@
 struct cli_tuf {
     struct tuf_client *client;
     const struct trusted *trusted; /* borrowed from the client; stands until the next refresh */
-    bool unpublished;              /* nothing was ever published: only root is there */
+    bool unpublished;              /* nothing was ever published, as far as this machine ever saw: only root is there */
+    const char *marker;            /* file that says otherwise for good */
 };
 
 /* Opens (and at the first use pins that root in) the state folder: the profile's state_dir, else one below the user's state folder that is named by

@@ -46,9 +46,9 @@ bool gate_renew_timestamp(struct trusted *trusted, const struct key *timestamp_k
 bool gate_load(const struct gate_file *roots, size_t root_count, const struct gate_file *files, size_t file_count, struct trusted **ret_trusted,
                struct err *err) MUST_USE;
 
-/* The detached signature of an image (trust.md §4) must be by one P-256 key that signs this release's role. digest: SHA-256 of the image.
- * ERR_SIGNATURE. */
-bool gate_check_image_signature(const struct trusted *trusted, const struct release *release, const void *signature, size_t len,
+/* The detached signature of an image (trust.md §4) must be by one P-256 key that signs this release's role: ERR_SIGNATURE. image: its file, known to
+ * have the release's hash; only its first byte is read: ERR_INVALID as key_check_file(). */
+bool gate_check_image_signature(const struct trusted *trusted, const struct release *release, int image, const void *signature, size_t len,
                                 struct err *err) MUST_USE;
 
 #endif

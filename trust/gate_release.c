@@ -131,7 +131,8 @@ static const struct signers *signers_of(const struct trusted *trusted, const str
     return role == trusted->targets ? &trusted->root->signers[METADATA_TARGETS] : NULL;
 }
 
-bool gate_check_image_signature(const struct trusted *trusted, const struct release *release, const void *signature, size_t len, struct err *err) {
+bool gate_check_image_signature(const struct trusted *trusted, const struct release *release, int image, const void *signature, size_t len,
+                                struct err *err) {
     const struct metadata *role = NULL;
     const struct metadata_target *target = NULL;
     uint8_t digest[32];
@@ -140,6 +141,9 @@ bool gate_check_image_signature(const struct trusted *trusted, const struct rele
     }
     if (!text_equal(target->sha256, release->sha256) || !hex_decode(release->sha256, 64, digest)) {
         return err_set(err, ERR_HASH, "'%.200s' has another hash in the metadata", release->path);
+    }
+    if (!key_check_file(image, err)) {
+        return err_prefix(err, "'%.200s'", release->path);
     }
     const struct signers *signers = signers_of(trusted, role);
     for (size_t i = 0; signers != NULL && i < signers->count; i++) {

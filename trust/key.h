@@ -63,16 +63,18 @@ bool key_sign(const struct key *key, const void *data, size_t len, struct key_si
 /* True only for a valid signature by this key over exactly these bytes. A mere false says why in no detail. */
 bool key_verify(const struct key *key, const void *data, size_t len, const void *signature, size_t signature_len) MUST_USE;
 
+/* ERR_INVALID for a file that may have no detached signature: one that begins with '{', as the signed bytes of all metadata do. Its signature would
+ * be one of that metadata. Reads one byte. */
+bool key_check_file(int fd, struct err *err) MUST_USE;
+
 /* Detached signature of a whole file, ECDSA P-256 over SHA-256 as `openssl dgst -sha256 -verify` takes it; the file is streamed. fd is read from
- * its start. ERR_KEY for another type of key; verify: ERR_SIGNATURE. */
+ * its start. ERR_KEY for another type of key; ERR_INVALID as key_check_file(); verify: ERR_SIGNATURE. */
 bool key_sign_file(const struct key *key, int fd, struct key_signature *ret_signature, struct err *err) MUST_USE;
 bool key_verify_file(const struct key *key, int fd, const void *signature, size_t signature_len, struct err *err) MUST_USE;
 
-/* The same when the file's SHA-256 is known already (the server hashes an upload as it arrives): digest is 32 bytes. */
+/* Verifies when the file's SHA-256 is known already (the server hashes an upload as it arrives): digest is 32 bytes. There is no signing of a digest:
+ * whoever signs must see that the file is no metadata. */
 bool key_verify_digest(const struct key *key, const uint8_t digest[32], const void *signature, size_t signature_len, struct err *err) MUST_USE;
-
-/* Signs as key_sign_file() does, knowing the file only by its SHA-256. ERR_KEY. */
-bool key_sign_digest(const struct key *key, const uint8_t digest[32], struct key_signature *ret_signature, struct err *err) MUST_USE;
 
 /* From PEM SubjectPublicKeyInfo as key_export_pem() and OpenSSL write it; P-256 or Ed25519. ERR_KEY. */
 bool key_from_pem(const char *pem, struct key **ret_key, struct err *err) MUST_USE;

@@ -53,6 +53,27 @@ static bool require_p256(const struct key *key, struct err *err) {
            err_set(err, ERR_KEY, "files are signed with a P-256 key only; key %.16s… is %s", key->id, key_keytype(key));
 }
 
+/* What every canonical `signed` begins with. A detached signature is made by a role's own key over the plain bytes, so that over a file which is such
+ * a text it would be a signature of metadata as well. */
+enum { METADATA_FIRST_BYTE = '{' };
+
+static bool require_no_metadata(uint8_t first, struct err *err) {
+    return first != METADATA_FIRST_BYTE ||
+           err_set(err, ERR_INVALID, "a file that begins with '{' has no detached signature: it could pass for signed metadata");
+}
+
+bool key_check_file(int fd, struct err *err) {
+    uint8_t first = METADATA_FIRST_BYTE;
+    ssize_t got;
+    do {
+        got = pread(fd, &first, 1, 0);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) {
+        return err_errno(err, "reading the file to sign or verify");
+    }
+    return (got == 1 || err_set(err, ERR_LENGTH, "the file to sign or verify is empty")) && require_no_metadata(first, err);
+}
+
 typedef int update_function(EVP_MD_CTX *context, const void *data, size_t len);
 
 static bool digest_file(int fd, EVP_MD_CTX *context, update_function *update, struct err *err) {
@@ -68,6 +89,9 @@ static bool digest_file(int fd, EVP_MD_CTX *context, update_function *update, st
         }
         if (got == 0) {
             return true;
+        }
+        if (at == 0 && !require_no_metadata(chunk[0], err)) {
+            return false;
         }
         if (update(context, chunk, (size_t)got) != 1) {
             return key_failed(err, ERR_INTERNAL, "hashing the file failed");
@@ -97,25 +121,6 @@ bool key_sign_file(const struct key *key, int fd, struct key_signature *ret_sign
         *ret_signature = signature;
     }
     return fine;
-}
-
-bool key_sign_digest(const struct key *key, const uint8_t digest[32], struct key_signature *ret_signature, struct err *err) {
-    if (!require_p256(key, err)) {
-        return false;
-    }
-    if (!key->private_part) {
-        return err_set(err, ERR_KEY, "key %.16s… has no private part here", key->id);
-    }
-    struct key_signature signature = {.len = sizeof signature.bytes};
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key->pkey, NULL);
-    bool fine = context != NULL && EVP_PKEY_sign_init(context) == 1 && EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) == 1 &&
-                EVP_PKEY_sign(context, signature.bytes, &signature.len, digest, 32) == 1;
-    EVP_PKEY_CTX_free(context);
-    if (!fine) {
-        return key_failed(err, ERR_INTERNAL, "signing with key %.16s… failed", key->id);
-    }
-    *ret_signature = signature;
-    return true;
 }
 
 static bool refuse_signature(const struct key *key, struct err *err) {

@@ -52,7 +52,7 @@ class TestRenew:
         assert tuf(shop, "3.snapshot.json")["signed"]["meta"]["targets.json"]["version"] == 3
 
     def test_confirm_names_the_draft(self, shop):
-        done = shop.pawl("release", "renew", *signing(shop), "--confirm", "0000-0000-0000-0000", check=False)
+        done = shop.pawl("release", "renew", *signing(shop), "--confirm", "-".join(["0000"] * 8), check=False)
         assert done.returncode == REFUSED and "this is another draft" in done.stderr
         assert tuf(shop, "3.targets.json") is None
 
@@ -84,20 +84,25 @@ class TestReissue:
 
 
 class TestWithdraw:
-    def test_at_once_and_signed_at_the_next_publish(self, shop):
+    def test_at_once_and_told_at_the_next_publish(self, shop):
         device = shop.device("wd-1")
         done = shop.pawl("release", "withdraw", "gateway", "1.1.0", "--reason", "bricks")
-        assert "from the next publish on" in done.stderr
+        assert "the same again with --keys" in done.stderr
         release = shop.operator().ok("GET", "/api/v1/releases/gateway/1.1.0")
         assert release["withdrawn_at"]
         reply = device.get(f"/firmware/{release['path']}")
         assert reply.status in (403, 410), reply
         assert "withdrawn" not in json.dumps(tuf(shop, "2.targets.json"))
         published = shop.publish(firmware.UBOOT_ARM, "gateway", "1.2.0", (HARDWARE,), "--file", "fw.bin")
-        assert "! withdrawn for ever: gateway/1.1.0/fw.bin" in published.stderr
-        entries = tuf(shop, "3.targets.json")["signed"]["targets"]
+        assert "the server says that gateway 1.1.0 is withdrawn, signed metadata does not" in published.stderr
+        assert "withdrawn" not in json.dumps(tuf(shop, "3.targets.json"))
+        signed = shop.pawl("release", "withdraw", "gateway", "1.1.0", *signing(shop))
+        assert "! withdrawn for ever: gateway/1.1.0/fw.bin" in signed.stderr
+        entries = tuf(shop, "4.targets.json")["signed"]["targets"]
         assert entries["gateway/1.1.0/fw.bin"]["custom"]["pawl"]["withdrawn"] is True
         assert "withdrawn" not in entries["gateway/1.0.0/fw.bin"]["custom"]["pawl"]
+        assert "already" in shop.pawl("release", "withdraw", "gateway", "1.1.0", *signing(shop)).stderr
+        assert tuf(shop, "5.targets.json") is None
         audit = shop.operator().ok("GET", "/api/v1/audit?limit=1000")["items"]
         assert [row for row in audit if row["action"] == "release.withdraw" and "bricks" in json.dumps(row)]
 

@@ -115,7 +115,8 @@ class TestRotation:
         assert refused.returncode == TRUST and "3 needed" in refused.stderr
         home = tmp_path / "zoe-home"
         home.mkdir()
-        offline("root", "sign", path, *people.key("zoe"), "--previous", shop.keys / "1.root.json", "--confirm", hash_of(made.stderr), home=home)
+        offline("root", "sign", path, *people.key("zoe"), "--previous", shop.keys / "1.root.json", "--root", shop.keys / "1.root.json",
+                "--confirm", hash_of(made.stderr), home=home)
         assert shop.pawl("root", "publish", path, *signing(shop)).stdout == "published root 2\n"
         assert tuf(shop, "2.root.json")["signed"]["version"] == 2
         assert "version\t2\n" in shop.pawl("root", "show", "--keys", shop.keys).stdout

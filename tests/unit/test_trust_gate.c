@@ -465,17 +465,26 @@ static void test_image_signature(void **state) {
 
     struct key_signature signature;
     SIM_OK(key_sign_file(sim->targets[0], fileno(image), &signature, &sim_err));
-    SIM_OK(gate_check_image_signature(server->now, &release, signature.bytes, signature.len, &sim_err));
-    assert_int_equal(SIM_CODE(gate_check_image_signature(server->now, &release, signature.bytes, 0, &sim_err)), ERR_SIGNATURE);
+    SIM_OK(gate_check_image_signature(server->now, &release, fileno(image), signature.bytes, signature.len, &sim_err));
+    assert_int_equal(SIM_CODE(gate_check_image_signature(server->now, &release, fileno(image), signature.bytes, 0, &sim_err)), ERR_SIGNATURE);
     struct release other = release;
     other.sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-    assert_int_equal(SIM_CODE(gate_check_image_signature(server->now, &other, signature.bytes, signature.len, &sim_err)), ERR_HASH);
+    assert_int_equal(SIM_CODE(gate_check_image_signature(server->now, &other, fileno(image), signature.bytes, signature.len, &sim_err)), ERR_HASH);
+    SIM_OK(file_write_atomic(path, "{irmware bytes", 14, 0600, &sim_err));
+    FILE *metadata = fopen(path, "r"); /* what begins like this has no detached signature, whoever made it */
+    assert_non_null(metadata);
+    assert_int_equal(SIM_CODE(gate_check_image_signature(server->now, &release, fileno(metadata), signature.bytes, signature.len, &sim_err)),
+                     ERR_INVALID);
+    fclose(metadata);
     signature.bytes[20] ^= 1;
-    assert_int_equal(SIM_CODE(gate_check_image_signature(server->now, &release, signature.bytes, signature.len, &sim_err)), ERR_SIGNATURE);
+    assert_int_equal(SIM_CODE(gate_check_image_signature(server->now, &release, fileno(image), signature.bytes, signature.len, &sim_err)),
+                     ERR_SIGNATURE);
     SIM_OK(key_sign_file(sim->snapshot[0], fileno(image), &signature, &sim_err));
-    assert_int_equal(SIM_CODE(gate_check_image_signature(server->now, &release, signature.bytes, signature.len, &sim_err)), ERR_SIGNATURE);
+    assert_int_equal(SIM_CODE(gate_check_image_signature(server->now, &release, fileno(image), signature.bytes, signature.len, &sim_err)),
+                     ERR_SIGNATURE);
     struct release unknown = sim_release("gateway/1.0.1/image.bin", 2);
-    assert_int_equal(SIM_CODE(gate_check_image_signature(server->now, &unknown, signature.bytes, signature.len, &sim_err)), ERR_NOT_FOUND);
+    assert_int_equal(SIM_CODE(gate_check_image_signature(server->now, &unknown, fileno(image), signature.bytes, signature.len, &sim_err)),
+                     ERR_NOT_FOUND);
     fclose(image);
     sim_remove_folder(folder);
     free_server(server);

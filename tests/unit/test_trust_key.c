@@ -229,6 +229,35 @@ static void test_unknown_types(void **state) {
     }
 }
 
+/* Over what could be the signed part of metadata there is no detached signature: the same key signs both, over the plain bytes. */
+static void test_no_detached_signature_of_metadata(void **state) {
+    (void)state;
+    static const char *const rows[] = {"{\"_type\":\"targets\"}", "{"};
+    char *folder = sim_folder(), path[256];
+    struct key *key = NULL;
+    struct key_signature signature;
+    SIM_OK(key_generate(KEY_ECDSA_P256, &key, &sim_err));
+    snprintf(path, sizeof path, "%s/other.pem", folder);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        SIM_OK(file_write_atomic(path, rows[i], strlen(rows[i]), 0600, &sim_err));
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(SIM_CODE(key_check_file(fd, &sim_err)), ERR_INVALID);
+        assert_int_equal(SIM_CODE(key_sign_file(key, fd, &signature, &sim_err)), ERR_INVALID);
+        SIM_OK(key_sign(key, rows[i], strlen(rows[i]), &signature, &sim_err));
+        assert_int_equal(SIM_CODE(key_verify_file(key, fd, signature.bytes, signature.len, &sim_err)), ERR_INVALID);
+        assert_int_equal(pwrite(fd, "[", 1, 0), 1);
+        SIM_OK(key_check_file(fd, &sim_err));
+        SIM_OK(key_sign_file(key, fd, &signature, &sim_err));
+        assert_int_equal(ftruncate(fd, 0), 0);
+        assert_int_equal(SIM_CODE(key_check_file(fd, &sim_err)), ERR_LENGTH);
+        close(fd);
+        assert_int_equal(SIM_CODE(key_check_file(fd, &sim_err)), ERR_IO);
+    }
+    key_free(key);
+    sim_remove_folder(folder);
+}
+
 static void test_detached_signature(void **state) {
     (void)state;
     char *folder = sim_folder(), path[256];
@@ -294,17 +323,12 @@ static void test_export_pem(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_save_and_load),
-        cmocka_unit_test(test_passphrases),
-        cmocka_unit_test(test_openssl_pkcs8_is_read),
-        cmocka_unit_test(test_unusable_files),
-        cmocka_unit_test(test_open_permissions),
-        cmocka_unit_test(test_key_ids),
-        cmocka_unit_test(test_openssl_signatures),
-        cmocka_unit_test(test_only_private_keys_sign),
-        cmocka_unit_test(test_unknown_types),
-        cmocka_unit_test(test_detached_signature),
-        cmocka_unit_test(test_export_pem),
+        cmocka_unit_test(test_save_and_load),         cmocka_unit_test(test_passphrases),
+        cmocka_unit_test(test_openssl_pkcs8_is_read), cmocka_unit_test(test_unusable_files),
+        cmocka_unit_test(test_open_permissions),      cmocka_unit_test(test_key_ids),
+        cmocka_unit_test(test_openssl_signatures),    cmocka_unit_test(test_only_private_keys_sign),
+        cmocka_unit_test(test_unknown_types),         cmocka_unit_test(test_no_detached_signature_of_metadata),
+        cmocka_unit_test(test_detached_signature),    cmocka_unit_test(test_export_pem),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
