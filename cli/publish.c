@@ -107,15 +107,19 @@ static bool measure(const char *path, int64_t *ret_length, const char **ret_sha2
 static bool describe_image(struct making *making, struct err *err) {
     struct arena *arena = &making->cli->arena;
     struct release *next = &making->next;
-    if (!measure(making->image, &next->plain_length, &next->plain_sha256, arena, err))
-        return false;
-    next->length = next->plain_length;
-    next->sha256 = next->plain_sha256;
-    if (!cli_sealing_wanted(&making->args->sealing))
+    if (!cli_sealing_wanted(&making->args->sealing)) {
+        if (!measure(making->image, &next->length, &next->sha256, arena, err))
+            return false;
+        next->plain_length = next->length;
+        next->plain_sha256 = next->sha256;
         return true;
+    }
+    if (!cli_sealing_seal(making->cli, &making->args->sealing, making->image, &making->sealed, err))
+        return false;
     next->encryption = RELEASE_AGE;
-    return cli_sealing_seal(making->cli, &making->args->sealing, making->image, &making->sealed, err) &&
-           measure(making->sealed.path, &next->length, &next->sha256, arena, err);
+    next->plain_length = making->sealed.plain_length;
+    next->plain_sha256 = making->sealed.plain_sha256;
+    return measure(making->sealed.path, &next->length, &next->sha256, arena, err);
 }
 
 static bool read_notes(struct making *making, struct err *err) {

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/hash.h"
+#include "common/hex.h"
 #include "common/random.h"
 
 bool cli_sealing_wanted(const struct cli_sealing_args *args) {
@@ -55,16 +57,53 @@ static const char *temporary_path(struct arena *arena) {
     return arena_printf(arena, "%s/pawl-sealed-%s", folder != NULL && folder[0] == '/' ? folder : "/tmp", unique);
 }
 
-static bool seal_into(const struct seal_recipients *recipients, const char *image, int out, struct err *err) {
-    CLEANUP(file_close) int in = open(image, O_RDONLY | O_CLOEXEC);
-    if (in < 0) {
+/* An image that is hashed on its way. */
+struct reading {
+    const char *path;
+    int fd;
+    int64_t length;
+    struct hash hash;
+};
+
+static bool read_hashing(void *context, void *data, size_t cap, size_t *ret_len, struct err *err) {
+    struct reading *reading = context;
+    size_t len = 0;
+    if (!cli_sealing_read(&reading->fd, data, cap, &len, err) || !hash_update(&reading->hash, data, len, err))
+        return err_prefix(err, "%s", reading->path);
+    reading->length += (int64_t)len;
+    *ret_len = len;
+    return true;
+}
+
+static void close_reading(struct reading *reading) {
+    file_close(&reading->fd);
+    hash_free(&reading->hash);
+}
+
+static bool seal_into(struct arena *arena, const struct seal_recipients *recipients, const char *image, int out, struct cli_sealed *sealed,
+                      struct err *err) {
+    CLEANUP(close_reading) struct reading in = {.path = image, .fd = open(image, O_RDONLY | O_CLOEXEC)};
+    uint8_t digest[SHA256_SIZE];
+    char sha256[SHA256_HEX_SIZE];
+    if (in.fd < 0) {
         err_errno(err, "%s", image);
         err->code = ERR_IO;
         return false;
     }
-    const struct seal_source source = {.read = cli_sealing_read, .context = &in};
+    const struct seal_source source = {.read = read_hashing, .context = &in};
     const struct seal_sink sink = {.write = cli_sealing_write, .context = &out};
-    return seal_seal(recipients, &source, &sink, err) && (fsync(out) == 0 || err_errno(err, "the sealed image"));
+    if (!hash_sha256_begin(&in.hash, err))
+        return false;
+    if (!seal_seal(recipients, &source, &sink, err) || !hash_sha256_end(&in.hash, digest, err))
+        return false;
+    if (in.length == 0)
+        return err_set(err, ERR_IO, "%s is not a file with an image in it", image);
+    hex_encode(digest, sizeof(digest), sha256);
+    sealed->plain_length = in.length;
+    sealed->plain_sha256 = arena_strdup(arena, sha256);
+    if (sealed->plain_sha256 == NULL)
+        return err_no_memory(err);
+    return fsync(out) == 0 || err_errno(err, "the sealed image");
 }
 
 bool cli_sealing_seal(struct cli *cli, const struct cli_sealing_args *args, const char *image, struct cli_sealed *ret_sealed, struct err *err) {
@@ -80,11 +119,12 @@ bool cli_sealing_seal(struct cli *cli, const struct cli_sealing_args *args, cons
         err->code = ERR_IO;
         return false;
     }
-    if (!seal_into(&recipients, image, out, err)) {
+    struct cli_sealed sealed = {.path = path};
+    if (!seal_into(&cli->arena, &recipients, image, out, &sealed, err)) {
         unlink(path);
         return false;
     }
-    *ret_sealed = (struct cli_sealed){.path = path};
+    *ret_sealed = sealed;
     return true;
 }
 

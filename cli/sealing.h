@@ -19,6 +19,8 @@ struct cli_sealing_args {
 /* A sealed copy; it is removed by cli_sealing_drop() unless it is to be kept. */
 struct cli_sealed {
     const char *path; /* NULL: none */
+    int64_t plain_length;
+    const char *plain_sha256; /* of the very bytes that were sealed */
     bool kept;
 };
 
@@ -28,7 +30,7 @@ bool cli_sealing_wanted(const struct cli_sealing_args *args);
 bool cli_sealing_recipients(const struct option_texts *texts, const struct option_texts *files, struct seal_recipients *ret_recipients,
                             struct err *err) MUST_USE;
 
-/* Seals the file image into args->out, or into a temporary file. */
+/* Seals the file image, which is read once, into args->out, or into a temporary file. ERR_IO when there is nothing in it. */
 bool cli_sealing_seal(struct cli *cli, const struct cli_sealing_args *args, const char *image, struct cli_sealed *ret_sealed,
                       struct err *err) MUST_USE;
 void cli_sealing_keep(struct cli_sealed *sealed); /* leaves the file where args->out says */

@@ -2,6 +2,7 @@
 withdrawals."""
 
 import base64
+import hashlib
 import http.server
 import json
 import os
@@ -21,7 +22,7 @@ from test_attacks import rotate
 from test_trust_lifecycle import offline, signing
 
 HARDWARE = "qemu-arm"
-USAGE, REFUSED, TRUST = 2, 3, 5
+USAGE, REFUSED, TRUST, LOCAL = 2, 3, 5, 6
 
 
 @pytest.fixture
@@ -83,6 +84,31 @@ class TestDetachedSignatures:
         done = shop.pawl("release", "publish", disguised, "--bundle", bundle, *signing(shop), check=False)
         assert done.returncode == REFUSED and "it could pass for signed metadata" in done.stderr, done.stderr
         assert shop.operator().get("/api/v1/releases/gateway/1.1.0").status == 404
+
+
+def test_a_sealed_image_is_read_once(shop, tmp_path):
+    """What is sealed is what was hashed: whoever changes the file in between cannot make them differ. A pipe cannot be read twice."""
+    plain = firmware.ATH_7010.read_bytes()
+    recipient = run_pawl("keys", "identity", tmp_path / "identity").stdout.strip()
+    pipe, bundle = tmp_path / "fw.bin", tmp_path / "bundle"
+    os.mkfifo(pipe)
+    feeder = threading.Thread(target=lambda: pipe.write_bytes(plain), daemon=True)
+    feeder.start()
+    shop.pawl("release", "prepare", pipe, "--product", "gateway", "--version", "1.1.0", "--hardware", HARDWARE, "--keys", shop.keys, "--out", bundle,
+              "--seal-to", recipient, "--sealed-out", tmp_path / "sealed")
+    feeder.join(10)
+    entry = json.loads(base64.b64decode(json.loads(bundle.read_bytes())["draft"]))["signed"]["targets"]["gateway/1.1.0/fw.bin"]
+    sealed = (tmp_path / "sealed").read_bytes()
+    assert (entry["length"], entry["hashes"]["sha256"]) == (len(sealed), hashlib.sha256(sealed).hexdigest())
+    assert (entry["custom"]["pawl"]["plain_length"], entry["custom"]["pawl"]["plain_sha256"]) == (len(plain), hashlib.sha256(plain).hexdigest())
+    assert run_pawl("unseal", tmp_path / "sealed", "--identity", tmp_path / "identity", "--out", tmp_path / "opened").returncode == 0
+    assert (tmp_path / "opened").read_bytes() == plain
+    (tmp_path / "empty").touch()
+    for nothing, said in ((tmp_path / "empty", "image in it"), (tmp_path, "directory")):
+        done = shop.pawl("release", "prepare", nothing, "--product", "gateway", "--version", "1.1.0", "--hardware", HARDWARE, "--keys", shop.keys, "--out",
+                         tmp_path / "none", "--seal-to", recipient, "--sealed-out", tmp_path / "sealed-none", "--file", "fw.bin", check=False)
+        assert done.returncode == LOCAL and said in done.stderr and str(nothing) in done.stderr, done.stderr
+        assert not (tmp_path / "sealed-none").exists()
 
 
 class TestRoots:
