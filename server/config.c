@@ -57,7 +57,7 @@ static const struct config_key keys[] = {
     KEY(limits, connections_per_address, CONFIG_INT, "4000", .min = 1, .max = 1000000, .help = "Of these from one address: devices share NAT."),
     KEY(limits, connections_per_device, CONFIG_INT, "8", .min = 1, .max = 1000, .help = "Of these by one device."),
     KEY(limits, admin_connections, CONFIG_INT, "32", .min = 1, .max = 1000, .help = "Of all connections, kept free for administration."),
-    KEY(limits, handshakes, CONFIG_INT, "256", .min = 1, .max = 100000, .help = "TLS handshakes at one time; further clients wait."),
+    KEY(limits, handshakes, CONFIG_INT, "256", .min = 1, .max = 100000, .help = "TLS handshakes at one time, as many again for administration; further clients wait."),
     KEY(limits, image_bytes, CONFIG_SIZE, "4G", .min = 1024, .max = 1099511627776, .help = "Greatest image that is taken."),
     KEY(limits, writer_queue, CONFIG_INT, "4096", .min = 16, .max = 1000000, .help = "Requests waiting to be written; beyond it 503."),
     KEY(limits, auth_failures, CONFIG_INT, "10", .min = 1, .max = 100000, .help = "Failed token attempts a minute from one address; beyond it 429."),

@@ -23,7 +23,9 @@ struct front_conn {
     struct worker *worker;
     struct front_conn *prev, *next; /* all of the worker */
     struct front_conn *next_fed, *next_dead;
-    bool in_fed;
+    struct front_conn *next_again;
+    bool in_fed, in_again;
+    struct admission_state admission;
 
     enum front_phase phase;
     enum api_listener role;
@@ -62,7 +64,10 @@ enum {
     FRONT_LINGER_BYTES = 4 * 1024 * 1024,
 };
 
-/* Moves bytes until nothing moves any more. The connection may be dead afterwards. */
+/* What one connection may do before the others' turn. */
+enum { PUMP_MAX_REQUESTS = 16, PUMP_MAX_STEPS = 64, PUMP_MAX_BYTES = 1024 * 1024 };
+
+/* Moves bytes until nothing moves any more, or the connection has had its turn: then it goes on in the next. It may be dead afterwards. */
 void pump_run(struct front_conn *conn);
 
 /* Sends what is gathered and pending. False: blocked, or dead. */
@@ -87,6 +92,12 @@ bool front_admit(struct front_conn *conn) MUST_USE;
 
 /* A link for the first request. False: no memory or descriptors. */
 bool front_open_link(struct front_conn *conn) MUST_USE;
+
+/* To be pumped again in the next turn. */
+void front_again(struct front_conn *conn);
+
+/* Its handshake gives way to another. */
+void front_cut_handshake(struct front_conn *conn);
 
 /* To be looked at after http_run(). */
 void front_feed(struct front_conn *conn);

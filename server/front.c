@@ -50,6 +50,24 @@ void front_feed(struct front_conn *conn) {
     }
 }
 
+void front_again(struct front_conn *conn) {
+    struct worker *worker = conn->worker;
+    if (!conn->in_again && conn->phase != FRONT_DEAD) {
+        conn->in_again = true;
+        conn->next_again = worker->again;
+        worker->again = conn;
+    }
+}
+
+void front_go_on(struct front_conn *list) {
+    while (list) {
+        struct front_conn *conn = list;
+        list = conn->next_again;
+        conn->in_again = false;
+        pump_run(conn);
+    }
+}
+
 void front_reply_done(void *context) {
     struct front_conn *conn = context;
     conn->reply_done = true;
@@ -160,7 +178,7 @@ void front_accept_take(struct worker *worker, const struct worker_listener *list
     }
     worker->conns = conn;
     worker->conn_count++;
-    worker->handshakes++;
+    admission_enter(conn);
     worker_add(open_counter(worker, conn->role), 1);
     front_set_deadline(conn, worker->wire->settings.handshake_deadline_ms);
     pump_run(conn);
@@ -209,7 +227,7 @@ void front_kill(struct front_conn *conn) {
         return;
     }
     if (conn->phase == FRONT_HANDSHAKE) {
-        worker->handshakes--;
+        admission_leave(conn);
         worker_add(&worker->counters.handshakes_failed, 1);
     }
     conn->phase = FRONT_DEAD;
@@ -247,12 +265,21 @@ static void abort_conn(struct front_conn *conn) {
 
 void front_reap(struct worker *worker) {
     struct front_conn **at = &worker->fed;
-    while (worker->dead && *at) { /* the fed ones were fed in this turn: a short list */
+    while (worker->dead && *at) { /* the fed ones were fed in this turn, and those of `again` worked in it: short lists */
         struct front_conn *conn = *at;
         if (conn->phase == FRONT_DEAD) {
             *at = conn->next_fed;
         } else {
             at = &conn->next_fed;
+        }
+    }
+    at = &worker->again;
+    while (worker->dead && *at) {
+        struct front_conn *conn = *at;
+        if (conn->phase == FRONT_DEAD) {
+            *at = conn->next_again;
+        } else {
+            at = &conn->next_again;
         }
     }
     while (worker->dead) {
@@ -267,6 +294,10 @@ void front_reap(struct worker *worker) {
 static void cut(struct front_conn *conn, uint64_t *counter) {
     worker_add(counter, 1);
     abort_conn(conn);
+}
+
+void front_cut_handshake(struct front_conn *conn) {
+    cut(conn, &conn->worker->counters.cut_handshake);
 }
 
 /* Between requests, or a head that does not come to its end. */

@@ -17,6 +17,9 @@ void front_deadline(struct worker *worker, struct deadline *deadline);
 /* After http_run(): what the library has put into the links that were fed. */
 void front_after_http(struct worker *worker);
 
+/* Those that had had their turn: the list from worker->again. */
+void front_go_on(struct front_conn *list);
+
 /* A link's reply is complete (http_options.reply_done). */
 void front_reply_done(void *conn);
 

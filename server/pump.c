@@ -93,6 +93,19 @@ static void forward(struct front_conn *conn, const char *data, size_t len) {
 
 /* ---- the steps ---- */
 
+/* Is there a first byte? It is left for OpenSSL. */
+static bool has_spoken(struct front_conn *conn) {
+    char byte;
+    ssize_t got = recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got < 0 && errno == EAGAIN) {
+        conn->tls.readable = false;
+    } else if (got == 0 || (got < 0 && errno != EINTR)) {
+        front_kill(conn);
+    }
+    return got > 0;
+}
+
+/* The one step that may return false while its edge is up: admission_turn() comes back to a connection that waits for a place. */
 static bool step_handshake(struct front_conn *conn) {
     struct worker *worker = conn->worker;
     if (!conn->tls.readable) {
@@ -101,12 +114,15 @@ static bool step_handshake(struct front_conn *conn) {
         }
         return false;
     }
+    if ((!conn->admission.ready && !has_spoken(conn)) || !admission_begin(conn)) {
+        return false;
+    }
     enum tls_status status = tls_handshake(&conn->tls);
     (void)pump_flush(conn);
     if (conn->phase == FRONT_DEAD || status == TLS_BLOCKED) {
         return false;
     }
-    worker->handshakes--;
+    admission_leave(conn);
     worker_add(&worker->counters.sessions_stored, conn->tls.stored);
     if (conn->tls.offered && !conn->tls.resumed) {
         worker_add(&worker->counters.sessions_refused, 1);
@@ -269,7 +285,16 @@ static bool (*const steps[FRONT_PHASE_COUNT])(struct front_conn *conn) = {
 };
 
 void pump_run(struct front_conn *conn) {
-    while (steps[conn->phase](conn)) {
+    const struct wire_counters *counters = &conn->worker->counters; /* in here it is this connection that moves them */
+    uint64_t requests = counters->requests;
+    uint64_t bytes = counters->bytes_sent + counters->bytes_received;
+    for (int step = 0; steps[conn->phase](conn); step++) {
+        bool spent = step >= PUMP_MAX_STEPS || counters->requests - requests >= PUMP_MAX_REQUESTS ||
+                     counters->bytes_sent + counters->bytes_received - bytes >= PUMP_MAX_BYTES;
+        if (spent) {
+            front_again(conn);
+            return;
+        }
     }
 }
 

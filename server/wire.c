@@ -181,7 +181,7 @@ static bool start(struct wire *wire, struct err *err) {
         return false;
     }
     wire->sessions = session_store_new((size_t)settings->session_store_records);
-    wire->limits = limits_new((size_t)settings->max_connections * 2);
+    wire->limits = limits_new((size_t)settings->max_connections * 3);
     wire->workers = calloc((size_t)settings->workers, sizeof(struct worker));
     if (!wire->sessions || !wire->limits || !wire->workers) {
         return err_no_memory(err);

@@ -34,16 +34,13 @@ bool worker_watch(struct worker *worker, int fd, struct source *source, uint32_t
 /* ---- accepting ---- */
 
 void worker_balance(struct worker *worker) {
-    bool wanted = worker->handshakes < worker->max_handshakes && worker->now_ms >= worker->accept_after_ms &&
-                  !atomic_load_explicit(&worker->wire->draining, memory_order_relaxed);
-    if (wanted == worker->listening) {
-        return;
-    }
-    worker->listening = wanted;
+    bool any = worker->now_ms >= worker->accept_after_ms && !atomic_load_explicit(&worker->wire->draining, memory_order_relaxed);
     for (size_t i = 0; i < WIRE_MAX_LISTENERS; i++) {
         struct worker_listener *listener = &worker->listeners[i];
+        bool wanted = any && admission_open(worker, listener->role);
         struct epoll_event event = {.events = wanted ? EPOLLIN : 0, .data.ptr = &listener->source};
-        if (listener->fd >= 0) {
+        if (listener->fd >= 0 && listener->watched != wanted) {
+            listener->watched = wanted;
             epoll_ctl(worker->epoll_fd, EPOLL_CTL_MOD, listener->fd, &event);
         }
     }
@@ -53,7 +50,7 @@ static void on_listener(struct source *source, uint32_t events) {
     struct worker_listener *listener = (struct worker_listener *)source;
     struct worker *worker = listener->worker;
     (void)events;
-    for (int i = 0; i < MAX_ACCEPTS && listener->fd >= 0 && worker->handshakes < worker->max_handshakes; i++) {
+    for (int i = 0; i < MAX_ACCEPTS && listener->fd >= 0 && admission_open(worker, listener->role); i++) {
         struct sockaddr_storage address = {0};
         socklen_t len = sizeof(address);
         int fd = accept4(listener->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -82,7 +79,7 @@ bool worker_listen(struct worker *worker, size_t index, int fd, struct err *err)
     const struct wire_listener *settings = &worker->wire->settings.listeners[index];
     *listener = (struct worker_listener){.source = {on_listener}, .worker = worker, .fd = fd, .index = index, .role = settings->role};
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &listener->source};
-    worker->listening = true;
+    listener->watched = true;
     return epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 || err_errno(err, "epoll");
 }
 
@@ -146,23 +143,27 @@ static void on_library(struct source *source, uint32_t events) {
 
 static int wait_ms(const struct worker *worker) {
     int wait = deadlines_wait_ms(&worker->deadlines, worker->now_ms);
-    if (worker->http_due) {
+    int admission = admission_wait_ms(worker);
+    if (worker->http_due || worker->again) {
         return 0;
     }
-    if (!worker->listening && !worker->drained && (wait < 0 || wait > ACCEPT_PAUSE_MS)) {
-        return ACCEPT_PAUSE_MS;
+    if (worker->now_ms < worker->accept_after_ms && !worker->drained && (wait < 0 || wait > ACCEPT_PAUSE_MS)) {
+        wait = ACCEPT_PAUSE_MS;
     }
-    return wait;
+    return admission >= 0 && (wait < 0 || wait > admission) ? admission : wait;
 }
 
 static void turn(struct worker *worker) {
     struct epoll_event events[MAX_EVENTS];
     int count = epoll_wait(worker->epoll_fd, events, MAX_EVENTS, wait_ms(worker));
     worker->now_ms = clock_mono_ms();
+    struct front_conn *again = worker->again;
+    worker->again = NULL;
     for (int i = 0; i < count; i++) {
         struct source *source = events[i].data.ptr;
         source->ready(source, events[i].events);
     }
+    front_go_on(again);
     for (int round = 0; worker->http_due && round < MAX_HTTP_ROUNDS; round++) {
         worker->http_due = http_run(worker->http);
         front_after_http(worker);
@@ -170,9 +171,10 @@ static void turn(struct worker *worker) {
     for (struct deadline *due; (due = deadlines_due(&worker->deadlines, worker->now_ms)) != NULL;) {
         front_deadline(worker, due);
     }
+    admission_turn(worker);
     front_reap(worker);
     worker_balance(worker);
-    __atomic_store_n(&worker->counters.open_handshakes, worker->handshakes, __ATOMIC_RELAXED);
+    __atomic_store_n(&worker->counters.open_handshakes, admission_count(worker), __ATOMIC_RELAXED);
     __atomic_store_n(&worker->counters.open_requests, requests_open(worker->requests), __ATOMIC_RELAXED);
 }
 
@@ -206,8 +208,7 @@ bool worker_init(struct worker *worker, struct wire *wire, struct err *err) {
         worker->listeners[i].fd = -1;
     }
     pthread_mutex_init(&worker->mail_lock, NULL);
-    size_t share = (size_t)wire->settings.max_handshakes / wire->worker_count;
-    worker->max_handshakes = share > 0 ? share : 1;
+    admission_init(worker);
     worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     worker->gather.data = malloc(TLS_GATHER_SIZE);

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "common/clock.h"
+#include "server/admission.h"
 #include "server/deadline.h"
 #include "server/http.h"
 #include "server/limits.h"
@@ -40,6 +41,7 @@ struct worker_listener {
     struct source source;
     struct worker *worker;
     int fd;
+    bool watched; /* false: not now, because too many wait to begin, or the process has no descriptor left */
     size_t index;
     enum api_listener role;
 };
@@ -55,8 +57,7 @@ struct worker {
     struct source wake;
     struct source library; /* the HTTP daemon's descriptor */
     struct worker_listener listeners[WIRE_MAX_LISTENERS];
-    bool listening; /* false: the listening sockets are not watched, because too many handshakes are under way */
-    bool drained;   /* has acted upon wire->draining */
+    bool drained; /* has acted upon wire->draining */
     int64_t accept_after_ms;
     struct requests *requests;
     struct http_daemon *http;
@@ -66,10 +67,10 @@ struct worker {
 
     struct front_conn *conns; /* all of this worker */
     struct front_conn *fed;   /* those to look at after http_run() */
+    struct front_conn *again; /* those that go on in the next turn, so that others come first */
     struct front_conn *dead;  /* freed at the end of the turn */
     size_t conn_count;
-    size_t handshakes;
-    size_t max_handshakes;
+    struct admission admissions[ADMISSION_CLASSES];
 
     struct tls_gather gather;
     uint8_t *read_buffer;  /* WORKER_READ_SIZE: decrypted, on its way to the gate */
@@ -99,7 +100,7 @@ bool worker_post_disconnect(struct worker *worker, const char *device_id);
 /* Its own thread: adds a descriptor, edge-triggered. */
 bool worker_watch(struct worker *worker, int fd, struct source *source, uint32_t events) MUST_USE;
 
-/* Looks at the listening sockets, or no more, by the number of handshakes under way. */
+/* Looks at the listening sockets, or no more, by the number of connections that wait to begin. */
 void worker_balance(struct worker *worker);
 
 static inline void worker_add(uint64_t *counter, uint64_t n) {
