@@ -208,28 +208,40 @@ static void an_index_that_is_not_valid(void **state) {
 static void only_keys_that_root_names_sign(void **state) {
     (void)state;
     struct err err = {0};
-    struct cli_keyring ring;
     CLEANUP(buf_free) struct buf root = BUF_INIT(METADATA_ROOT_MAX);
     CLEANUP(trusted_cleanup) struct trusted *trusted = NULL;
-    struct cli_signing_keys keys = {0};
+    CLEANUP(cli_signing_close) struct cli_signing signing = {0};
+    struct cli cli = {.quiet = true};
+    char passphrase[96];
+    const struct cli_signing_args args = {.keys = folder, .passphrase_file = passphrase};
+    const struct key *keys[CLI_SIGNING_KEYS_MAX], *image_key = NULL;
+    size_t count = 0;
+    arena_init(&cli.arena, 1 << 20);
+    snprintf(passphrase, sizeof(passphrase), "%s/passphrase", base);
+    assert_true(file_write_atomic(passphrase, offline.passphrase, offline.len, 0600, &err));
     assert_true(create(2, 2, &offline, &err));
-    assert_true(cli_keyring_read(&arena, folder, &ring, &err));
     assert_true(cli_keyring_read_root(&arena, folder, &root, &err));
     assert_true(trusted_open(root.data, root.len, &trusted, &err));
+    assert_true(cli_signing_open(&cli, &args, &signing, &err));
 
     const struct signers *signers = trusted->root->signers;
-    assert_true(cli_signing_open(&arena, &ring, "targets", &signers[METADATA_TARGETS], &offline, &keys, &err));
-    assert_int_equal(keys.count, 1);
-    assert_ptr_equal(cli_signing_image_key(&keys), keys.keys[0]);
-    cli_signing_close(&keys);
-    assert_true(cli_signing_open(&arena, &ring, "root", &signers[METADATA_ROOT], &offline, &keys, &err));
-    assert_int_equal(keys.count, 2);
-    cli_signing_close(&keys);
+    assert_true(cli_signing_find(&signing, &signers[METADATA_TARGETS], CLI_SIGNING_KEYS_MAX, keys, &count, &err));
+    assert_int_equal(count, 1);
+    assert_true(cli_signing_image_key(&signing, &signers[METADATA_TARGETS], &image_key, &err));
+    assert_ptr_equal(image_key, keys[0]);
+    const struct key *targets_key = keys[0];
+    assert_true(cli_signing_find(&signing, &signers[METADATA_ROOT], CLI_SIGNING_KEYS_MAX, keys, &count, &err));
+    assert_int_equal(count, 2);
+    assert_false(key_same(keys[0], keys[1]));
     /* The folder's targets key is no snapshot key of this root. */
-    assert_false(cli_signing_open(&arena, &ring, "targets", &signers[METADATA_SNAPSHOT], &offline, &keys, &err));
+    assert_true(cli_signing_find(&signing, &signers[METADATA_SNAPSHOT], CLI_SIGNING_KEYS_MAX, keys, &count, &err));
+    assert_int_equal(count, 1);
+    assert_false(key_same(keys[0], targets_key));
+    /* Nor are there three root keys. */
+    assert_false(cli_signing_sign(&signing, "root", &signers[METADATA_ROOT], 3, NULL, &err));
     assert_int_equal(err.code, ERR_KEY);
-    assert_non_null(strstr(err.text, "needs 1 signature;"));
-    assert_int_equal(keys.count, 0);
+    assert_non_null(strstr(err.text, "needs 3 signatures;"));
+    arena_clear(&cli.arena);
 }
 
 int main(void) {
