@@ -76,6 +76,7 @@ static const char *format_value(struct arena *arena, const struct json_field *fi
     case JSON_STRUCT:
     case JSON_STRUCTS:
     case JSON_BASE64:
+    case JSON_MAP:
         break; /* such a column has a format function */
     }
     return NULL;
