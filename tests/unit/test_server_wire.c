@@ -110,6 +110,37 @@ static void test_deadlines(void **state) {
     EVENTUALLY(count(state).open_connections[0] == 0);
 }
 
+static int start_single(void **state) {
+    static struct server_under_test server;
+    server_settings(&server);
+    server.settings.workers = 1;
+    server_start(&server);
+    *state = &server;
+    return 0;
+}
+
+/* Two hundred requests in one record keep the only worker busy; who asks meanwhile is answered after a few of them. */
+static void test_turns(void **state) {
+    enum { MANY = 200 };
+    static char requests[MANY * sizeof(WHO) + 64];
+    struct client greedy, polite;
+    size_t len = (size_t)snprintf(requests, sizeof(requests), "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+    for (int i = 0; i < MANY; i++)
+        len += (size_t)snprintf(requests + len, sizeof(requests) - len, "%s", WHO);
+    assert_true(client_open(&greedy, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(&polite, device_port(state), folder, "device-2", 0, NULL));
+    assert_int_equal(client_ask(&polite, WHO, reply, sizeof(reply)), 200);
+    int before = fake.begun;
+    assert_true(client_send(&greedy, requests, len));
+    EVENTUALLY(fake.begun > before);
+    assert_int_equal(client_ask(&polite, "GET /count HTTP/1.1\r\nHost: x\r\n\r\n", reply, sizeof(reply)), 200);
+    int count_then = (int)strtol(strstr(reply, "\r\n\r\n"), NULL, 10);
+    assert_in_range(count_then - before, 2, 50);
+    EVENTUALLY(fake.finished == before + 1 + MANY + 1);
+    client_close(&greedy);
+    client_close(&polite);
+}
+
 static int start_narrow(void **state) {
     static struct server_under_test server;
     server_settings(&server);
@@ -228,11 +259,8 @@ static void test_settings_at_fault(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        WITH(start_default, test_disconnect),
-        WITH(start_hasty, test_deadlines),
-        WITH(start_narrow, test_ceilings),
-        WITH(start_default, test_drain),
-        cmocka_unit_test_setup(test_stop_in_the_middle, start_default),
+        WITH(start_default, test_disconnect),     WITH(start_hasty, test_deadlines), WITH(start_single, test_turns),
+        WITH(start_narrow, test_ceilings),        WITH(start_default, test_drain),   cmocka_unit_test_setup(test_stop_in_the_middle, start_default),
         cmocka_unit_test(test_settings_at_fault),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

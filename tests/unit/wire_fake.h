@@ -49,6 +49,8 @@ static const struct api_stream fake_stream = {fake_stream_begin, fake_stream_wri
 static const struct api_route fake_routes[] = {
     {.method = "GET", .pattern = "/check", .body = API_NO_BODY},
     {.method = "GET", .pattern = "/who", .body = API_NO_BODY},
+    {.method = "GET", .pattern = "/slow", .body = API_NO_BODY},
+    {.method = "GET", .pattern = "/count", .body = API_NO_BODY},
     {.method = "GET", .pattern = "/blob", .body = API_NO_BODY},
     {.method = "GET", .pattern = "/torn", .body = API_NO_BODY},
     {.method = "GET", .pattern = "/defer", .body = API_NO_BODY},
@@ -139,6 +141,15 @@ bool dispatch_run(struct api_call *call, struct err *err) {
         reply->blob = (struct api_blob){fake.blob + from, to + 1 - from, fake_release, NULL};
         reply->content_type = "application/octet-stream";
         return true;
+    }
+    if (strcmp(call->path, "/slow") == 0) {
+        clock_sleep_ms(300); /* the worker's thread is this one */
+    }
+    if (strcmp(call->path, "/count") == 0) {
+        reply->status = 200;
+        reply->body = arena_printf(call->arena, "%d", fake.begun);
+        reply->body_len = reply->body ? strlen(reply->body) : 0;
+        return reply->body || err_no_memory(err);
     }
     char *body = call->body_len > 0 ? arena_memdup(call->arena, call->body, call->body_len)
                                     : arena_printf(call->arena, "id=%s address=%s writing=%d streamed=%llu\n", call->identity.id,
