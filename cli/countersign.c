@@ -20,6 +20,7 @@ static const struct cli_option sign_options[] = {
 const struct cli_options cli_countersign_options = CLI_OPTIONS(struct sign_args, sign_options);
 
 struct attach_args {
+    struct cli_signing_args signing;
     const char *signature, *public_key, *image_signature, *to_sign;
 };
 
@@ -28,6 +29,7 @@ static const struct cli_option attach_options[] = {
     {"public-key", 0, OPTION_TEXT, offsetof(struct attach_args, public_key), "FILE", "PEM of the key that made it"},
     {"image-signature", 0, OPTION_TEXT, offsetof(struct attach_args, image_signature), "FILE", "the same over the image file, DER"},
     {"to-sign", 0, OPTION_TEXT, offsetof(struct attach_args, to_sign), "FILE", "write the bytes that a signer elsewhere signs to a new file"},
+    CLI_ROOT_OPTIONS(struct attach_args, signing),
 };
 const struct cli_options cli_attach_options = CLI_OPTIONS(struct attach_args, attach_options);
 
@@ -98,12 +100,29 @@ static bool attach_image(struct arena *arena, const char *path, struct cli_bundl
     return true;
 }
 
-static bool merge(struct arena *arena, struct draft *draft, const char *path, struct cli_bundle *bundle, struct err *err) {
+/* With a root to verify them from, signatures that are not genuine are left out. */
+static bool open_role(struct cli *cli, const struct attach_args *attach, const struct cli_bundle *bundle, struct cli_job *job, struct err *err) {
+    if (attach->signing.root == NULL && attach->signing.keys == NULL)
+        return true;
+    return cli_job_open(cli, &attach->signing, cli->profile.server == NULL ? bundle : NULL, true, job, err) &&
+           cli_job_choose(job, bundle->role, NULL, err);
+}
+
+static bool sift(struct cli *cli, const struct signers *signers, struct draft *draft, const char *path, struct err *err) {
+    size_t dropped = 0;
+    if (signers != NULL && !draft_drop_invalid(draft, signers, &dropped, err))
+        return false;
+    if (dropped > 0)
+        cli_note(cli, "! %s: left out %zu signature%s that %s not genuine", path, dropped, dropped == 1 ? "" : "s", dropped == 1 ? "is" : "are");
+    return true;
+}
+
+static bool merge(struct cli *cli, const struct signers *signers, struct draft *draft, const char *path, struct cli_bundle *bundle, struct err *err) {
     CLEANUP(draft_cleanup) struct draft *other = NULL;
     struct cli_bundle copy;
-    if (!cli_bundle_read(arena, path, &copy, err))
+    if (!cli_bundle_read(&cli->arena, path, &copy, err))
         return false;
-    if (!draft_read(copy.draft.data, copy.draft.len, &other, err) || !draft_merge(draft, other, err))
+    if (!draft_read(copy.draft.data, copy.draft.len, &other, err) || !sift(cli, signers, other, path, err) || !draft_merge(draft, other, err))
         return err_prefix(err, "%s", path);
     if (bundle->sig.len == 0)
         bundle->sig = copy.sig;
@@ -122,6 +141,7 @@ static bool write_to_sign(const struct draft *draft, const char *path, struct er
 
 bool cli_countersign_attach(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
     CLEANUP(draft_cleanup) struct draft *draft = NULL;
+    CLEANUP(cli_job_close) struct cli_job job = {0};
     const struct attach_args *attach = args;
     struct arena *arena = &cli->arena;
     struct cli_bundle bundle;
@@ -132,8 +152,10 @@ bool cli_countersign_attach(struct cli *cli, const void *args, const struct opti
         return false;
     if (!draft_read(bundle.draft.data, bundle.draft.len, &draft, err))
         return err_prefix(err, "%s", operands->items[0]);
+    if (!open_role(cli, attach, &bundle, &job, err) || !sift(cli, job.signers, draft, operands->items[0], err))
+        return false;
     for (size_t i = 1; i < operands->count; i++)
-        if (!merge(arena, draft, operands->items[i], &bundle, err))
+        if (!merge(cli, job.signers, draft, operands->items[i], &bundle, err))
             return false;
     if ((attach->signature != NULL && !attach_raw(draft, attach, err)) ||
         (attach->image_signature != NULL && !attach_image(arena, attach->image_signature, &bundle, err)) ||

@@ -355,6 +355,39 @@ static bool has_signature(const struct draft *draft, const char *keyid) {
     return false;
 }
 
+/* Is this entry a signature by the key of its id over these bytes? */
+static bool is_valid(const json_t *entry, const struct signers *signers, const struct buf *bytes) {
+    const char *keyid = json_string_value(json_object_get(entry, "keyid"));
+    const char *hex = json_string_value(json_object_get(entry, "sig"));
+    uint8_t signature[KEY_SIGNATURE_MAX];
+    size_t digits = hex != NULL ? strlen(hex) : 0;
+    if (digits > 2 * sizeof signature || digits % 2 != 0 || !hex_decode(hex != NULL ? hex : "", digits, signature)) {
+        return false;
+    }
+    for (size_t i = 0; i < signers->count; i++) {
+        if (text_equal(signers->items[i]->id, keyid)) {
+            return signers->items[i]->key != NULL && key_verify(signers->items[i]->key, bytes->data, bytes->len, signature, digits / 2);
+        }
+    }
+    return false;
+}
+
+bool draft_drop_invalid(struct draft *draft, const struct signers *signers, size_t *ret_dropped, struct err *err) {
+    CLEANUP(buf_free) struct buf bytes = BUF_INIT(ENVELOPE_SIGNED_MAX);
+    size_t dropped = 0;
+    if (!draft_signed_bytes(draft, &bytes, err)) {
+        return false;
+    }
+    for (size_t i = json_array_size(draft->signatures); i-- > 0;) {
+        if (!is_valid(json_array_get(draft->signatures, i), signers, &bytes)) {
+            json_array_remove(draft->signatures, i);
+            dropped++;
+        }
+    }
+    *ret_dropped = dropped;
+    return true;
+}
+
 bool draft_merge(struct draft *draft, const struct draft *other, struct err *err) {
     if (json_equal(draft->body, other->body) == 0) {
         return err_set(err, ERR_MIX, "the copies do not say the same");

@@ -82,6 +82,9 @@ bool draft_sign(struct draft *draft, const struct key *key, struct err *err) MUS
 /* Adds a signature made elsewhere, after verifying it: ERR_SIGNATURE. */
 bool draft_attach(struct draft *draft, const struct key *key, const void *signature, size_t len, struct err *err) MUST_USE;
 
+/* Removes every signature that is not a valid one of these signers: it would stand in the way of the real one under its key id. */
+bool draft_drop_invalid(struct draft *draft, const struct signers *signers, size_t *ret_dropped, struct err *err) MUST_USE;
+
 /* Takes over the signatures of another copy of the same file that are not here yet; nothing is verified. ERR_MIX: it says something else. */
 bool draft_merge(struct draft *draft, const struct draft *other, struct err *err) MUST_USE;
 

@@ -111,6 +111,21 @@ def test_a_sealed_image_is_read_once(shop, tmp_path):
         assert not (tmp_path / "sealed-none").exists()
 
 
+def test_a_bogus_signature_does_not_keep_the_real_one_out(shop, tmp_path):
+    bundle, good = tmp_path / "bundle", tmp_path / "good"
+    shop.pawl("release", "renew", "--keys", shop.keys, "--out", bundle)
+    good.write_bytes(bundle.read_bytes())
+    shop.pawl("release", "sign", good, *signing(shop))
+    content = json.loads(good.read_bytes())
+    draft = json.loads(base64.b64decode(content["draft"]))
+    draft["signatures"][0]["sig"] = "00" * 70
+    content["draft"] = base64.b64encode(file_bytes(draft)).decode()
+    bundle.write_text(json.dumps(content))
+    done = shop.pawl("release", "attach", bundle, good, "--keys", shop.keys)
+    assert "left out 1 signature that is not genuine" in done.stderr and "bundle: 1 signature" in done.stderr
+    assert "published targets 2" in shop.pawl("release", "publish", "--bundle", bundle, *signing(shop)).stdout
+
+
 class TestRoots:
     def swapped(self, shop, path):
         """Root 2, in which the id of the targets key stands for the attacker's."""

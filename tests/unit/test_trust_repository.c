@@ -195,6 +195,42 @@ static void test_withdraw_and_merge(void **state) {
 }
 
 /* A public key as OpenSSL writes it. */
+/* A bogus signature under a key's id does not keep the real one out. */
+static void test_bogus_signatures_are_dropped(void **state) {
+    (void)state;
+    struct err err = {0};
+    struct sim *sim = sim_new();
+    CLEANUP(draft_cleanup) struct draft *other = NULL;
+    CLEANUP(draft_cleanup) struct draft *bogus = NULL;
+    CLEANUP(draft_cleanup) struct draft *genuine = NULL;
+    CLEANUP(buf_free) struct buf bytes = BUF_INIT(METADATA_TARGETS_MAX);
+    struct metadata *root = sim_parse(sim, METADATA_ROOT, NULL, "1.root.json");
+    const struct signers *signers = &root->signers[METADATA_TARGETS];
+    size_t dropped = 99;
+    SIM_OK(repository_targets(NULL, 2000000000, &other, &err));
+    SIM_OK(repository_targets(NULL, 2000000001, &genuine, &err));
+    SIM_OK(draft_sign(other, sim->targets[0], &err) && draft_sign(other, sim->snapshot[0], &err));
+    SIM_OK(draft_bytes(other, &bytes, &err));
+    char *expires = strstr(bytes.data, "2033-05-18T03:33:20Z"); /* the signatures are over something else now */
+    assert_non_null(expires);
+    expires[18] = '1';
+    SIM_OK(draft_read(bytes.data, bytes.len, &bogus, &err));
+    SIM_OK(draft_sign(genuine, sim->targets[0], &err));
+    SIM_OK(draft_drop_invalid(genuine, signers, &dropped, &err));
+    assert_int_equal(dropped, 0);
+    SIM_OK(draft_drop_invalid(bogus, signers, &dropped, &err));
+    assert_int_equal(dropped, 2);
+    SIM_OK(draft_merge(bogus, genuine, &err));
+    assert_int_equal(draft_signature_count(bogus), 1);
+    SIM_OK(draft_drop_invalid(bogus, signers, &dropped, &err));
+    assert_int_equal(dropped, 0);
+    SIM_OK(draft_sign(bogus, sim->snapshot[0], &err)); /* a real signature, but of another role */
+    SIM_OK(draft_drop_invalid(bogus, signers, &dropped, &err));
+    assert_int_equal(dropped, 1);
+    metadata_free(root);
+    sim_free(sim);
+}
+
 static void test_public_key_from_pem(void **state) {
     (void)state;
     struct err err = {0};
@@ -218,6 +254,7 @@ static void test_public_key_from_pem(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_withdraw_and_merge),
+        cmocka_unit_test(test_bogus_signatures_are_dropped),
         cmocka_unit_test(test_public_key_from_pem),
         cmocka_unit_test(test_root_plans),
         cmocka_unit_test(test_targets_grow),
