@@ -53,7 +53,7 @@ bool api_metadata_post(struct api_call *call, struct err *err) {
     struct trusted *before CLEANUP(trusted_cleanup) = NULL;
     struct gate_result result = {0};
     struct api_served_keys keys;
-    bool done = api_served_choose_keys(call->env, files, count, &keys, err) && api_served_load(call->db, &before, err) &&
+    bool done = api_served_load(call->db, &before, err) && api_served_choose_keys(call->env, before, files, count, &keys, err) &&
                 api_served_gate(call, before, files, count, &keys, &result, err);
     if (done && result.added.count > 0)
         done = err_set_field(err, ERR_INVALID, "targets", "the metadata adds the release %s; POST /api/v1/releases takes it",

@@ -147,16 +147,19 @@ static bool choose_key(const struct api_env *env, const struct signers *signers,
     return signers_have(signers, *key) || env->find_key(env->server, signers, key, err) || err_prefix(err, "the %s key", role);
 }
 
-bool api_served_choose_keys(const struct api_env *env, const struct gate_file *files, size_t count, struct api_served_keys *ret_keys,
-                            struct err *err) {
+bool api_served_choose_keys(const struct api_env *env, const struct trusted *trusted, const struct gate_file *files, size_t count,
+                            struct api_served_keys *ret_keys, struct err *err) {
     struct metadata *root CLEANUP(metadata_cleanup) = NULL;
     struct api_served_keys keys = api_served_keys(env);
     for (size_t i = 0; i < count && root == NULL; i++)
         if (text_equal(files[i].name, "root") && !metadata_parse(METADATA_ROOT, NULL, files[i].data, files[i].len, &root, err))
             return false;
+    if (root != NULL && trusted != NULL && metadata_verify(root, &trusted->root->signers[METADATA_ROOT], "root", err) != VERDICT_VERIFIED)
+        return false;
     if (root != NULL && (!choose_key(env, &root->signers[METADATA_TIMESTAMP], "timestamp", &keys.timestamp, err) ||
                          !choose_key(env, &root->directive, "directive", &keys.directive, err)))
         return false;
+    keys.chosen = root != NULL;
     *ret_keys = keys;
     return true;
 }
@@ -177,11 +180,12 @@ bool api_served_gate(struct api_call *call, const struct trusted *before, const 
 static void apply(struct db *db, void *arg, bool committed) {
     (void)db;
     struct change *change = arg;
-    if (committed) {
+    if (committed && change->keys.chosen) {
         atomic_store(&change->online->timestamp, change->keys.timestamp);
         atomic_store(&change->online->directive, change->keys.directive);
-        show(change);
     }
+    if (committed)
+        show(change);
     free(change);
 }
 

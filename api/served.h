@@ -46,15 +46,17 @@ bool api_served_files(const struct api_publish_input *input, struct gate_file re
 /* The online keys that a state of the repository asks for. */
 struct api_served_keys {
     const struct key *timestamp, *directive;
+    bool chosen; /* for a new root: they become those in use when it is committed */
 };
 
 /* Those in use. */
 struct api_served_keys api_served_keys(const struct api_env *env);
 
-/* For the root among the files, if there is one: those in use as far as it names them, else others that the server has at hand. Nothing is verified
- * here; the gate does. ERR_KEY when it names none. */
-bool api_served_choose_keys(const struct api_env *env, const struct gate_file *files, size_t count, struct api_served_keys *ret_keys,
-                            struct err *err) MUST_USE;
+/* For the root among the files, if there is one: those in use as far as it names them, else others that the server has at hand. Looking for keys
+ * costs much: the root must be signed by the trusted one's keys first (trusted NULL: it is the trusted one); the gate verifies the rest. ERR_KEY when
+ * it names none. */
+bool api_served_choose_keys(const struct api_env *env, const struct trusted *trusted, const struct gate_file *files, size_t count,
+                            struct api_served_keys *ret_keys, struct err *err) MUST_USE;
 
 /* The publish gate over what is served now; result->trusted is the caller's to free. */
 bool api_served_gate(struct api_call *call, const struct trusted *before, const struct gate_file *files, size_t count,

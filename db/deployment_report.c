@@ -74,6 +74,9 @@ static bool check_move(struct step *step, struct err *err) {
     if (step->move == FLEET_MOVE_REFUSED)
         return err_set_field(err, ERR_CONFLICT, "state", "deployment %lld is %s: '%s' does not follow", (long long)report->deployment,
                              fleet_deployment_state_name(step->deployment.state), fleet_event_name(report->event));
+    if (step->move == FLEET_MOVE_LATE && step->hot.floor.sequence >= step->release.sequence)
+        return err_set_field(err, ERR_CONFLICT, "state", "deployment %lld is closed, and what it brings was confirmed before",
+                             (long long)report->deployment);
     if (report->event != FLEET_REPORT_CONFIRMED)
         return true;
     if (!report->installed_known)

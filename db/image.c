@@ -168,6 +168,41 @@ static bool insert_row(struct db_conn *tx, const struct db_image *image, bool *r
     return db_query_run(stmt, NULL, err);
 }
 
+/* True when the store knows of no such image: then its file is nobody's. */
+static bool is_orphan(struct db *db, const char *name) {
+    struct db_image image;
+    struct err err;
+
+    return !db_image_get(db->conn, name, &image, &err) && err.code == ERR_NOT_FOUND;
+}
+
+/* The row is gone for good: now the file, unless the same image came back in the same group. */
+static void unlink_after_commit(struct db *db, void *arg, bool committed) {
+    char *name = arg;
+    char *path = committed && is_orphan(db, name) ? path_in(db->images, name) : NULL;
+
+    if (path)
+        unlink(path); /* one that stays is removed at the next start */
+    free(path);
+    free(name);
+}
+
+/* The group was undone and left a file without a row. */
+static void unlink_after_rollback(struct db *db, void *arg, bool committed) {
+    unlink_after_commit(db, arg, !committed);
+}
+
+static bool look_after_file(struct db_conn *tx, const char *sha256, void (*hook)(struct db *db, void *arg, bool committed), struct err *err) {
+    char *name = strdup(sha256);
+
+    if (!name)
+        return err_no_memory(err);
+    if (db_on_commit(tx, hook, name, err))
+        return true;
+    free(name);
+    return false;
+}
+
 bool db_image_finish_take(struct db_conn *tx, struct db_image_upload *upload, int64_t now, struct db_image *ret_image, bool *ret_created,
                           struct err *err) {
     struct db_image image = {.length = upload->declared, .created_at = now};
@@ -178,7 +213,7 @@ bool db_image_finish_take(struct db_conn *tx, struct db_image_upload *upload, in
         return false;
     }
     free_upload(upload);
-    if (!insert_row(tx, &image, &created, err))
+    if (!look_after_file(tx, image.sha256, unlink_after_rollback, err) || !insert_row(tx, &image, &created, err))
         return false;
     *ret_image = image;
     *ret_created = created;
@@ -212,20 +247,8 @@ bool db_image_open(struct db *db, const char *sha256, int *ret_fd, int64_t *ret_
     return true;
 }
 
-/* The row is gone for good: now the file. */
-static void unlink_after_commit(struct db *db, void *arg, bool committed) {
-    char *name = arg;
-    char *path = committed ? path_in(db->images, name) : NULL;
-
-    if (path)
-        unlink(path); /* one that stays is removed at the next start */
-    free(path);
-    free(name);
-}
-
 static bool remove_image(struct db_conn *tx, const char *sha256, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_IMAGE_SIGNATURE_DELETE);
-    char *name;
 
     db_query_text(stmt, 1, sha256);
     if (!db_query_run(stmt, NULL, err))
@@ -234,13 +257,7 @@ static bool remove_image(struct db_conn *tx, const char *sha256, struct err *err
     db_query_text(stmt, 1, sha256);
     if (!db_query_run(stmt, NULL, err))
         return false;
-    name = strdup(sha256);
-    if (!name)
-        return err_no_memory(err);
-    if (db_on_commit(tx, unlink_after_commit, name, err))
-        return true;
-    free(name);
-    return false;
+    return look_after_file(tx, sha256, unlink_after_commit, err);
 }
 
 bool db_image_collect(struct db_conn *tx, int64_t now, size_t *ret_removed, struct err *err) {

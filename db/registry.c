@@ -8,7 +8,7 @@
 #include "common/text.h"
 #include "db/registry_table.h"
 
-enum { MISMATCH_QUIET_S = 3600 }; /* a device that claims another identity at every poll is an event an hour, no more */
+enum { QUIET_S = 3600 }; /* a device that claims another identity, or to have fallen, at every poll is an event an hour, no more */
 
 bool db_registry_get(struct db *db, const char *id, struct db_device_hot *ret_hot) {
     struct db_registry *registry = db->registry;
@@ -47,7 +47,7 @@ static bool identity_must_write(const struct db_registry *registry, struct regis
         return false;
     hash = (uint32_t)(db_intern_hash(registry->key, seen->product ? seen->product : "") ^
                       db_intern_hash(registry->key, seen->hardware ? seen->hardware : "") * 3);
-    if (entry->mismatch_told_at != 0 && (hash == entry->mismatch_hash || now - entry->mismatch_told_at < MISMATCH_QUIET_S))
+    if (entry->mismatch_told_at != 0 && (hash == entry->mismatch_hash || now - entry->mismatch_told_at < QUIET_S))
         return false;
     entry->mismatch_hash = hash;
     entry->mismatch_told_at = now;
@@ -55,14 +55,19 @@ static bool identity_must_write(const struct db_registry *registry, struct regis
 }
 
 /* What it runs: a rise is only noted, a fall must become an event. */
-static bool installed_must_write(struct db_registry *registry, struct registry_entry *entry, uint32_t number, const struct db_observation *seen) {
+static bool installed_must_write(struct db_registry *registry, struct registry_entry *entry, uint32_t number, const struct db_observation *seen,
+                                 int64_t now) {
     const char *version = seen->version ? seen->version : "";
     struct err ignored;
 
     if (!seen->sequence_known)
         return false;
-    if (entry->installed_known && seen->sequence < entry->installed_sequence)
+    if (entry->installed_known && seen->sequence < entry->installed_sequence) {
+        if (entry->fall_told_at != 0 && now - entry->fall_told_at < QUIET_S)
+            return false; /* if it is still so then, it is written then */
+        entry->fall_told_at = now;
         return true;
+    }
     if (entry->installed_known && seen->sequence == entry->installed_sequence &&
         (!version[0] || strcmp(db_intern_text(registry->intern, entry->version), version) == 0))
         return false;
@@ -133,7 +138,7 @@ bool db_registry_seen(struct db *db, const char *id, int64_t now, const struct d
     if (db_registry_table_mark(registry, number) && now > entry->last_seen)
         entry->last_seen = now;
     identity = identity_must_write(registry, entry, seen, product_exists, now);
-    installed = installed_must_write(registry, entry, number, seen);
+    installed = installed_must_write(registry, entry, number, seen, now);
     alternation = alternates(registry, entry, seen->place, now);
     pthread_rwlock_unlock(&registry->lock);
     *ret_must_write = identity || installed || alternation;

@@ -29,6 +29,7 @@ struct registry_entry {
     int64_t told_until;
     uint64_t told_generation;
     int64_t mismatch_told_at;     /* UTC seconds */
+    int64_t fall_told_at;         /* when it was last written that what it runs fell */
     uint32_t mismatch_hash;       /* of what it claimed then */
     uint32_t place, place_before; /* hashes of the last two places it polled from; 0: none */
     uint32_t place_since;         /* UTC seconds: when the returns began to be counted */

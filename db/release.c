@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/file.h"
 #include "common/hex.h"
 #include "common/text.h"
 #include "db/image.h"
@@ -161,13 +162,20 @@ static bool check_order(struct db_conn *tx, const struct db_release *release, st
 }
 
 static bool check_image(struct db_conn *tx, const struct db_release *release, struct err *err) {
+    CLEANUP(file_close) int file = -1;
     struct db_image image;
+    int64_t size;
 
     if (!db_image_get(tx, release->sha256, &image, err))
         return false;
     if (image.length != release->length)
         return err_set_field(err, ERR_LENGTH, "length", "release %s: length %lld where the image has %lld bytes", release->path,
                              (long long)release->length, (long long)image.length);
+    if (!db_image_open(db_conn_db(tx), release->sha256, &file, &size, err))
+        return false;
+    if (size != image.length)
+        return err_set(err, ERR_IO, "image %s: %lld bytes are on the disk, not %lld; upload it again", release->sha256, (long long)size,
+                       (long long)image.length);
     return true;
 }
 

@@ -88,6 +88,8 @@ bool db_on_commit(struct db_conn *tx, void (*apply)(struct db *db, void *arg, bo
 static bool run_job(struct db *db, struct ran *ran) {
     struct db_writer *writer = db->writer;
     size_t first_hook = writer->hook_count;
+    struct err undo_err;
+    bool undone;
 
     ran->err = (struct err){.code = ERR_NONE};
     ran->ok = db_engine_savepoint(db->conn, &ran->err);
@@ -98,16 +100,12 @@ static bool run_job(struct db *db, struct ran *ran) {
     }
     if (ran->ok && db_engine_in_transaction(db->conn))
         return true;
-    run_hooks(db, first_hook, false);
     if (ran->ok)
         err_set(&ran->err, ERR_IO, "database: the transaction was undone");
     ran->ok = false;
-    if (db_engine_in_transaction(db->conn)) {
-        struct err undo_err;
-
-        return db_engine_undo(db->conn, &undo_err);
-    }
-    return false;
+    undone = db_engine_in_transaction(db->conn) && db_engine_undo(db->conn, &undo_err);
+    run_hooks(db, first_hook, false); /* they see what is left */
+    return undone;
 }
 
 /* Takes what waits, up to the limits of a group. The first job is there already. */
@@ -186,19 +184,17 @@ static void commit_group(struct db *db) {
 
 static void tell_group(struct db *db) {
     struct db_writer *writer = db->writer;
-    uint64_t failed = 0;
-
+    pthread_mutex_lock(&writer->mutex); /* counted first: who was told may ask for the counts */
+    for (size_t i = 0; i < writer->group_count; i++)
+        writer->stats.failed_jobs += !writer->group[i].ok;
+    writer->stats.jobs += writer->group_count;
+    pthread_mutex_unlock(&writer->mutex);
     for (size_t i = 0; i < writer->group_count; i++) {
         struct ran *ran = &writer->group[i];
 
-        failed += !ran->ok;
         if (ran->job.done)
             ran->job.done(ran->job.arg, ran->ok, &ran->err);
     }
-    pthread_mutex_lock(&writer->mutex);
-    writer->stats.jobs += writer->group_count;
-    writer->stats.failed_jobs += failed;
-    pthread_mutex_unlock(&writer->mutex);
 }
 
 /* The transaction could not begin, or is gone: whoever waits is told at once instead of waiting for the same lock one after the other. */

@@ -133,9 +133,7 @@ enum fleet_reason fleet_offer_check_publish(int64_t highest_sequence, int64_t hi
     return FLEET_REASON_OFFERED;
 }
 
-static bool is_quarantined(const struct fleet_facts *facts, int64_t release) {
-    if (facts->quarantined_count >= FLEET_MAX_QUARANTINED)
-        return true;
+static bool is_held(const struct fleet_facts *facts, int64_t release) {
     for (size_t i = 0; i < facts->quarantined_count; i++) {
         if (facts->quarantined[i] == release)
             return true;
@@ -143,13 +141,24 @@ static bool is_quarantined(const struct fleet_facts *facts, int64_t release) {
     return false;
 }
 
+/* Releases that are held back and could otherwise be offered; what the device is past, or what was withdrawn, does not count. */
+static size_t count_held(const struct fleet_facts *facts, const struct fleet_line *line, int64_t above) {
+    size_t count = 0;
+
+    for (size_t i = line->release_count; i-- > 0 && line->releases[i].sequence > above;)
+        count += !line->releases[i].withdrawn && is_held(facts, line->releases[i].id);
+    return count;
+}
+
 /* What the product offers by itself: the newest release that fits. When none does, the reason is that of the newest one for this hardware. */
 static struct fleet_offer decide_latest(const struct fleet_facts *facts, const struct fleet_line *line) {
     struct fleet_offer offer = {.reason = FLEET_REASON_NO_RELEASE};
     int64_t above = facts->floor.sequence;
+    size_t held;
 
     if (facts->installed_known && facts->installed_sequence > above)
         above = facts->installed_sequence;
+    held = facts->quarantined_count >= FLEET_MAX_QUARANTINED ? count_held(facts, line, above) : 0;
     for (size_t i = line->release_count; i-- > 0;) {
         const struct fleet_release *release = &line->releases[i];
         enum fleet_reason reason;
@@ -159,7 +168,7 @@ static struct fleet_offer decide_latest(const struct fleet_facts *facts, const s
         reason = fleet_offer_check_release(facts, release);
         if (release->sequence <= above && reason != FLEET_REASON_WRONG_HARDWARE && reason != FLEET_REASON_HARDWARE_UNKNOWN)
             reason = FLEET_REASON_UP_TO_DATE;
-        else if (reason == FLEET_REASON_OFFERED && is_quarantined(facts, release->id))
+        else if (reason == FLEET_REASON_OFFERED && (held >= FLEET_MAX_QUARANTINED || is_held(facts, release->id)))
             reason = FLEET_REASON_QUARANTINED;
         if (reason == FLEET_REASON_OFFERED)
             return (struct fleet_offer){.reason = reason, .release = release, .creates_deployment = true};

@@ -203,8 +203,20 @@ static void entry_from_row(const struct db_device *row, struct db_device_hot *ho
     hot->last_seen = row->last_seen;
 }
 
+/* Between the head and the last byte of the body minutes may pass: a token that was revoked meanwhile must not reach the transaction. */
+static bool recheck_token(struct api_call *call, struct err *err) {
+    struct err why;
+    const char *text = bearer(call);
+    if (text == NULL)
+        return true;
+    call->operator_.token = token_find(call, text, &why);
+    return call->operator_.token != NULL || err_set(err, ERR_UNAUTHENTICATED, "the token was revoked while the request was under way");
+}
+
 bool auth_register(struct api_call *call, bool *ret_refusal, struct err *err) {
     *ret_refusal = false;
+    if (call->route->role == API_OPERATOR)
+        return recheck_token(call, err);
     if (!is_device_role(call))
         return true;
     if (db_registry_get(call->env->db, call->identity.id, &call->device) && call->device.has_pin_current) {

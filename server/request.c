@@ -233,7 +233,7 @@ static bool give_to_writer(struct request *request, struct err *err) {
     if (!db_submit(request->requests->options.db, &job, err)) {
         return false;
     }
-    request->stream_open = false; /* dispatch_run() sees to it, whatever happens */
+    request->stream_open = false; /* dispatch_run() sees to it, if it is run at all */
     request->requests->at_writer++;
     return true;
 }
@@ -250,6 +250,7 @@ void requests_collect(struct requests *requests) {
         request->call.db = requests->reader;
         request->step = REQUEST_REPLY;
         if (request->writer_failed) {
+            request->stream_open = !request->call.writing && request->call.stream_state; /* the job never ran: nobody took the stream */
             refuse(request, &request->err);
         }
         request->resume(request);

@@ -31,6 +31,7 @@ struct server {
     size_t next_key_count;
     int64_t started_at;
     atomic_bool draining;
+    atomic_bool purge_again;  /* old rows are left */
     atomic_bool store_failed; /* a commit failed: the process ends */
 };
 

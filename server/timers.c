@@ -26,8 +26,12 @@ static bool purge(struct db_conn *tx, void *arg, struct err *err) {
     struct server *server = arg;
     int64_t now = clock_now();
     size_t removed;
-    return db_idempotency_purge(tx, now, &removed, err) && db_event_purge(tx, now - server->config.fleet.event_keep, &removed, err) &&
-           db_image_collect(tx, now, &removed, err);
+    size_t events;
+    if (!db_idempotency_purge(tx, now, &removed, err) || !db_event_purge(tx, now - server->config.fleet.event_keep, &events, err) ||
+        !db_image_collect(tx, now, &removed, err))
+        return false;
+    atomic_store(&server->purge_again, events > 0); /* events go a slice at a time, so that nobody waits long for the writer */
+    return true;
 }
 
 static void renewed(void *arg, bool ok, const struct err *err) {
@@ -61,7 +65,7 @@ void timers_run(struct timers *timers, struct server *server, int64_t mono_ms) {
         db_registry_flush(server->db);
     if (due(&timers->renew_at_ms, TIMERS_RENEW_CHECK_MS, mono_ms) && renewal_due(server, clock_now()))
         submit(server, renew, renewed);
-    if (due(&timers->purge_at_ms, TIMERS_PURGE_MS, mono_ms))
+    if (atomic_exchange(&server->purge_again, false) || due(&timers->purge_at_ms, TIMERS_PURGE_MS, mono_ms))
         submit(server, purge, purged);
 }
 

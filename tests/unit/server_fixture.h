@@ -30,6 +30,7 @@ struct ask {
     const char *administrator; /* the name of the administrator's certificate */
     const char *address;
     bool head;
+    void (*between)(struct rig *rig); /* called when the head was accepted and the body is still to come */
 
     struct arena arena;
     struct api_call call;
@@ -188,7 +189,10 @@ UNUSED static int ask(struct rig *rig, struct ask *ask) {
     ask_fill(rig, ask, headers, &count);
     ask->call.header_count = count;
     struct api_call *call = &ask->call;
-    bool done = dispatch_begin(call, ask->query, &err) && ask_stream(call, &err);
+    bool done = dispatch_begin(call, ask->query, &err);
+    if (done && ask->between != NULL)
+        ask->between(rig);
+    done = done && ask_stream(call, &err);
     if (done) {
         ask->written = dispatch_needs_writer(call);
         if (!ask->written) {

@@ -208,6 +208,8 @@ static void test_late_confirmation_raises_the_floor(void **state) {
     assert_int_equal(reported.state, FLEET_CANCELLED);
     assert_int_equal(hot_of(store, "d1").floor.sequence, 5);
     assert_string_equal(deployment_of(store, args.number).reason, "too slow");
+    late.report_seq = 3;
+    assert_fails(report(store, "d1", &late, &reported, &err), err, ERR_CONFLICT); /* once is enough: no row and no event for each */
 }
 
 static void test_quarantine_after_three_failures(void **state) {

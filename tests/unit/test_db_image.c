@@ -232,6 +232,48 @@ static void test_collect(void **state) {
     assert_fails(db_image_get(store->reader, forgotten, &image, &err), err, ERR_NOT_FOUND);
 }
 
+/* Both in one group: the collector's file is the new upload's by then. */
+static bool run_collect_and_upload(struct db_conn *tx, void *arg, struct err *err) {
+    struct image_args *args = arg;
+    size_t removed;
+
+    return db_image_collect(tx, NOW + 3 * 86400, &removed, err) && removed == 1 && run_image(tx, args, err);
+}
+
+static void test_collected_and_uploaded_again(void **state) {
+    struct store *store = *state;
+    struct image_args args = {.upload = NULL};
+    char sha256[DB_SHA256_SIZE];
+    int64_t size;
+    int fd;
+    struct err err;
+
+    make_image(store, "abc", sha256);
+    args.upload = begin(store, sha256, 3);
+    assert_ok(db_image_write(args.upload, "abc", 3, &err), err);
+    assert_ok(WRITE(store, run_collect_and_upload, &args, &err), err);
+    assert_ok(db_image_open(store->db, sha256, &fd, &size, &err), err);
+    close(fd);
+    assert_int_equal(count_files(store, "images"), 1);
+}
+
+static bool run_image_then_fail(struct db_conn *tx, void *arg, struct err *err) {
+    return run_image(tx, arg, err) && err_set(err, ERR_CONFLICT, "on purpose");
+}
+
+static void test_undone_upload_leaves_no_file(void **state) {
+    struct store *store = *state;
+    struct image_args args = {.upload = NULL};
+    char sha256[DB_SHA256_SIZE];
+    struct err err;
+
+    hash_of("abc", sha256);
+    args.upload = begin(store, sha256, 3);
+    assert_ok(db_image_write(args.upload, "abc", 3, &err), err);
+    assert_fails(WRITE(store, run_image_then_fail, &args, &err), err, ERR_CONFLICT);
+    assert_nothing_stored(store, sha256);
+}
+
 static void test_signature(void **state) {
     struct store *store = *state;
     char sha256[DB_SHA256_SIZE];
@@ -254,9 +296,20 @@ static void test_signature(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        WITH_STORE(test_upload),       WITH_STORE(test_again),        WITH_STORE(test_truncated), WITH_STORE(test_wrong_hash),
-        WITH_STORE(test_too_long),     WITH_STORE(test_aborted),      WITH_STORE(test_names),     WITH_STORE(test_no_room),
-        WITH_STORE(test_missing_file), WITH_STORE(test_start_cleans), WITH_STORE(test_collect),   WITH_STORE(test_signature),
+        WITH_STORE(test_upload),
+        WITH_STORE(test_again),
+        WITH_STORE(test_truncated),
+        WITH_STORE(test_wrong_hash),
+        WITH_STORE(test_too_long),
+        WITH_STORE(test_aborted),
+        WITH_STORE(test_names),
+        WITH_STORE(test_no_room),
+        WITH_STORE(test_missing_file),
+        WITH_STORE(test_start_cleans),
+        WITH_STORE(test_collect),
+        WITH_STORE(test_signature),
+        WITH_STORE(test_collected_and_uploaded_again),
+        WITH_STORE(test_undone_upload_leaves_no_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

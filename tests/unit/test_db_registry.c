@@ -272,7 +272,9 @@ static void test_fall_is_an_event(void **state) {
     assert_int_equal(hot_of(store, "d1").floor.sequence, 5);
     assert_int_equal(offer(store, "d1").reason, FLEET_REASON_UP_TO_DATE); /* the floor holds: nothing below it, nothing at it by itself */
     assert_false(seen(store, "d1", NOW, "hub", "board", "1.5.0", 5));
-    assert_true(seen(store, "d1", NOW, "hub", "board", "1.4.0", 4));
+    assert_false(seen(store, "d1", NOW + 1, "hub", "board", "1.4.0", 4)); /* to and fro at every poll is an event an hour */
+    assert_int_equal(events_of(store, "rolled-back", "d1"), 1);
+    assert_true(seen(store, "d1", NOW + 3600, "hub", "board", "1.4.0", 4));
     assert_ok(db_event_list(store->reader, &filter, 0, 10, &store->arena, &page, &err), err);
     assert_int_equal(page.count, 2);
     assert_string_equal(page.items[0].product, "hub");

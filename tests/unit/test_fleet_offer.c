@@ -148,9 +148,12 @@ static void test_policy_never_goes_down(void **state) {
 }
 
 static void test_too_many_quarantined(void **state) {
-    static const struct fleet_release releases[] = {RELEASE(99, 99, 1, 0, boards, false)};
-    static const struct fleet_line line = {.exists = true, .policy = FLEET_POLICY_LATEST, .releases = releases, .release_count = 1};
-    static const int64_t eight[FLEET_MAX_QUARANTINED] = {1, 2, 3, 4, 5, 6, 7, 8};
+    static const struct fleet_release releases[] = {
+        RELEASE(81, 81, 1, 0, boards, false), RELEASE(82, 82, 1, 0, boards, false), RELEASE(83, 83, 1, 0, boards, false),
+        RELEASE(84, 84, 1, 0, boards, false), RELEASE(85, 85, 1, 0, boards, false), RELEASE(86, 86, 1, 0, boards, false),
+        RELEASE(87, 87, 1, 0, boards, false), RELEASE(88, 88, 1, 0, boards, false), RELEASE(99, 99, 1, 0, boards, false)};
+    static const struct fleet_line line = {.exists = true, .policy = FLEET_POLICY_LATEST, .releases = releases, .release_count = ARRAY_LEN(releases)};
+    static const int64_t eight[FLEET_MAX_QUARANTINED] = {81, 82, 83, 84, 85, 86, 87, 88};
     struct fleet_facts facts = device();
 
     (void)state;
@@ -159,6 +162,10 @@ static void test_too_many_quarantined(void **state) {
     expect(&facts, &line, FLEET_REASON_OFFERED, 99, "seven others");
     facts.quarantined_count = FLEET_MAX_QUARANTINED;
     expect(&facts, &line, FLEET_REASON_QUARANTINED, 0, "eight: nothing by itself");
+    facts.installed_known = true;
+    facts.installed_sequence = 81;
+    facts.floor.sequence = 81;
+    expect(&facts, &line, FLEET_REASON_OFFERED, 99, "one of the eight is what it runs");
 }
 
 /* May this release go onto this device: each row changes one thing. */

@@ -38,6 +38,25 @@ static void test_dead_tokens(void **state) {
     expect(rig, (struct ask){.path = "/api/v1/devices", .token = token}, 401, NULL);
 }
 
+static const char *revoked_path; /* of the token that goes while its request is under way */
+
+static void revoke_it(struct rig *rig) {
+    expect(rig, (struct ask){.method = "DELETE", .path = revoked_path, .token = rig->token, .headers = {{"If-Match", "\"1\""}}}, 204, NULL);
+}
+
+static void test_token_revoked_under_way(void **state) {
+    static const char *const scopes[] = {"token:admin", NULL};
+    struct rig *rig = *state;
+    const char *token = rig_token(rig, NOW + 1000, scopes);
+    struct ask successor = {.method = "POST",
+                            .path = "/api/v1/tokens",
+                            .token = token,
+                            .body = "{\"name\":\"successor\",\"scopes\":[\"token:admin\"],\"expires_at\":\"2030-01-01T00:00:00Z\"}"};
+    revoked_path = arena_printf(&rig->store->arena, "/api/v1/tokens/%.12s", token + 5);
+    successor.between = revoke_it;
+    expect(rig, successor, 401, "urn:pawl:problem:unauthenticated");
+}
+
 static void test_throttle(void **state) {
     struct rig *rig = *state;
     const struct ask bad = {.path = "/api/v1/whoami", .token = "pawl_x", .address = "198.51.100.7"};
@@ -211,6 +230,7 @@ static void test_listeners_do_not_mix(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         RIG(test_tokens_that_do_not_exist),
+        RIG(test_token_revoked_under_way),
         RIG(test_dead_tokens),
         RIG(test_throttle),
         RIG(test_certificates),
