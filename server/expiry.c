@@ -1,11 +1,14 @@
 #include "server/expiry.h"
 
+#include <string.h>
+
 #include "certs/pem.h"
+#include "common/clock.h"
 #include "common/file.h"
 
-enum { PEM_MAX_BYTES = 1 << 20 };
+enum { PEM_MAX_BYTES = 1 << 20, FRESH_MS = 60000 };
 
-size_t expiry_certificates(struct server *server, struct api_expiry ret_expiries[API_EXPIRIES_CERTIFICATES]) {
+static size_t read_files(struct server *server, struct api_expiry ret_expiries[API_EXPIRIES_CERTIFICATES]) {
     const struct {
         const char *what, *path;
     } files[API_EXPIRIES_CERTIFICATES] = {
@@ -23,4 +26,24 @@ size_t expiry_certificates(struct server *server, struct api_expiry ret_expiries
             ret_expiries[count++] = (struct api_expiry){files[i].what, expires_at};
     }
     return count;
+}
+
+size_t expiry_certificates(struct server *server, struct api_expiry ret_expiries[API_EXPIRIES_CERTIFICATES]) {
+    struct server_expiry *expiry = &server->expiry;
+    int64_t now_ms = clock_mono_ms();
+    pthread_mutex_lock(&expiry->lock);
+    if (expiry->read_at_ms == 0 || now_ms - expiry->read_at_ms >= FRESH_MS) {
+        expiry->count = read_files(server, expiry->items);
+        expiry->read_at_ms = now_ms;
+    }
+    size_t count = expiry->count;
+    memcpy(ret_expiries, expiry->items, count * sizeof(*ret_expiries));
+    pthread_mutex_unlock(&expiry->lock);
+    return count;
+}
+
+void expiry_forget(struct server *server) {
+    pthread_mutex_lock(&server->expiry.lock);
+    server->expiry.read_at_ms = 0;
+    pthread_mutex_unlock(&server->expiry.lock);
 }

@@ -201,6 +201,7 @@ static void log_ready(struct server *server, const struct listeners *listeners) 
 }
 
 static void reload(struct server *server, const struct listeners *listeners) {
+    expiry_forget(server);
     struct err err;
     if (administrators_check_authorities(&server->config, &err) && wire_reload(server->wire, &listeners->settings, &err))
         log_event(LOG_INFO, "certificates reloaded", (char *)NULL);
@@ -290,6 +291,7 @@ int commands_serve(int argc, char **argv) {
     }
     log_setup((enum log_level)server->config.log.level, (enum log_format)server->config.log.format);
     auth_throttle_init(&server->throttle, server->config.limits.auth_failures);
+    pthread_mutex_init(&server->expiry.lock, NULL);
     arena_init(&server->arena, 65536);
     server->started_at = clock_now();
     int code = serve(server);

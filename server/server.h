@@ -13,6 +13,14 @@
 
 enum { SERVER_NEXT_KEYS = 64 };
 
+/* What expiry.c read last. */
+struct server_expiry {
+    pthread_mutex_t lock;
+    int64_t read_at_ms; /* 0: never */
+    size_t count;
+    struct api_expiry items[API_EXPIRIES_CERTIFICATES];
+};
+
 struct server {
     struct server_config config;
     struct api_env env;
@@ -24,6 +32,7 @@ struct server {
     struct db_token certificate_grants; /* what an administrator's certificate may do; in the arena */
     struct arena arena;                 /* as long as the process */
     struct metrics metrics;
+    struct server_expiry expiry;
     struct key *timestamp_key; /* the online keys at start … */
     struct key *directive_key;
     struct api_online online;                /* … and those in use */

@@ -86,6 +86,7 @@ UNUSED static int rig_setup(void **state) {
     assert_ok(key_generate(KEY_ED25519, &server->directive_key, &err), err);
     assert_ok(api_images_new(server->db, &server->images, &err), err);
     auth_throttle_init(&server->throttle, 3);
+    pthread_mutex_init(&server->expiry.lock, NULL);
     atomic_store(&server->online.timestamp, server->timestamp_key);
     atomic_store(&server->online.directive, server->directive_key);
     server->env = (struct api_env){
