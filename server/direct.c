@@ -11,7 +11,7 @@
 enum { MAX_REPLY_HEAD = 16 * 1024, RECORD_BYTES = 16 * 1024 };
 
 bool direct_takes(const struct gate *gate, const char *head) {
-    return gate->content_length == 0 && !gate->expects_continue && (memcmp(head, "GET ", 4) == 0 || memcmp(head, "HEAD ", 5) == 0);
+    return gate->content_length == 0 && (memcmp(head, "GET ", 4) == 0 || memcmp(head, "HEAD ", 5) == 0);
 }
 
 /* ---- the request ---- */

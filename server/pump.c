@@ -48,8 +48,11 @@ static bool fill(struct front_conn *conn, const char **ret_data, size_t *ret_len
         return false;
     }
     enum tls_status status = tls_read(&conn->tls, buffer + conn->kept_len, WORKER_READ_SIZE - conn->kept_len, &got);
-    if (conn->worker->gather.len > 0 && !pump_flush(conn)) {
-        return false; /* an alert or a key update of ours; rare */
+    if (conn->worker->gather.len > 0) {
+        (void)pump_flush(conn); /* an alert or a key update of ours; rare. What is blocked of it does not void what was read */
+    }
+    if (conn->phase == FRONT_DEAD) {
+        return false;
     }
     if (status == TLS_OK) {
         worker_add(&conn->worker->counters.bytes_received, got);
@@ -164,6 +167,11 @@ static bool begin_link(struct front_conn *conn, const char *data, size_t len) {
     return true;
 }
 
+/* A connection may outlive the certificate that it began with. */
+static bool is_expired(const struct api_identity *identity) {
+    return identity->id[0] != '\0' && identity->not_after < clock_now();
+}
+
 static bool step_head(struct front_conn *conn) {
     const char *data = conn->kept;
     size_t len = conn->kept_len;
@@ -191,6 +199,10 @@ static bool step_head(struct front_conn *conn) {
     }
     conn->first = false;
     worker_add(&conn->worker->counters.requests, 1);
+    if (is_expired(&conn->tls.identity)) {
+        pump_close(conn); /* as the next handshake will say */
+        return true;
+    }
     return direct_takes(&conn->gate, data) ? begin_direct(conn, data, len) : begin_link(conn, data, len);
 }
 

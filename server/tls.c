@@ -332,6 +332,7 @@ static enum tls_status status_of(struct tls *tls, int result) {
 }
 
 enum tls_status tls_handshake(struct tls *tls) {
+    ERR_clear_error(); /* what others left in the thread's queue would be taken for a fault of this connection */
     int result = SSL_do_handshake(tls->ssl);
     if (result != 1) {
         return status_of(tls, result);
@@ -342,6 +343,7 @@ enum tls_status tls_handshake(struct tls *tls) {
 }
 
 enum tls_status tls_read(struct tls *tls, void *data, size_t size, size_t *ret_len) {
+    ERR_clear_error();
     int got = SSL_read(tls->ssl, data, size > INT_MAX ? INT_MAX : (int)size);
     if (got <= 0) {
         return status_of(tls, got);
@@ -351,6 +353,7 @@ enum tls_status tls_read(struct tls *tls, void *data, size_t size, size_t *ret_l
 }
 
 bool tls_write(struct tls *tls, const void *data, size_t len) {
+    ERR_clear_error();
     if (len == 0 || len > TLS_WRITE_MAX || SSL_write(tls->ssl, data, (int)len) != (int)len) {
         ERR_clear_error();
         return len == 0;

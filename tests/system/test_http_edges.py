@@ -335,6 +335,17 @@ def test_expect_continue(edge):
         assert connection.read_reply().status == 201
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_expect_without_a_body(edge, method):
+    """Nothing is waited for, and a 304 does not say how long the body is that it does not have."""
+    operator, path = edge.operator(), "/api/v1/metadata/timestamp.json"
+    etag = operator.get(path).header("ETag")
+    with operator.connect() as connection:
+        connection.send(head_bytes(method, path, operator.headers + [("Expect", "100-continue"), ("If-None-Match", etag)]))
+        reply = connection.read_head()
+        assert reply.status == 304 and reply.header("Content-Length") is None, reply.head
+
+
 def test_connection_close(edge, device):
     with device.connect() as connection:
         reply = device.get("/whoami", connection=connection, headers=[("Connection", "close")])

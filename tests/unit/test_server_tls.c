@@ -147,11 +147,38 @@ static void test_reload(void **state) {
     SSL_SESSION_free(session);
 }
 
+/* What a handler leaves in OpenSSL's queue is no fault of the connections of its thread. */
+static void test_errors_of_others(void **state) {
+    struct client client;
+    assert_true(client_open(&client, device_port(state), folder, "device-1", 0, NULL));
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(client_ask(&client, "GET /error-left HTTP/1.1\r\nHost: x\r\n\r\n", reply, sizeof(reply)), 200);
+    client_close(&client);
+}
+
+/* A connection ends with the first request after its certificate has. */
+static void test_certificate_ends(void **state) {
+    struct client client;
+    int status = 200;
+    assert_true(client_open(&client, device_port(state), folder, "brief", 0, NULL));
+    assert_int_equal(client_ask(&client, WHO, reply, sizeof(reply)), 200);
+    int begun = fake.begun;
+    for (int i = 0; i < 100 && status == 200; i++) {
+        clock_sleep_ms(100);
+        status = client_ask(&client, WHO, reply, sizeof(reply));
+    }
+    assert_int_equal(status, 0);
+    assert_true(fake.begun > begun);
+    client_close(&client);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        WITH(start_default, test_certificate_ends), /* the first, because it must still be good when it starts */
         WITH(start_default, test_refused_certificates),  WITH(start_default, test_identity),
         WITH(start_default, test_old_protocols),         WITH(start_default, test_resumption),
         WITH(start_default, test_resumption_of_revoked), WITH(start_default, test_reload),
+        WITH(start_default, test_errors_of_others),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

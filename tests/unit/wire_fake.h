@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <openssl/err.h>
+
 #include "common/clock.h"
 #include "server/dispatch.h"
 #include "server/gate.h"
@@ -50,6 +52,7 @@ static const struct api_route fake_routes[] = {
     {.method = "GET", .pattern = "/check", .body = API_NO_BODY},
     {.method = "GET", .pattern = "/who", .body = API_NO_BODY},
     {.method = "GET", .pattern = "/slow", .body = API_NO_BODY},
+    {.method = "GET", .pattern = "/error-left", .body = API_NO_BODY},
     {.method = "GET", .pattern = "/count", .body = API_NO_BODY},
     {.method = "GET", .pattern = "/blob", .body = API_NO_BODY},
     {.method = "GET", .pattern = "/torn", .body = API_NO_BODY},
@@ -144,6 +147,9 @@ bool dispatch_run(struct api_call *call, struct err *err) {
     }
     if (strcmp(call->path, "/slow") == 0) {
         clock_sleep_ms(300); /* the worker's thread is this one */
+    }
+    if (strcmp(call->path, "/error-left") == 0) {
+        ERR_raise(ERR_LIB_USER, 1); /* in this thread's queue */
     }
     if (strcmp(call->path, "/count") == 0) {
         reply->status = 200;

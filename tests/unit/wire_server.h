@@ -106,6 +106,7 @@ static inline int set_up(void **state) {
         {"no-san", {.common_name = "device-1"}, false},
         {"two-sans", {.san = "URI:urn:pawl:device:device-1,URI:urn:pawl:device:device-2"}, false},
         {"expired", {.san = "URI:urn:pawl:device:device-1", .starts_in_s = -200, .ends_in_s = -100}, false},
+        {"brief", {.san = "URI:urn:pawl:device:device-4", .ends_in_s = 6}, false},
         {"future", {.san = "URI:urn:pawl:device:device-1", .starts_in_s = 3600}, false},
         {"weak", {.san = "URI:urn:pawl:device:device-1", .key = "P-521"}, false},
     };
