@@ -141,7 +141,7 @@ static bool above_floor(const struct agent_state *state, const struct release *r
 
 static bool attempts_left(const struct agent_settings *settings, const struct agent_state *state, const struct release *release, struct err *err) {
     const char *error = NULL;
-    int64_t attempts = agent_state_attempts(state, release->sha256, &error);
+    int64_t attempts = agent_state_attempts(state, release->path, &error);
     if (attempts < settings->max_attempts)
         return true;
     return err_set(err, ERR_SELFTEST, "%s failed %lld times on this device, last with %s", release->path, (long long)attempts, error);

@@ -66,10 +66,18 @@ static bool remove_files(const char *folder, const char *suffix, const char *kee
     return true;
 }
 
-bool agent_download_sweep(const char *state_folder, struct err *err) {
+static bool remove_all(const char *state_folder, const char *suffix, struct err *err) {
     CLEANUP(buf_free) struct buf folder = BUF_INIT(PATH_MAX_BYTES);
     buf_printf(&folder, "%s/download", state_folder);
-    return buf_ok(&folder, "the download folder", err) && remove_files(folder.data, OPENED_SUFFIX, NULL, err);
+    return buf_ok(&folder, "the download folder", err) && remove_files(folder.data, suffix, NULL, err);
+}
+
+bool agent_download_sweep(const char *state_folder, struct err *err) {
+    return remove_all(state_folder, OPENED_SUFFIX, err);
+}
+
+bool agent_download_drop(const char *state_folder, struct err *err) {
+    return remove_all(state_folder, ".part", err);
 }
 
 bool agent_download_discard(struct agent_state *state, const char *keep_sha256, struct err *err) {

@@ -30,4 +30,7 @@ bool agent_download_discard(struct agent_state *state, const char *keep_sha256, 
 /* Removes images that were opened for an installer and left when the process was killed: they are plain text. Under the folder's lock. */
 bool agent_download_sweep(const char *state_folder, struct err *err) MUST_USE;
 
+/* Removes all of the folder without asking the state, which may not be writable: what is gone is downloaded from its start. */
+bool agent_download_drop(const char *state_folder, struct err *err) MUST_USE;
+
 #endif

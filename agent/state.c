@@ -32,7 +32,7 @@ static const struct json_field floor_fields[] = {
 static const struct json_shape floor_shape = JSON_SHAPE(struct agent_floor, floor_fields);
 
 static const struct json_field attempt_fields[] = {
-    FIELD(agent_attempt, sha256, JSON_TEXT, .flags = JSON_REQUIRED, .min = 64, .max = 64),
+    FIELD(agent_attempt, path, JSON_TEXT, .flags = JSON_REQUIRED),
     FIELD(agent_attempt, count, JSON_INT, .flags = JSON_REQUIRED),
     FIELD(agent_attempt, error, JSON_TEXT, .flags = JSON_REQUIRED),
 };
@@ -235,24 +235,24 @@ bool agent_state_raise_floor(struct agent_state *state, const char *product, int
     return true;
 }
 
-static struct agent_attempt *find_attempt(const struct agent_state *state, const char *sha256) {
+static struct agent_attempt *find_attempt(const struct agent_state *state, const char *path) {
     struct agent_attempt *attempts = state->attempts.items;
     for (size_t i = 0; i < state->attempts.count; i++) {
-        if (text_equal(attempts[i].sha256, sha256))
+        if (text_equal(attempts[i].path, path))
             return &attempts[i];
     }
     return NULL;
 }
 
-int64_t agent_state_attempts(const struct agent_state *state, const char *sha256, const char **ret_error) {
-    const struct agent_attempt *found = find_attempt(state, sha256);
+int64_t agent_state_attempts(const struct agent_state *state, const char *path, const char **ret_error) {
+    const struct agent_attempt *found = find_attempt(state, path);
     if (found != NULL && ret_error != NULL)
         *ret_error = found->error;
     return found != NULL ? found->count : 0;
 }
 
-bool agent_state_add_attempt(struct agent_state *state, const char *sha256, const char *error, struct err *err) {
-    struct agent_attempt *attempt = find_attempt(state, sha256);
+bool agent_state_add_attempt(struct agent_state *state, const char *path, const char *error, struct err *err) {
+    struct agent_attempt *attempt = find_attempt(state, path);
     const char *reason = arena_strdup(state->arena, error);
     if (reason == NULL)
         return err_no_memory(err);
@@ -261,14 +261,22 @@ bool agent_state_add_attempt(struct agent_state *state, const char *sha256, cons
             struct agent_attempt *items = state->attempts.items;
             memmove(items, items + 1, (--state->attempts.count) * sizeof(*items));
         }
-        const char *digest = arena_strdup(state->arena, sha256);
-        if (digest == NULL || (attempt = agent_state_grow(state, &state->attempts, sizeof(*attempt))) == NULL)
+        const char *copy = arena_strdup(state->arena, path);
+        if (copy == NULL || (attempt = agent_state_grow(state, &state->attempts, sizeof(*attempt))) == NULL)
             return err_no_memory(err);
-        *attempt = (struct agent_attempt){.sha256 = digest};
+        *attempt = (struct agent_attempt){.path = copy};
     }
     attempt->count++;
     attempt->error = reason;
     return true;
+}
+
+void agent_state_forget_attempts(struct agent_state *state, const char *path) {
+    struct agent_attempt *items = state->attempts.items, *found = find_attempt(state, path);
+    if (found != NULL) {
+        state->attempts.count--;
+        memmove(found, found + 1, (state->attempts.count - (size_t)(found - items)) * sizeof(*items));
+    }
 }
 
 bool agent_state_copy_release(struct agent_state *state, const struct agent_release *release, struct agent_release **ret_copy, struct err *err) {

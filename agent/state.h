@@ -21,7 +21,7 @@ struct agent_floor {
 
 /* How often a release was installed and failed. */
 struct agent_attempt {
-    const char *sha256;
+    const char *path; /* the same bits may be signed as a new release, which has its own chances */
     int64_t count;
     const char *error; /* the last "E_…" */
 };
@@ -101,8 +101,9 @@ struct agent_floor agent_state_floor(const struct agent_state *state, const char
 /* Both maxima only rise. Changes memory only, like all functions below; save afterwards. ERR_TOO_LARGE for too many products. */
 bool agent_state_raise_floor(struct agent_state *state, const char *product, int64_t sequence, int64_t security_version, struct err *err) MUST_USE;
 
-int64_t agent_state_attempts(const struct agent_state *state, const char *sha256, const char **ret_error);
-bool agent_state_add_attempt(struct agent_state *state, const char *sha256, const char *error, struct err *err) MUST_USE;
+int64_t agent_state_attempts(const struct agent_state *state, const char *path, const char **ret_error);
+bool agent_state_add_attempt(struct agent_state *state, const char *path, const char *error, struct err *err) MUST_USE;
+void agent_state_forget_attempts(struct agent_state *state, const char *path);
 
 /* A copy in the state's arena. */
 bool agent_state_copy_release(struct agent_state *state, const struct agent_release *release, struct agent_release **ret_copy,

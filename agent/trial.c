@@ -111,7 +111,7 @@ static bool count_failure(struct agent_state *state, const struct err *why, stru
     const struct agent_trial *trial = state->trial;
     const struct agent_report report = {.state = "failed", .progress = -1, .error = why};
     log_event(LOG_WARN, "failed", "release", trial->release->path, "code", err_tag(why->code), "why", why->text, (char *)NULL);
-    return agent_state_add_attempt(state, trial->release->sha256, err_tag(why->code), err) &&
+    return agent_state_add_attempt(state, trial->release->path, err_tag(why->code), err) &&
            agent_report_queue(state, trial->deployment, &report, err);
 }
 
@@ -146,6 +146,7 @@ static enum agent_trial_result confirm(const struct agent_settings *settings, st
         !agent_state_raise_floor(state, release->product, release->sequence, release->security_version, err) ||
         !agent_report_queue(state, trial->deployment, &report, err))
         return AGENT_TRIAL_FAILED;
+    agent_state_forget_attempts(state, release->path);
     state->installed = trial->release;
     state->trial = NULL;
     if (!agent_state_save(state, err))

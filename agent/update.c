@@ -69,10 +69,10 @@ static enum step refuse(struct pass *pass, struct err *err) {
 }
 
 /* Sends what it can and ends the pass: the next attempt has to wait for a while. */
-static enum step fell_back(struct pass *pass, const char *sha256) {
+static enum step fell_back(struct pass *pass, const char *path) {
     send_reports(pass);
     pass->outcome->result = AGENT_RESULT_FELL_BACK;
-    pass->outcome->attempts = agent_state_attempts(&pass->state, sha256, NULL);
+    pass->outcome->attempts = agent_state_attempts(&pass->state, path, NULL);
     return STEP_END;
 }
 
@@ -85,7 +85,7 @@ static enum step step_boot(struct pass *pass, struct err *err) {
     case AGENT_TRIAL_IDLE:
         return STEP_ON;
     case AGENT_TRIAL_OVER:
-        return fell_back(pass, trial->release->sha256);
+        return fell_back(pass, trial->release->path);
     case AGENT_TRIAL_CONFIRMED:
         return on(agent_download_discard(&pass->state, NULL, err));
     case AGENT_TRIAL_REBOOTING:
@@ -244,7 +244,7 @@ static enum step step_verify(struct pass *pass, struct err *err) {
 static enum step install_failed(struct pass *pass, struct err *err) {
     const struct err why = *err;
     struct err ignored;
-    if (!agent_state_add_attempt(&pass->state, pass->release.sha256, err_tag(why.code), &ignored) || !tell(pass, "failed", -1, &why, &ignored))
+    if (!agent_state_add_attempt(&pass->state, pass->release.path, err_tag(why.code), &ignored) || !tell(pass, "failed", -1, &why, &ignored))
         log_err(LOG_WARN, "the failure could not be recorded", &ignored);
     return STEP_FAILED;
 }
@@ -303,7 +303,7 @@ static enum step step_switch(struct pass *pass, struct err *err) {
         pass->outcome->result = AGENT_RESULT_WAITING;
         break;
     case AGENT_TRIAL_OVER:
-        return fell_back(pass, release->sha256);
+        return fell_back(pass, release->path);
     case AGENT_TRIAL_CONFIRMED:
     case AGENT_TRIAL_IDLE:
         pass->outcome->result = AGENT_RESULT_CHANGED;
@@ -391,11 +391,24 @@ static bool is_refusal(enum err_code code) {
     return code >= ERR_DEVICE_PENDING && code != ERR_SLOW && code != ERR_INSTALL;
 }
 
+/* A disk so full that the state cannot be written stays full for ever when the room is taken by a download that was cut. */
+static void make_room(struct pass *pass) {
+    struct err err = {0};
+    if (pass->state.folder == NULL || agent_state_save(&pass->state, &err) || err.code != ERR_NO_SPACE)
+        return;
+    if (agent_download_drop(pass->state.folder, &err))
+        log_event(LOG_WARN, "the disk is full: the unfinished download was given up", "folder", pass->state.folder, (char *)NULL);
+    else
+        log_err(LOG_WARN, "the disk is full, and the unfinished download could not be given up", &err);
+}
+
 bool agent_update_run(struct agent *agent, struct agent_outcome *ret_outcome, struct err *err) {
     struct pass pass = {0};
     *ret_outcome = (struct agent_outcome){.result = AGENT_RESULT_FAILED};
     pass.outcome = ret_outcome;
     bool ok = open_pass(&pass, agent, err) && run_steps(&pass, err);
+    if (!ok && err->code == ERR_NO_SPACE)
+        make_room(&pass);
     close_pass(&pass);
     if (!ok) {
         ret_outcome->result = AGENT_RESULT_FAILED;

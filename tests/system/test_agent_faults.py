@@ -231,6 +231,51 @@ def test_no_core_file(world, device):
     assert (device.folder / "core-limit").read_text(encoding="ascii") == "0\n"
 
 
+def test_same_bits_as_a_new_release_have_their_own_chances(world, device):
+    """Three times the self-test said no; signed again as another release, the bits are tried again, and a confirmation clears their count."""
+    world.publish_new()
+    device.self_test_says(1)
+    for _ in range(11):
+        device.once()
+    assert device.state()["attempts"] == [{"path": "gateway/3.0.0/image.bin", "count": 3, "error": "E_SELFTEST"}]
+    world.offer(world.team.add("3.0.1", 4, 1, data=image("gateway 3.0.0")))
+    world.take(world.team.publish())
+    for _ in range(3):  # installed, tested, back
+        device.once()
+    assert [attempt["path"] for attempt in device.state()["attempts"]] == ["gateway/3.0.0/image.bin", "gateway/3.0.1/image.bin"]
+    device.self_test_says(0)
+    device.settle()
+    assert device.running_image() == image("gateway 3.0.0") and device.state()["installed"]["sequence"] == 4
+    assert [attempt["path"] for attempt in device.state()["attempts"]] == ["gateway/3.0.0/image.bin"]
+
+
+def test_full_disk_gives_the_unfinished_download_up(world, device, tmp_path):
+    """Somebody else has filled the disk: not even the state can be written until the cut download goes."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no right to mount a small file system")
+    try:
+        shutil.copytree(device.folder / "state", place / "state")
+        device.write_config(device={"state": place / "state"})
+        world.publish_new(data=b"z" * 1_000_000)
+        world.images["gateway/3.0.0/image.bin"] = Reply(b"z" * 1_000_000, cut=900_000)
+        device.once()
+        assert sum(path.stat().st_size for path in (place / "state" / "download").iterdir()) > 0
+        with open(place / "others", "wb", buffering=0) as others, pytest.raises(OSError):
+            while True:
+                others.write(b"x" * 4096)
+        world.images["gateway/3.0.0/image.bin"] = b"z" * 1_000_000
+        for _ in range(3):
+            device.once()
+        assert not list((place / "state" / "download").iterdir())
+        world.offered = None
+        done = device.once()
+        assert done.returncode == 0, done.stderr
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
 def test_opened_image_left_by_a_kill_is_swept(device):
     """The process was killed while an installer had the opened image of a sealed release."""
     left = device.folder / "state" / "download" / f"{'a' * 64}.opened.part"

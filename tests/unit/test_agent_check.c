@@ -112,10 +112,10 @@ static void test_three_attempts(UNUSED void **unused) {
     struct release release = base();
     for (int i = 0; i < 3; i++) {
         expect(&state, &release, ERR_NONE);
-        assert_true(agent_state_add_attempt(&state, SHA_A, "E_SELFTEST", &err));
+        assert_true(agent_state_add_attempt(&state, release.path, "E_SELFTEST", &err));
     }
     expect(&state, &release, ERR_SELFTEST);
-    release.sha256 = SHA_B; /* another release is not held back by it */
+    release.path = "demo/2.0.1/f"; /* the same bits, signed as another release, are not held back by it */
     expect(&state, &release, ERR_NONE);
 }
 

@@ -234,6 +234,10 @@ static void test_attempts_forget_the_oldest(UNUSED void **unused) {
     assert_int_equal(agent_state_attempts(&state, SHA_B, NULL), 0);
     assert_int_equal(agent_state_attempts(&state, sha, NULL), 1);
     assert_int_equal(state.attempts.count, AGENT_ATTEMPTS_MAX);
+    agent_state_forget_attempts(&state, sha);
+    agent_state_forget_attempts(&state, sha);
+    assert_int_equal(agent_state_attempts(&state, sha, NULL), 0);
+    assert_int_equal(state.attempts.count, AGENT_ATTEMPTS_MAX - 1);
     assert_true(agent_state_save(&state, &err));
 }
 

@@ -179,14 +179,14 @@ static void test_history_self_test_fails(UNUSED void **unused) {
     assert_string_equal(state.trial->phase, "falling-back");
     assert_string_equal(last_report(&state)->state, "failed");
     assert_string_equal(last_report(&state)->error, "E_SELFTEST");
-    assert_int_equal(agent_state_attempts(&state, SHA_A, NULL), 1);
+    assert_int_equal(agent_state_attempts(&state, release.path, NULL), 1);
     assert_int_equal(agent_state_floor(&state, "demo").sequence, 0);
     reboot_into("a");
     assert_int_equal(resume(), AGENT_TRIAL_OVER);
     state = load();
     assert_null(state.trial);
     assert_null(state.installed);
-    assert_int_equal(agent_state_attempts(&state, SHA_A, NULL), 1);
+    assert_int_equal(agent_state_attempts(&state, release.path, NULL), 1);
     assert_int_equal(agent_state_floor(&state, "demo").sequence, 0);
 }
 
@@ -198,7 +198,7 @@ static void test_history_boot_loader_falls_back(UNUSED void **unused) {
     struct agent_state state = load();
     assert_null(state.trial);
     assert_string_equal(last_report(&state)->error, "E_SELFTEST");
-    assert_int_equal(agent_state_attempts(&state, SHA_A, NULL), 1);
+    assert_int_equal(agent_state_attempts(&state, release.path, NULL), 1);
 }
 
 static void test_history_the_reboot_does_not_come(UNUSED void **unused) {
@@ -256,7 +256,7 @@ static void test_history_without_a_reboot(UNUSED void **unused) {
     assert_int_equal(start(), AGENT_TRIAL_OVER); /* no way back: told and counted */
     state = load();
     assert_string_equal(last_report(&state)->state, "failed");
-    assert_int_equal(agent_state_attempts(&state, SHA_A, NULL), 1);
+    assert_int_equal(agent_state_attempts(&state, release.path, NULL), 1);
 }
 
 int main(void) {
