@@ -40,8 +40,8 @@ struct wire_settings {
     int64_t reserved_admin_connections;  /* 32; of these, that only administration may use */
     int64_t max_connections_per_address; /* 4,000; devices share NAT addresses */
     int64_t max_connections_per_device;  /* 8; by the verified identity */
-    int64_t max_handshakes;              /* 256; under way at once, over all workers, of devices and as many of administrators; others wait (admission.h) */
-    int64_t session_store_records;       /* 65,536; TLS sessions that can be resumed, 184 bytes each, two a connection */
+    int64_t max_handshakes;        /* 256; under way at once, over all workers, of devices and as many of administrators; others wait (admission.h) */
+    int64_t session_store_records; /* 65,536; TLS sessions that can be resumed, 184 bytes each, two a connection */
 
     /* May this device connect? Asked at each full handshake (after the certificate verified) and at each resumption, on worker threads; false
      * (revoked, retired) ends the handshake. An unknown device may. NULL: every verified one may. */
