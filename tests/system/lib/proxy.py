@@ -1,6 +1,11 @@
-"""A bad line between a device and the server: bytes pass untouched until it is cut, or come slowly."""
+"""A bad line between a device and the server: bytes pass untouched until it is cut, or come slowly.
 
+As a program (python3 -I): proxy.py PORT BYTES prints its own port and cuts everything after BYTES towards the client; tools/demo uses it so.
+"""
+
+import signal
 import socket
+import sys
 import threading
 import time
 
@@ -82,3 +87,9 @@ class Proxy:
 
     def __exit__(self, *_):
         self.close()
+
+
+if __name__ == "__main__":
+    line = Proxy(int(sys.argv[1]), cut_after=int(sys.argv[2]))
+    print(line.port, flush=True)
+    signal.pause()
