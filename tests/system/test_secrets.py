@@ -43,7 +43,7 @@ class Watch(threading.Thread):
 
 def test_canaries(new_server, tmp_path):
     server = new_server({"enrolment": {"auto_accept": "yes"}, "log": {"level": "debug"}})
-    secret = server.token.rsplit("_", 1)[1] if server.token.count("_") == 2 else server.token.split("_", 2)[2]
+    secret = server.token.split("_", 2)[2]
     canaries = [PASSPHRASE, ONLINE_PASSPHRASE, secret]
     watch = Watch(canaries)
     watch.start()
