@@ -22,7 +22,7 @@ if(CMOCKA_FOUND)
       target_link_libraries(${name} PRIVATE pawl_agent)
     endif()
     add_test(NAME ${name} COMMAND ${name})
-    set_tests_properties(${name} PROPERTIES TIMEOUT 120)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 600)
   endforeach()
 endif()
 
@@ -47,7 +47,7 @@ foreach(source ${script_tests})
   get_filename_component(name ${source} NAME_WE)
   string(REGEX REPLACE "^test_" "tools_" name ${name})
   add_test(NAME ${name} COMMAND sh ${source})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 120 SKIP_RETURN_CODE 77)
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77)
 endforeach()
 
 # The client that the public TUF conformance suite is run against: trust/ with the relaxed profile, and plain HTTP. Never part of a program.
