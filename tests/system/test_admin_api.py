@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from lib import firmware
 from lib.wire import Client, context
 
 HARDWARE = "qemu-arm"
@@ -60,6 +61,16 @@ def test_releases(api):
     assert api.get("/api/v1/releases/router/9.9.9").status == 404
     assert api.get("/api/v1/releases/nothing/1.0.0").status == 404
     assert api.pages("/api/v1/releases?product=nothing") == []
+
+
+def test_withdrawal(fleet, api):
+    fleet.publish(firmware.UBOOT_ARM, "recalled", "1.0.0", (HARDWARE,))
+    path = "/api/v1/releases/recalled/1.0.0"
+    assert api.ok("GET", path)["withdrawn_at"] is None
+    gone = api.post(f"{path}/withdraw", {"reason": "bricks"})
+    assert gone.status == 200 and gone.json["withdrawn_at"]
+    assert api.post(f"{path}/withdraw", {}).json["withdrawn_at"] == gone.json["withdrawn_at"]
+    assert api.post("/api/v1/releases/recalled/9.9.9/withdraw", {}).status == 404
 
 
 def test_images(api):

@@ -1,6 +1,7 @@
 """api/openapi.yaml as a judge: every reply that a test sees is validated here, and what was exercised is remembered."""
 
 import json
+import os
 import re
 import warnings
 
@@ -39,6 +40,16 @@ class Contract:
             warnings.simplefilter("ignore", DeprecationWarning)
             self.resolver = jsonschema.RefResolver("", self.document)
         self._validators = {}
+
+    def save(self, folder):
+        """What this process saw, for the judgement of a run in several processes."""
+        seen = {name: sorted(getattr(self, name)) for name in ("exercised", "answered_2xx")}
+        (folder / f"contract-{os.getpid()}.json").write_text(json.dumps(seen), encoding="utf-8")
+
+    def load(self, folder):
+        for file in folder.glob("contract-*.json"):
+            for name, pairs in json.loads(file.read_text(encoding="utf-8")).items():
+                getattr(self, name).update(map(tuple, pairs))
 
     def _resolve(self, node):
         while isinstance(node, dict) and "$ref" in node:
