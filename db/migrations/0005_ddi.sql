@@ -1,0 +1,1 @@
+-- Existing clients (DDI).
