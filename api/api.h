@@ -95,6 +95,27 @@ struct api_blob {
     void *context;
 };
 
+/* What a piece of a pulled body was. */
+enum api_pull_step {
+    API_PULL_FAILED = 0, /* *err says why: the connection is cut, so that nobody takes what came for the whole */
+    API_PULL_MORE,       /* ask again when this piece is on its way; it may be empty */
+    API_PULL_WAIT,       /* nothing more for now: ask again after wait_ms, or when there is news */
+    API_PULL_END,        /* this was the last */
+};
+
+enum { API_PULL_PIECE = 64 * 1024, API_PULL_MAX = 1024 * 1024 };
+
+/* A body made piece by piece while it is sent, chunked: long lists, the event stream. Replies of API_READ rows for GET alone. A client that does not
+ * read is not asked for, so nothing grows with it. */
+struct api_pull {
+    /* Appends about API_PULL_PIECE bytes (API_PULL_MAX is the ceiling) to out. The worker's thread; call->db is its read connection; call->arena is
+     * emptied after each piece. NULL: the reply is not of this kind. */
+    enum api_pull_step (*next)(struct api_call *call, void *state, struct buf *out, struct err *err);
+    void (*release)(void *state); /* may be NULL; called once, when the reply is sent or dropped */
+    void *state;                  /* where the handler puts it: allocated in the arena of its own call it lives as long as the reply */
+    int64_t wait_ms;              /* set by next() before it returns API_PULL_WAIT */
+};
+
 struct api_reply {
     int status; /* 0: 200 with a body, 204 without */
     const char *content_type;
@@ -103,6 +124,7 @@ struct api_reply {
     const void *body; /* in the arena */
     size_t body_len;
     struct api_blob blob; /* instead of body when blob.release is set */
+    struct api_pull pull; /* instead of body when pull.next is set */
     uint64_t head_length; /* HEAD: the Content-Length that GET would have; used when head_length_set */
     bool head_length_set;
     const char *reason;      /* for the log and the metrics: why nothing was offered, which problem; static or arena */

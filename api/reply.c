@@ -117,16 +117,19 @@ static const struct json_shape problem_shape = {
     .fields = problem_fields, .count = ARRAY_LEN(problem_fields) - 1, .size = sizeof(struct problem_body)};
 static const struct json_shape problem_errors_shape = JSON_SHAPE(struct problem_body, problem_fields);
 
-static void drop_blob(struct api_reply *reply) {
+void api_reply_drop(struct api_reply *reply) {
     if (reply->blob.release != NULL)
         reply->blob.release(reply->blob.context);
+    if (reply->pull.release != NULL)
+        reply->pull.release(reply->pull.state);
     reply->blob = (struct api_blob){0};
+    reply->pull = (struct api_pull){0};
 }
 
 static bool keep_body(struct api_call *call, const struct buf *text, struct err *err) {
     if (!buf_ok(text, "the reply", err))
         return false;
-    drop_blob(&call->reply);
+    api_reply_drop(&call->reply);
     call->reply.body = arena_memdup(call->arena, text->len > 0 ? text->data : "", text->len);
     call->reply.body_len = text->len;
     return call->reply.body != NULL || text->len == 0 ? true : err_no_memory(err);
@@ -194,7 +197,7 @@ static void problem_headers(struct api_call *call, enum err_code code, int statu
 
 void api_reply_problem(struct api_call *call, const struct err *err) {
     struct api_reply *reply = &call->reply;
-    drop_blob(reply);
+    api_reply_drop(reply);
     reply->status = api_problem_status(err->code, call->listener);
     reply->content_type = "application/problem+json";
     reply->reason = err_slug(err->code);

@@ -11,6 +11,9 @@ enum { API_REPLY_MAX = 16 * 1024 * 1024 };
 bool api_reply_json(struct api_call *call, int status, const struct json_shape *shape, const void *object, struct err *err) MUST_USE;
 bool api_reply_text(struct api_call *call, const char *content_type, const struct buf *text, struct err *err) MUST_USE;
 
+/* Lets go of a blob or a pulled body. */
+void api_reply_drop(struct api_reply *reply);
+
 /* value is copied. ERR_INTERNAL past API_MAX_HEADERS. */
 bool api_reply_header(struct api_call *call, const char *name, const char *value, struct err *err) MUST_USE;
 bool api_reply_headerf(struct api_call *call, struct err *err, const char *name, const char *format, ...) PRINTF_LIKE(4, 5) MUST_USE;

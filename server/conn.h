@@ -24,7 +24,8 @@ struct front_conn {
     struct front_conn *prev, *next; /* all of the worker */
     struct front_conn *next_fed, *next_dead;
     struct front_conn *next_again;
-    bool in_fed, in_again;
+    struct front_conn *prev_waiting, *next_waiting;
+    bool in_fed, in_again, in_waiting;
     struct admission_state admission;
 
     enum front_phase phase;
@@ -34,6 +35,7 @@ struct front_conn {
     struct gate gate;
     bool first;          /* no request yet */
     bool closing;        /* no further request */
+    bool ending;         /* the client has ended its side, or the server drains: streams end */
     bool counted_device; /* in the worker's limits */
     char *kept;          /* WORKER_READ_SIZE: decrypted bytes that could not go on yet; NULL: none */
     size_t kept_len;
@@ -49,8 +51,9 @@ struct front_conn {
     uint64_t body_left;
 
     struct deadline deadline;
-    uint64_t received; /* of this request's body */
-    uint64_t mark;     /* bytes at the beginning of the rate window */
+    uint64_t received;  /* of this request's body */
+    uint64_t mark;      /* bytes at the beginning of the rate window */
+    int64_t mark_at_ms; /* of a stream that waits: when it last moved; 0: not yet looked at */
     size_t linger_left;
 
     uint8_t address_key[8];

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "server/guard.h"
 #include "server/phrase.h"
+#include "server/pull.h"
 
 enum { MAX_REPLY_HEAD = 16 * 1024, RECORD_BYTES = 16 * 1024 };
 
@@ -77,6 +78,7 @@ bool direct_begin(struct front_conn *conn, const char *head) {
     conn->direct = request;
     conn->phase = FRONT_DIRECT;
     conn->mark = conn->tls.sent_bytes;
+    conn->mark_at_ms = 0;
     front_set_deadline(conn, FRONT_REPLY_WINDOW_MS);
     bool ready = request_run(request);
     (void)ready; /* no: the step waits until the writer is done */
@@ -136,7 +138,9 @@ static void make_head(struct front_conn *conn, struct buf *out) {
     for (size_t i = 0; i < reply->header_count; i++) {
         append(out, reply->headers[i].name, reply->headers[i].value);
     }
-    if (status != 204 && status != 304) {
+    if (reply->pull.next) {
+        append(out, "Transfer-Encoding", "chunked");
+    } else if (status != 204 && status != 304) {
         len = snprintf(line, sizeof(line), "Content-Length: %llu\r\n", (unsigned long long)request_reply_length(request));
         buf_append(out, line, (size_t)len);
     }
@@ -212,10 +216,13 @@ static void finish(struct front_conn *conn) {
 bool direct_step(struct front_conn *conn) {
     struct request *request = conn->direct;
     struct tls_gather *gather = &conn->worker->gather;
-    if (request->step == REQUEST_WRITER || (conn->tls.pending && !pump_flush(conn))) {
+    if (request->step == REQUEST_WRITER || (conn->tls.pending && !pump_flush(conn)) || conn->in_waiting) {
         return false;
     }
-    bool ok = request->step == REQUEST_SENDING || send_head(conn);
+    bool ok = request->step >= REQUEST_SENDING || send_head(conn);
+    if (ok && conn->body_left == 0 && pull_is_open(request)) {
+        ok = pull_next(conn);
+    }
     size_t room = ok && conn->body_left > 0 ? tls_room(&conn->tls) : 0;
     while (ok && conn->body_left > 0 && gather->len < room && gather->len + TLS_WRITE_MAX + TLS_WRITE_EXTRA <= TLS_GATHER_SIZE) {
         ok = send_piece(conn, room - gather->len);
@@ -227,7 +234,14 @@ bool direct_step(struct front_conn *conn) {
     if (!pump_flush(conn)) {
         return false;
     }
-    if (conn->body_left == 0) {
+    if (conn->body_left > 0) {
+        return true;
+    }
+    if (pull_waits(conn)) {
+        pull_wait(conn);
+        return false;
+    }
+    if (!pull_is_open(request)) {
         finish(conn);
     }
     return true;

@@ -10,10 +10,19 @@
 #include <unistd.h>
 
 #include "server/direct.h"
+#include "server/pull.h"
 
 #define CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 /* ---- events ---- */
+
+/* No further request, and a stream ends. */
+static void end_stream(struct front_conn *conn) {
+    conn->closing = conn->ending = true;
+    if (pull_waits(conn)) {
+        pull_go_on(conn);
+    }
+}
 
 static void on_client(struct source *source, uint32_t events) {
     struct front_conn *conn = CONTAINER_OF(source, struct front_conn, client);
@@ -26,7 +35,9 @@ static void on_client(struct source *source, uint32_t events) {
     }
     conn->tls.readable |= (events & (EPOLLIN | EPOLLRDHUP)) != 0;
     conn->tls.writable |= (events & EPOLLOUT) != 0;
-    conn->closing |= (events & EPOLLRDHUP) != 0;
+    if (events & EPOLLRDHUP) {
+        end_stream(conn);
+    }
     pump_run(conn);
 }
 
@@ -232,6 +243,7 @@ void front_kill(struct front_conn *conn) {
     }
     conn->phase = FRONT_DEAD;
     worker->gather.len = 0;
+    pull_drop(conn);
     direct_drop(conn);
     if (conn->link) {
         http_detach(conn->link);
@@ -338,6 +350,14 @@ static void reply_deadline(struct front_conn *conn) {
     front_set_deadline(conn, FRONT_REPLY_WINDOW_MS);
 }
 
+static void direct_deadline(struct front_conn *conn) {
+    if (!pull_waits(conn)) {
+        reply_deadline(conn);
+    } else if (!pull_deadline(conn)) {
+        cut(conn, &conn->worker->counters.cut_reply);
+    }
+}
+
 void front_deadline(struct worker *worker, struct deadline *deadline) {
     struct front_conn *conn = CONTAINER_OF(deadline, struct front_conn, deadline);
     switch (conn->phase) {
@@ -350,8 +370,10 @@ void front_deadline(struct worker *worker, struct deadline *deadline) {
     case FRONT_REQUEST:
         request_deadline(conn);
         break;
-    case FRONT_REPLY:
     case FRONT_DIRECT:
+        direct_deadline(conn);
+        break;
+    case FRONT_REPLY:
     case FRONT_CLOSING:
         reply_deadline(conn);
         break;
@@ -366,7 +388,7 @@ void front_deadline(struct worker *worker, struct deadline *deadline) {
 void front_drain(struct worker *worker) {
     for (struct front_conn *conn = worker->conns, *next; conn; conn = next) {
         next = conn->next;
-        conn->closing = true;
+        end_stream(conn);
         if (conn->phase == FRONT_HANDSHAKE) {
             front_kill(conn);
         } else if (conn->phase == FRONT_HEAD && conn->gate.scanned == 0) {

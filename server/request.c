@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/reply.h"
 #include "common/clock.h"
 #include "common/hex.h"
 #include "common/random.h"
@@ -88,13 +89,6 @@ struct request *request_new(struct requests *requests) {
         requests->open++;
     }
     return request;
-}
-
-static void drop_blob(struct api_reply *reply) {
-    if (reply->blob.release) {
-        reply->blob.release(reply->blob.context);
-        reply->blob = (struct api_blob){0};
-    }
 }
 
 static void discard_stream(struct request *request) {
@@ -290,7 +284,7 @@ bool request_run(struct request *request) {
 int request_status(struct request *request) {
     struct api_reply *reply = &request->call.reply;
     if (reply->status == 0) {
-        reply->status = reply->body_len > 0 || reply->blob.release ? 200 : 204;
+        reply->status = reply->body_len > 0 || reply->blob.release || reply->pull.next ? 200 : 204;
     }
     return reply->status;
 }
@@ -313,8 +307,9 @@ void request_finish(struct request *request) {
         }
         dispatch_finish(&request->call, request->reply_bytes, clock_mono_us() - request->started_us);
     }
-    drop_blob(&request->call.reply);
+    api_reply_drop(&request->call.reply);
     buf_free(&request->body);
+    buf_free(&request->piece);
     arena_clear(&request->arena);
     requests->open--;
     if (requests->spare_count < MAX_SPARE) {

@@ -26,6 +26,7 @@ enum request_step {
     REQUEST_WRITER,   /* with the writer thread */
     REQUEST_REPLY,    /* the reply is made */
     REQUEST_SENDING,  /* set by whoever sends it */
+    REQUEST_WAITING,  /* a pulled body has nothing to send now */
 };
 
 struct request {
@@ -39,6 +40,9 @@ struct request {
     bool stream_open;     /* the stream's begin ran; neither the handler nor discard has */
     bool failed;          /* refused: what is left of the body is swallowed */
     struct buf body;      /* of API_JSON rows */
+    struct buf piece;     /* of a pulled body, as it goes over the wire */
+    bool pull_ended;      /* that was the last */
+    bool pull_waited;     /* it is a stream: there is always more to come */
     uint64_t body_bytes;  /* received */
     uint64_t reply_bytes; /* of the body, sent by the owner */
     int64_t started_us;

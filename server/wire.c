@@ -240,6 +240,12 @@ void wire_disconnect_device(struct wire *wire, const char *device_id) {
     }
 }
 
+void wire_tell_news(struct wire *wire) {
+    for (size_t i = 0; i < wire->worker_count; i++) {
+        worker_post_news(&wire->workers[i]);
+    }
+}
+
 bool wire_drain(struct wire *wire, int64_t timeout_ms) {
     int64_t end = clock_mono_ms() + timeout_ms;
     atomic_store(&wire->draining, true);

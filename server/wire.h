@@ -88,6 +88,9 @@ bool wire_reload(struct wire *wire, const struct wire_settings *settings, struct
 /* Closes the open connections of a device, also in mid-download, and drops its sessions; within one second. Any thread. */
 void wire_disconnect_device(struct wire *wire, const char *device_id);
 
+/* Something happened that streams tell of (api_pull): those that wait are asked again. Any thread. */
+void wire_tell_news(struct wire *wire);
+
 /* Stops accepting, closes idle connections, lets requests finish; returns when all are gone (true) or at the timeout (false). */
 bool wire_drain(struct wire *wire, int64_t timeout_ms);
 

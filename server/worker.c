@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "server/front.h"
+#include "server/pull.h"
 
 enum {
     MAX_EVENTS = 256,
@@ -105,6 +106,12 @@ bool worker_post_disconnect(struct worker *worker, const char *device_id) {
     return true;
 }
 
+void worker_post_news(struct worker *worker) {
+    if (!atomic_exchange(&worker->news, true)) {
+        worker_wake(worker);
+    }
+}
+
 static struct worker_mail *take_mail(struct worker *worker) {
     pthread_mutex_lock(&worker->mail_lock);
     struct worker_mail *list = worker->mail;
@@ -124,6 +131,9 @@ static void on_wake(struct source *source, uint32_t events) {
         next = mail->next;
         front_cut(worker, mail->device_id);
         free(mail);
+    }
+    if (atomic_exchange(&worker->news, false)) {
+        pull_wake(worker);
     }
     if (atomic_load(&worker->wire->draining) && !worker->drained) {
         worker->drained = true;

@@ -65,10 +65,11 @@ struct worker {
     struct deadlines deadlines;
     int64_t now_ms; /* of this turn */
 
-    struct front_conn *conns; /* all of this worker */
-    struct front_conn *fed;   /* those to look at after http_run() */
-    struct front_conn *again; /* those that go on in the next turn, so that others come first */
-    struct front_conn *dead;  /* freed at the end of the turn */
+    struct front_conn *conns;   /* all of this worker */
+    struct front_conn *fed;     /* those to look at after http_run() */
+    struct front_conn *again;   /* those that go on in the next turn, so that others come first */
+    struct front_conn *dead;    /* freed at the end of the turn */
+    struct front_conn *waiting; /* streams that have nothing to send now (pull.c) */
     size_t conn_count;
     struct admission admissions[ADMISSION_CLASSES];
 
@@ -81,6 +82,7 @@ struct worker {
 
     pthread_mutex_t mail_lock;
     struct worker_mail *mail; /* devices to disconnect */
+    atomic_bool news;         /* for the streams that wait */
 
     struct wire_counters counters; /* written by this thread alone, read by others: worker_count() */
 };
@@ -96,6 +98,7 @@ void worker_free(struct worker *worker);
 /* Any thread. */
 void worker_wake(struct worker *worker);
 bool worker_post_disconnect(struct worker *worker, const char *device_id);
+void worker_post_news(struct worker *worker);
 
 /* Its own thread: adds a descriptor, edge-triggered. */
 bool worker_watch(struct worker *worker, int fd, struct source *source, uint32_t events) MUST_USE;

@@ -19,10 +19,18 @@
 #include "server/gate.h"
 #include "server/wire.h"
 
-enum { FAKE_BLOB_SIZE = 32 * 1024 * 1024, FAKE_JSON_LIMIT = 4096, FAKE_STREAM_LIMIT = 64 * 1024 * 1024, FAKE_TORN_SIZE = 16 * 1024 * 1024 };
+enum {
+    FAKE_BLOB_SIZE = 32 * 1024 * 1024,
+    FAKE_JSON_LIMIT = 4096,
+    FAKE_STREAM_LIMIT = 64 * 1024 * 1024,
+    FAKE_TORN_SIZE = 16 * 1024 * 1024,
+    FAKE_PIECES = 60,
+    FAKE_PIECE_BYTES = 300000
+};
 
 static struct {
     atomic_int begun, finished, blobs_open, discarded, gone;
+    atomic_int pulls_open, news, tick_ms;
     atomic_uint_fast64_t streamed;
     atomic_int writer_delay_ms;
     atomic_bool refuse_devices;
@@ -57,6 +65,9 @@ static const struct api_route fake_routes[] = {
     {.method = "GET", .pattern = "/blob", .body = API_NO_BODY},
     {.method = "GET", .pattern = "/torn", .body = API_NO_BODY},
     {.method = "GET", .pattern = "/defer", .body = API_NO_BODY},
+    {.method = "GET", .pattern = "/lines", .body = API_NO_BODY},
+    {.method = "GET", .pattern = "/broken", .body = API_NO_BODY},
+    {.method = "GET", .pattern = "/ticks", .body = API_NO_BODY},
     {.method = "POST", .pattern = "/echo", .body = API_JSON, .body_limit = FAKE_JSON_LIMIT},
     {.method = "POST", .pattern = "/write", .body = API_JSON, .body_limit = FAKE_JSON_LIMIT, .run = API_WRITE},
     {.method = "POST", .pattern = "/write-fails", .body = API_JSON, .body_limit = FAKE_JSON_LIMIT, .run = API_WRITE},
@@ -118,8 +129,56 @@ static bool fake_torn(struct api_reply *reply, struct err *err) {
     return true;
 }
 
+/* ---- replies made piece by piece ---- */
+
+struct fake_pull {
+    const char *path;
+    int pieces;
+};
+
+/* FAKE_PIECES pieces of FAKE_PIECE_BYTES digits, every third one empty. "/broken" fails at the fourth; "/ticks" says its count and waits. */
+static enum api_pull_step fake_next(struct api_call *call, void *state, struct buf *out, struct err *err) {
+    struct fake_pull *pull = state;
+    int piece = pull->pieces++;
+    if (strcmp(pull->path, "/ticks") == 0) {
+        buf_printf(out, "tick %d news %d\n", piece, atomic_load(&fake.news));
+        call->reply.pull.wait_ms = fake.tick_ms;
+        return API_PULL_WAIT;
+    }
+    if (strcmp(pull->path, "/broken") == 0 && piece == 3) {
+        err_set(err, ERR_IO, "the store is gone");
+        return API_PULL_FAILED;
+    }
+    char *line = piece % 3 == 2 ? NULL : arena_alloc(call->arena, FAKE_PIECE_BYTES);
+    if (line) {
+        memset(line, '0' + piece % 10, FAKE_PIECE_BYTES);
+        buf_append(out, line, FAKE_PIECE_BYTES);
+    }
+    return piece + 1 < FAKE_PIECES ? API_PULL_MORE : API_PULL_END;
+}
+
+static void fake_pull_release(void *state) {
+    (void)state;
+    atomic_fetch_sub(&fake.pulls_open, 1);
+}
+
+static bool fake_pull(struct api_call *call, struct err *err) {
+    struct fake_pull *pull = arena_alloc(call->arena, sizeof(*pull));
+    if (!pull) {
+        return err_no_memory(err);
+    }
+    *pull = (struct fake_pull){.path = call->path};
+    atomic_fetch_add(&fake.pulls_open, 1);
+    call->reply.content_type = "text/plain";
+    call->reply.pull = (struct api_pull){.next = fake_next, .release = fake_pull_release, .state = pull};
+    return true;
+}
+
 bool dispatch_run(struct api_call *call, struct err *err) {
     struct api_reply *reply = &call->reply;
+    if (strcmp(call->path, "/lines") == 0 || strcmp(call->path, "/broken") == 0 || strcmp(call->path, "/ticks") == 0) {
+        return fake_pull(call, err);
+    }
     if (strcmp(call->path, "/defer") == 0 && !call->writing) {
         call->defer_to_writer = true;
         return true;

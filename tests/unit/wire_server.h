@@ -66,6 +66,7 @@ static inline int stop(void **state) {
     wire_stop(server->wire);
     assert_int_equal(fake.begun, fake.finished);
     assert_int_equal(fake.blobs_open, 0);
+    assert_int_equal(fake.pulls_open, 0);
     return 0;
 }
 
