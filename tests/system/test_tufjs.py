@@ -9,18 +9,15 @@ import subprocess
 import pytest
 
 from lib import firmware
-from lib.paths import ROOT
+from lib.npm import NPM, packages
 
 HARDWARE = "qemu-arm"
-NPM = ROOT / "tests" / "npm"
 TARGET = "router/1.1.0/u-boot.bin"
 
 
 @pytest.fixture(scope="module")
 def tuf_js():
-    if not (NPM / "node_modules" / "tuf-js").is_dir():
-        done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=NPM, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, done.stderr
+    packages()
 
     def run(server, device, folder, targets=(), root=None):
         folder = pathlib.Path(folder)
