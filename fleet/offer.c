@@ -30,6 +30,14 @@ static const struct {
     [FLEET_REASON_QUARANTINED] = {"quarantined", ERR_CONFLICT, "the release failed on this device too often, or was cancelled for it"},
     [FLEET_REASON_WITHDRAWN] = {"withdrawn", ERR_GONE, "the release was withdrawn"},
     [FLEET_REASON_AWAITING_REPORT] = {"awaiting-report", ERR_CONFLICT, "the device runs the new release and has yet to confirm it"},
+    [FLEET_REASON_ROLLOUT_PAUSED] = {"rollout-paused", ERR_CONFLICT, "the rollout is paused"},
+    [FLEET_REASON_PHASE_NOT_OPEN] = {"rollout-phase-not-open", ERR_CONFLICT, "the device's phase of the rollout is not open yet"},
+    [FLEET_REASON_OUTSIDE_WINDOW] = {"outside-window", ERR_CONFLICT, "no maintenance window is open for the device"},
+    [FLEET_REASON_IN_FLIGHT_LIMIT] = {"in-flight-limit", ERR_CONFLICT, "as many devices as the rollout allows are at it already"},
+    [FLEET_REASON_ROLLOUT_SCHEDULED] = {"rollout-scheduled", ERR_CONFLICT, "the rollout has not begun yet"},
+    [FLEET_REASON_AWAITING_APPROVAL] = {"awaiting-approval", ERR_CONFLICT, "the rollout waits for its approval by another token"},
+    [FLEET_REASON_NOT_IN_ROLLOUT] = {"not-in-rollout", ERR_CONFLICT, "the device is not among those that were chosen"},
+    [FLEET_REASON_ROLLOUT_SETTLED] = {"rollout-settled", ERR_CONFLICT, "the rollout has nothing more for the device"},
 };
 
 const char *fleet_policy_name(enum fleet_policy policy) {

@@ -38,6 +38,14 @@ enum fleet_reason {
     FLEET_REASON_QUARANTINED,       /* quarantined: failed too often, or an operator cancelled it */
     FLEET_REASON_WITHDRAWN,         /* withdrawn */
     FLEET_REASON_AWAITING_REPORT,   /* awaiting-report: it runs the new release and has yet to confirm it */
+    FLEET_REASON_ROLLOUT_PAUSED,    /* rollout-paused */
+    FLEET_REASON_PHASE_NOT_OPEN,    /* rollout-phase-not-open: the device belongs to a later phase */
+    FLEET_REASON_OUTSIDE_WINDOW,    /* outside-window: of maintenance */
+    FLEET_REASON_IN_FLIGHT_LIMIT,   /* in-flight-limit: as many devices as the rollout allows at a time are busy with it */
+    FLEET_REASON_ROLLOUT_SCHEDULED, /* rollout-scheduled: it has not begun */
+    FLEET_REASON_AWAITING_APPROVAL, /* awaiting-approval: the same, and another token has to approve */
+    FLEET_REASON_NOT_IN_ROLLOUT,    /* not-in-rollout: the device was not chosen */
+    FLEET_REASON_ROLLOUT_SETTLED,   /* rollout-settled: cancelled or skipped for this device */
     FLEET_REASON_COUNT
 };
 
