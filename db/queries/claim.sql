@@ -1,0 +1,17 @@
+-- name: claim_get
+SELECT id, secret_sha256, device, product, note, created_by, created_at, expires_at, revoked_at, spent_at, spent_key, spent_device, revision
+FROM claim WHERE id = $1;
+
+-- name: claim_list
+SELECT id, secret_sha256, device, product, note, created_by, created_at, expires_at, revoked_at, spent_at, spent_key, spent_device, revision
+FROM claim WHERE id > $1 AND (CAST($3 AS TEXT) IS NULL OR device = $3) AND (CAST($4 AS TEXT) IS NULL OR product = $4) ORDER BY id LIMIT $2;
+
+-- name: claim_insert
+INSERT INTO claim (id, secret_sha256, device, product, note, created_by, created_at, expires_at, revision)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1) ON CONFLICT DO NOTHING;
+
+-- name: claim_revoke
+UPDATE claim SET revoked_at = $2, revision = revision + 1 WHERE id = $1 AND revoked_at IS NULL;
+
+-- name: claim_spend
+UPDATE claim SET spent_at = $2, spent_key = $3, spent_device = $4, revision = revision + 1 WHERE id = $1 AND spent_at IS NULL;
