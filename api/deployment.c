@@ -72,12 +72,36 @@ bool api_deployment_get(struct api_call *call, struct err *err) {
     return find(call, &id, err) && reply_deployment(call, 0, id, err);
 }
 
-bool api_deployment_cancel(struct api_call *call, struct err *err) {
+/* Cancel and force-close: two degrees of the same word. */
+static bool end(struct api_call *call, const char *action, bool (*close)(struct db_conn *, int64_t, const char *, int64_t, struct err *),
+                struct err *err) {
     int64_t id;
     struct api_reason_input input;
     if (!find(call, &id, err) || !api_body(call, &api_shape_reason_input, &input, NULL, err) ||
-        !db_deployment_cancel(call->db, id, input.reason != NULL ? input.reason : "", call->now, err))
+        !close(call->db, id, input.reason != NULL ? input.reason : "", call->now, err))
         return false;
     const char *detail = api_detail(call, "reason", input.reason, (char *)NULL);
-    return api_audit(call, "deployment.cancel", "deployment", api_var(call, "deployment"), detail, err) && reply_deployment(call, 0, id, err);
+    return api_audit(call, action, "deployment", api_var(call, "deployment"), detail, err) && reply_deployment(call, 0, id, err);
+}
+
+bool api_deployment_cancel(struct api_call *call, struct err *err) {
+    return end(call, "deployment.cancel", db_deployment_cancel, err);
+}
+
+bool api_deployment_force_close(struct api_call *call, struct err *err) {
+    return end(call, "deployment.force-close", db_deployment_force_close, err);
+}
+
+bool api_deployment_retry(struct api_call *call, struct err *err) {
+    int64_t id;
+    int64_t next;
+    struct api_reason_input input;
+    if (!find(call, &id, err) || !api_body(call, &api_shape_reason_input, &input, NULL, err) ||
+        !db_deployment_retry(call->db, id, call->now, &next, err))
+        return false;
+    const char *number = arena_printf(call->arena, "%lld", (long long)next);
+    if (number == NULL)
+        return err_no_memory(err);
+    const char *detail = api_detail(call, "reason", input.reason, "deployment", number, (char *)NULL);
+    return api_audit(call, "deployment.retry", "deployment", api_var(call, "deployment"), detail, err) && reply_deployment(call, 0, next, err);
 }

@@ -49,6 +49,8 @@ bool api_deployment_list(struct api_call *call, struct err *err);
 bool api_deployment_assign(struct api_call *call, struct err *err);
 bool api_deployment_get(struct api_call *call, struct err *err);
 bool api_deployment_cancel(struct api_call *call, struct err *err);
+bool api_deployment_retry(struct api_call *call, struct err *err);
+bool api_deployment_force_close(struct api_call *call, struct err *err);
 
 bool api_token_list(struct api_call *call, struct err *err);
 bool api_token_create(struct api_call *call, struct err *err);

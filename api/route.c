@@ -61,6 +61,10 @@ const struct api_route api_routes[] = {
     ADMIN("GET", "/api/v1/deployments/{deployment}", "rollout:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_deployment_get),
     ADMIN("POST", "/api/v1/deployments/{deployment}/cancel", "rollout:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
           api_deployment_cancel),
+    ADMIN("POST", "/api/v1/deployments/{deployment}/retry", "rollout:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
+          api_deployment_retry),
+    ADMIN("POST", "/api/v1/deployments/{deployment}/force-close", "rollout:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
+          api_deployment_force_close),
 
     ADMIN("GET", "/api/v1/tokens", "token:admin", API_NO_BODY, 0, API_READ, 0, api_token_list),
     ADMIN("POST", "/api/v1/tokens", "token:admin", API_JSON, 8192, API_WRITE, API_IDEMPOTENT, api_token_create),

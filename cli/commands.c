@@ -103,7 +103,12 @@ const struct cli_command cli_commands[] = {
      cli_deployments_assign},
     {"deployments", "list", "", 0, 0, "deployments, the newest first", NULL, &cli_deployments_list_options, cli_deployments_list},
     {"deployments", "show", "DEPLOYMENT", 1, 1, "one deployment", NULL, NULL, cli_deployments_show},
-    {"deployments", "cancel", "DEPLOYMENT", 1, 1, "take a deployment back", NULL, &cli_deployments_cancel_options, cli_deployments_cancel},
+    {"deployments", "cancel", "DEPLOYMENT", 1, 1, "take a deployment back", NULL, &cli_deployments_reason_options, cli_deployments_cancel},
+    {"deployments", "retry", "DEPLOYMENT", 1, 1, "once more for the same device and release",
+     "Of one that failed, timed out or was cancelled; a quarantine for the release is lifted.", &cli_deployments_reason_options,
+     cli_deployments_retry},
+    {"deployments", "force-close", "DEPLOYMENT", 1, 1, "end a deployment whatever its device says", NULL, &cli_deployments_reason_options,
+     cli_deployments_force_close},
 
     {"tokens", "create", "", 0, 0, "a new token; its secret is shown once",
      "Scopes: device:read device:write release:read release:publish rollout:read rollout:write rollout:approve\n"

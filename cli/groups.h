@@ -89,11 +89,13 @@ CLI_COMMAND(cli_devices_set);
 
 /* deployments.c */
 extern const struct cli_options cli_deployments_list_options;
-extern const struct cli_options cli_deployments_cancel_options;
+extern const struct cli_options cli_deployments_reason_options;
 CLI_COMMAND(cli_deployments_list);
 CLI_COMMAND(cli_deployments_show);
 CLI_COMMAND(cli_deployments_assign);
 CLI_COMMAND(cli_deployments_cancel);
+CLI_COMMAND(cli_deployments_retry);
+CLI_COMMAND(cli_deployments_force_close);
 
 /* tokens.c */
 extern const struct cli_options cli_tokens_create_options;

@@ -133,7 +133,7 @@ static bool insert_row(struct db_conn *tx, const char *device, int64_t release, 
     return db_query_run(stmt, NULL, err);
 }
 
-static bool quarantine(struct db_conn *tx, enum db_query query, const char *device, int64_t release, struct err *err) {
+bool db_deployment_quarantine(struct db_conn *tx, enum db_query query, const char *device, int64_t release, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, query);
 
     db_query_text(stmt, 1, device);
@@ -173,7 +173,7 @@ bool db_deployment_assign(struct db_conn *tx, const char *device, int64_t releas
     snprintf(reason, sizeof reason, "superseded by %s %s", release.product, release.version);
     if (hot.open_deployment && !db_deployment_apply(tx, hot.open_deployment, hot.open_state, FLEET_SUPERSEDE, reason, now, err))
         return false;
-    if (!quarantine(tx, DB_QUERY_QUARANTINE_LIFT, device, release_id, err) ||
+    if (!db_deployment_quarantine(tx, DB_QUERY_QUARANTINE_LIFT, device, release_id, err) ||
         !insert_row(tx, device, release_id, FLEET_ASSIGNED, "manual", now, &id, err) || !db_registry_touch(tx, device, false, err))
         return false;
     *ret_id = id;
@@ -187,7 +187,7 @@ bool db_deployment_cancel(struct db_conn *tx, int64_t id, const char *reason, in
     arena_init(&arena, SCRATCH_BYTES);
     return db_deployment_get(tx, id, &arena, &deployment, err) &&
            db_deployment_apply(tx, id, deployment.state, FLEET_CANCEL, reason && reason[0] ? reason : "cancelled by an operator", now, err) &&
-           quarantine(tx, DB_QUERY_QUARANTINE_HOLD, deployment.device, deployment.release, err) &&
+           db_deployment_quarantine(tx, DB_QUERY_QUARANTINE_HOLD, deployment.device, deployment.release, err) &&
            db_registry_touch(tx, deployment.device, false, err);
 }
 

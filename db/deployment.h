@@ -56,6 +56,14 @@ bool db_deployment_assign(struct db_conn *tx, const char *device, int64_t releas
  * reason: for people, may be "". */
 bool db_deployment_cancel(struct db_conn *tx, int64_t id, const char *reason, int64_t now, struct err *err) MUST_USE;
 
+/* The same release for the same device once more, after failed, timed-out, cancelled or superseded; a quarantine for it is lifted. While that newer
+ * deployment is open, repeating gives it again. ERR_CONFLICT naming the state: open, confirmed; the errors of an assignment. */
+bool db_deployment_retry(struct db_conn *tx, int64_t id, int64_t now, int64_t *ret_id, struct err *err) MUST_USE;
+
+/* Cancelled from any open state, without asking the device; held like a cancelled one. Cancelled already: nothing changes. ERR_CONFLICT naming the
+ * state: it ended otherwise. */
+bool db_deployment_force_close(struct db_conn *tx, int64_t id, const char *reason, int64_t now, struct err *err) MUST_USE;
+
 struct db_offered {
     enum fleet_reason reason;
     int64_t deployment; /* 0 unless FLEET_REASON_OFFERED */

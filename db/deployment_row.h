@@ -3,10 +3,14 @@
 #define PAWL_DB_DEPLOYMENT_ROW_H
 
 #include "db/deployment.h"
+#include "db/query.h"
 
 /* Moves a deployment by the state table, guarded again in SQL. ERR_CONFLICT when the table or the guard refuses. reason NULL: as it was. */
 bool db_deployment_apply(struct db_conn *tx, int64_t id, enum fleet_deployment_state from, enum fleet_event event, const char *reason, int64_t now,
                          struct err *err) MUST_USE;
+
+/* DB_QUERY_QUARANTINE_HOLD: the policy does not offer it this release again; DB_QUERY_QUARANTINE_LIFT: it may. */
+bool db_deployment_quarantine(struct db_conn *tx, enum db_query query, const char *device, int64_t release, struct err *err) MUST_USE;
 
 /* Records what the device runs, if that is new; a fall raises "rolled-back". *ret_changed: db_registry_touch() must say installed. */
 bool db_device_installed(struct db_conn *tx, const struct db_device_hot *hot, int64_t sequence, const char *version, int64_t now, bool *ret_changed,

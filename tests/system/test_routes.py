@@ -48,6 +48,8 @@ SHAPES = {
     "POST /api/v1/deployments": ("/api/v1/deployments", {}),
     "GET /api/v1/deployments/{deployment}": ("/api/v1/deployments/nothing", None),
     "POST /api/v1/deployments/{deployment}/cancel": ("/api/v1/deployments/nothing/cancel", None),
+    "POST /api/v1/deployments/{deployment}/retry": ("/api/v1/deployments/nothing/retry", None),
+    "POST /api/v1/deployments/{deployment}/force-close": ("/api/v1/deployments/nothing/force-close", None),
     "GET /api/v1/tokens": ("/api/v1/tokens", None),
     "POST /api/v1/tokens": ("/api/v1/tokens", {}),
     "GET /api/v1/tokens/{token}": ("/api/v1/tokens/nothing", None),

@@ -1,0 +1,42 @@
+#include "db/deployment.h"
+
+#include "db/deployment_row.h"
+
+enum { SCRATCH_BYTES = 1 << 20 };
+
+/* May it be tried again? What is open is under way, what is confirmed has succeeded. */
+static bool check_retry(const struct db_deployment *deployment, struct err *err) {
+    if (!fleet_deployment_is_open(deployment->state) && deployment->state != FLEET_CONFIRMED)
+        return true;
+    return err_set(err, ERR_CONFLICT, "deployment %lld is %s: retry is refused", (long long)deployment->id,
+                   fleet_deployment_state_name(deployment->state));
+}
+
+bool db_deployment_retry(struct db_conn *tx, int64_t id, int64_t now, int64_t *ret_id, struct err *err) {
+    CLEANUP(arena_clear) struct arena arena;
+    struct db_deployment deployment;
+    struct db_device_hot hot;
+
+    arena_init(&arena, SCRATCH_BYTES);
+    if (!db_deployment_get(tx, id, &arena, &deployment, err) || !check_retry(&deployment, err) || !db_registry_read(tx, deployment.device, &hot, err))
+        return false;
+    if (hot.open_deployment > id && hot.open_release == deployment.release) {
+        *ret_id = hot.open_deployment;
+        return true;
+    }
+    return db_deployment_assign(tx, deployment.device, deployment.release, now, ret_id, err);
+}
+
+bool db_deployment_force_close(struct db_conn *tx, int64_t id, const char *reason, int64_t now, struct err *err) {
+    CLEANUP(arena_clear) struct arena arena;
+    struct db_deployment deployment;
+
+    arena_init(&arena, SCRATCH_BYTES);
+    if (!db_deployment_get(tx, id, &arena, &deployment, err))
+        return false;
+    if (deployment.state == FLEET_CANCELLED)
+        return true;
+    return db_deployment_apply(tx, id, deployment.state, FLEET_FORCE_CLOSE, reason && reason[0] ? reason : "closed by an operator", now, err) &&
+           db_deployment_quarantine(tx, DB_QUERY_QUARANTINE_HOLD, deployment.device, deployment.release, err) &&
+           db_registry_touch(tx, deployment.device, false, err);
+}
