@@ -2,6 +2,7 @@
 #ifndef PAWL_API_API_H
 #define PAWL_API_API_H
 
+#include "certs/lineage.h"
 #include "common/arena.h"
 #include "common/buf.h"
 #include "db/db.h"
@@ -78,6 +79,7 @@ struct api_identity {
     char id[DB_DEVICE_ID_SIZE];
     uint8_t spki_sha256[32];
     int64_t not_after;
+    struct certs_lineage lineage; /* the CAs behind it */
 };
 
 /* Who an operator is. */

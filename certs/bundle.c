@@ -19,7 +19,7 @@ static bool read_all(BIO *bio, STACK_OF(X509) * bundle) {
     return ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE && sk_X509_num(bundle) > 0;
 }
 
-static STACK_OF(X509) * bundle_read(const char *file, struct err *err) {
+STACK_OF(X509) * certs_bundle_read(const char *file, struct err *err) {
     BIO *bio = BIO_new_file(file, "r");
     if (bio == NULL) {
         ERR_clear_error();
@@ -44,8 +44,8 @@ static bool related(X509 *one, X509 *other) {
 }
 
 bool certs_bundle_disjoint(const char *file, const char *other, struct err *err) {
-    STACK_OF(X509) * ours CLEANUP(bundle_free) = bundle_read(file, err);
-    STACK_OF(X509) * theirs CLEANUP(bundle_free) = ours != NULL ? bundle_read(other, err) : NULL;
+    STACK_OF(X509) * ours CLEANUP(bundle_free) = certs_bundle_read(file, err);
+    STACK_OF(X509) * theirs CLEANUP(bundle_free) = ours != NULL ? certs_bundle_read(other, err) : NULL;
     bool disjoint = theirs != NULL;
     for (int i = 0; disjoint && i < sk_X509_num(ours); i++)
         for (int j = 0; disjoint && j < sk_X509_num(theirs); j++)

@@ -26,9 +26,14 @@ static const struct config_key keys[] = {
     KEY(tls, certificate, CONFIG_PATH, "server.crt", .flags = CONFIG_RELOADABLE, .help = "The server's certificate and its intermediates, PEM."),
     KEY(tls, key, CONFIG_PATH, "server.key", .flags = CONFIG_RELOADABLE, .help = "Its private key, PEM, readable by the server's user alone."),
     KEY(tls, device_ca, CONFIG_PATH, "device-ca.crt", .flags = CONFIG_RELOADABLE, .help = "The CAs that may sign device certificates, PEM."),
+    KEY(tls, device_crl, CONFIG_PATH, NULL, .flags = CONFIG_RELOADABLE,
+        .help =
+            "What these CAs have revoked: CRLs in PEM, as many as there are, or one in DER. Each must be signed by a CA of device_ca. One that is\n"
+            "past its next update still counts, with an alarm."),
     KEY(tls, admin_ca, CONFIG_PATH, NULL, .flags = CONFIG_RELOADABLE,
         .help = "The CAs of administrators' certificates, PEM, none of them among device_ca: one that is sent must verify. Without it none is asked "
                 "for."),
+    KEY(tls, admin_crl, CONFIG_PATH, NULL, .flags = CONFIG_RELOADABLE, .help = "What the CAs of admin_ca have revoked; as device_crl."),
     KEY(tls, identity, CONFIG_CHOICE, "san", .choices = identities,
         .help = "Where a device certificate says its id: san (the URI urn:pawl:device:<id>) or cn (the subject's common name)."),
 
@@ -123,6 +128,8 @@ static bool check(const struct server_config *config, struct err *err) {
         return false;
     if (strcmp(config->listen.device, "off") == 0 && strcmp(config->listen.admin, "off") == 0)
         return err_set(err, ERR_CONFIG, "[listen] device and admin are both off: nothing would be served");
+    if (config->tls.admin_crl != NULL && config->tls.admin_ca == NULL)
+        return err_set(err, ERR_CONFIG, "[tls] admin_crl needs [tls] admin_ca: no certificate is asked for");
     if (config->admin.certificate_scopes != NULL && config->tls.admin_ca == NULL)
         return err_set(err, ERR_CONFIG, "[admin] certificate_scopes needs [tls] admin_ca: no certificate is asked for");
     if (config->limits.admin_connections >= config->limits.connections)

@@ -17,8 +17,10 @@ struct server_config {
         char *certificate;
         char *key;
         char *device_ca;
-        char *admin_ca; /* NULL: administrators are not asked for a certificate */
-        int identity;   /* enum server_config_identity */
+        char *device_crl; /* NULL: none */
+        char *admin_ca;   /* NULL: administrators are not asked for a certificate */
+        char *admin_crl;  /* NULL: none */
+        int identity;     /* enum server_config_identity */
     } tls;
     struct {
         char *certificate_scopes; /* NULL: none */

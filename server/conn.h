@@ -30,6 +30,8 @@ struct front_conn {
 
     enum front_phase phase;
     enum api_listener role;
+    size_t listener;     /* its index */
+    uint_fast32_t trust; /* of the wire, under which its certificate was believed last */
     int fd;
     struct tls tls;
     struct gate gate;
@@ -90,7 +92,10 @@ void front_kill(struct front_conn *conn);
 
 void front_set_deadline(struct front_conn *conn, int64_t in_ms);
 
-/* After the handshake: the ceiling on a device's connections. False: it was over, the connection is dead. */
+/* Is the certificate still good, by the CAs and CRLs of now? */
+bool front_trusted(struct front_conn *conn) MUST_USE;
+
+/* After the handshake: still trusted, and under the ceiling on a device's connections. False: it was not, the connection is dead. */
 bool front_admit(struct front_conn *conn) MUST_USE;
 
 /* A link for the first request. False: no memory or descriptors. */

@@ -150,10 +150,23 @@ static uint64_t *open_counter(struct worker *worker, enum api_listener role) {
     return &worker->counters.open_connections[role == API_ADMIN ? 2 : role == API_ENROL ? 1 : 0];
 }
 
+bool front_trusted(struct front_conn *conn) {
+    uint_fast32_t trust = atomic_load(&conn->worker->wire->trust);
+    if (conn->trust == trust) {
+        return true;
+    }
+    struct tls_context *context = context_of(conn->worker->wire, conn->listener);
+    bool trusted = tls_trusted(&conn->tls, context);
+    tls_context_unref(context);
+    conn->trust = trust;
+    return trusted;
+}
+
 /* TLS, a place among the deadlines, epoll. */
-static bool set_up(struct front_conn *conn, size_t listener) {
+static bool set_up(struct front_conn *conn) {
     struct worker *worker = conn->worker;
-    struct tls_context *context = context_of(worker->wire, listener);
+    conn->trust = atomic_load(&worker->wire->trust); /* before the context: what changes in between is looked at again */
+    struct tls_context *context = context_of(worker->wire, conn->listener);
     bool ok = deadlines_reserve(&worker->deadlines, worker->conn_count + 1) && tls_start(&conn->tls, context, conn->fd, &worker->gather);
     tls_context_unref(context);
     if (ok && !worker_watch(worker, conn->fd, &conn->client, EPOLLIN | EPOLLOUT | EPOLLRDHUP)) {
@@ -167,8 +180,14 @@ void front_accept_take(struct worker *worker, const struct worker_listener *list
     struct front_conn *conn = calloc(1, sizeof(*conn));
     worker_add(&worker->counters.accepted, 1);
     if (conn) {
-        *conn = (struct front_conn){
-            .client = {on_client}, .end = {on_end}, .worker = worker, .role = listener->role, .fd = fd, .link_fd = -1, .first = true};
+        *conn = (struct front_conn){.client = {on_client},
+                                    .end = {on_end},
+                                    .worker = worker,
+                                    .role = listener->role,
+                                    .listener = listener->index,
+                                    .fd = fd,
+                                    .link_fd = -1,
+                                    .first = true};
         take_address(conn, address);
     }
     if (!conn || !take_place(conn)) {
@@ -177,7 +196,7 @@ void front_accept_take(struct worker *worker, const struct worker_listener *list
         close(fd);
         return;
     }
-    if (!set_up(conn, listener->index)) {
+    if (!set_up(conn)) {
         give_place(conn);
         free(conn);
         close(fd);
@@ -203,6 +222,10 @@ static const char *device_of(const struct front_conn *conn) {
 bool front_admit(struct front_conn *conn) {
     struct wire *wire = conn->worker->wire;
     const char *id = device_of(conn);
+    if (!front_trusted(conn)) {
+        front_kill(conn);
+        return false;
+    }
     if (id[0] == '\0') {
         return true;
     }
@@ -393,6 +416,16 @@ void front_drain(struct worker *worker) {
             front_kill(conn);
         } else if (conn->phase == FRONT_HEAD && conn->gate.scanned == 0) {
             pump_part(conn);
+        }
+    }
+}
+
+/* Those in the handshake are looked at when it is over. */
+void front_recheck(struct worker *worker) {
+    for (struct front_conn *conn = worker->conns, *next; conn; conn = next) {
+        next = conn->next;
+        if (conn->phase != FRONT_HANDSHAKE && !front_trusted(conn)) {
+            abort_conn(conn);
         }
     }
 }

@@ -29,6 +29,9 @@ void front_drain(struct worker *worker);
 /* Cuts every connection of a device; NULL: all of the worker. */
 void front_cut(struct worker *worker, const char *device_id);
 
+/* CAs or CRLs have changed: cuts every connection whose certificate is good no more. */
+void front_recheck(struct worker *worker);
+
 /* Frees those that were closed in this turn. */
 void front_reap(struct worker *worker);
 

@@ -199,7 +199,7 @@ static bool step_head(struct front_conn *conn) {
     }
     conn->first = false;
     worker_add(&conn->worker->counters.requests, 1);
-    if (is_expired(&conn->tls.identity)) {
+    if (is_expired(&conn->tls.identity) || !front_trusted(conn)) {
         pump_close(conn); /* as the next handshake will say */
         return true;
     }

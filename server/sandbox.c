@@ -89,7 +89,8 @@ bool sandbox_files(const struct server_config *config, bool *ret_active, struct 
     int rules CLEANUP(file_close) = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
     if (rules < 0)
         return err_errno(err, "Landlock");
-    const char *const files[] = {config->tls.certificate, config->tls.key, config->tls.device_ca, config->tls.admin_ca};
+    const char *const files[] = {config->tls.certificate, config->tls.key,      config->tls.device_ca,
+                                 config->tls.device_crl,  config->tls.admin_ca, config->tls.admin_crl};
     for (size_t i = 0; i < ARRAY_LEN(system_folders); i++)
         if (!allow(rules, system_folders[i], READS, err))
             return false;

@@ -52,12 +52,14 @@ static bool fill_listeners(const struct server_config *config, struct listeners 
         .role = API_DEVICE,
         .client_certificate = WIRE_CERTIFICATE_REQUIRED,
         .client_ca_file = config->tls.device_ca,
+        .crl_file = config->tls.device_crl,
         .identity_from_cn = config->tls.identity == SERVER_IDENTITY_CN,
     };
     const struct wire_listener admin = {
         .role = API_ADMIN,
         .client_certificate = config->tls.admin_ca != NULL ? WIRE_CERTIFICATE_REQUESTED : WIRE_CERTIFICATE_NONE,
         .client_ca_file = config->tls.admin_ca,
+        .crl_file = config->tls.admin_crl,
     };
     memset(listeners, 0, sizeof(*listeners));
     listeners->settings = (struct wire_settings){

@@ -149,6 +149,7 @@ bool session_pack(const SSL_SESSION *session, const struct api_identity *identit
     record.cipher = SSL_CIPHER_get_protocol_id(cipher);
     record.generation = generation;
     memcpy(record.spki_sha256, identity->spki_sha256, sizeof(record.spki_sha256));
+    record.lineage = identity->lineage;
     memcpy(record.device_id, identity->id, sizeof(record.device_id));
     *ret_record = record;
     wipe(&record);

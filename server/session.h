@@ -20,6 +20,7 @@ struct session_record {
     uint32_t not_after;   /* of the certificate; later than 2106 is 2106 */
     uint32_t generation;  /* session_store_flush() makes older ones void */
     uint8_t spki_sha256[32];
+    struct certs_lineage lineage; /* of the certificate */
     char device_id[DB_DEVICE_ID_SIZE];
 };
 

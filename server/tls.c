@@ -14,6 +14,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "certs/authorities.h"
 #include "certs/identity.h"
 #include "common/clock.h"
 
@@ -26,6 +27,7 @@ static const char signatures[] = "ECDSA+SHA256:ECDSA+SHA384:ed25519:RSA-PSS+SHA2
 struct tls_context {
     SSL_CTX *ssl_ctx;
     BIO_METHOD *bio;
+    struct certs_authorities *authorities; /* owned; NULL: nobody is asked */
     struct tls_environment environment;
     enum api_listener role;
     enum certs_id_source id_source;
@@ -115,6 +117,10 @@ static int check_peer(struct tls *tls, X509_STORE_CTX *store_ctx) {
     _Static_assert(sizeof(identity.id) == sizeof(found.id), "one size of id");
     memcpy(identity.id, found.id, sizeof(identity.id));
     memcpy(identity.spki_sha256, found.spki_sha256, sizeof(identity.spki_sha256));
+    if (!certs_lineage_of(X509_STORE_CTX_get0_chain(store_ctx), &identity.lineage, &err) ||
+        !certs_authorities_admit(tls->context->authorities, &identity.lineage, &err)) {
+        return X509_V_ERR_CERT_REVOKED;
+    }
     if (tls->context->role == API_DEVICE && !admitted(tls, &identity)) {
         return X509_V_ERR_CERT_REVOKED;
     }
@@ -159,11 +165,13 @@ static SSL_SESSION *on_get_session(SSL *ssl, const unsigned char *id, int len, i
         !session_store_take(tls->context->environment.sessions, id, clock_now(), &record)) {
         return NULL;
     }
-    struct api_identity identity = {.not_after = record.not_after};
+    struct err err;
+    struct api_identity identity = {.not_after = record.not_after, .lineage = record.lineage};
     memcpy(identity.id, record.device_id, sizeof(identity.id));
     memcpy(identity.spki_sha256, record.spki_sha256, sizeof(identity.spki_sha256));
     SSL_SESSION *session = NULL;
-    if (record.generation == tls->context->environment.generation && admitted(tls, &identity)) {
+    if (record.generation == tls->context->environment.generation && certs_authorities_admit(tls->context->authorities, &identity.lineage, &err) &&
+        admitted(tls, &identity)) {
         session = session_unpack(&record, ssl, id, (size_t)len, tls->context->id_context, sizeof(tls->context->id_context));
     }
     if (session) {
@@ -205,20 +213,24 @@ static bool load_own(SSL_CTX *ctx, const struct wire_listener *listener, struct 
     return SSL_CTX_check_private_key(ctx) == 1 || tls_error(err, ERR_KEY, "private key does not belong to the certificate", listener->key_file);
 }
 
-static bool load_clients(SSL_CTX *ctx, const struct wire_listener *listener, struct err *err) {
+static bool add_anchors(SSL_CTX *ctx, STACK_OF(X509) * anchors) {
+    bool ok = true;
+    for (int i = 0; ok && i < sk_X509_num(anchors); i++) {
+        X509 *anchor = sk_X509_value(anchors, i);
+        ok = X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), anchor) == 1 && SSL_CTX_add_client_CA(ctx, anchor) == 1;
+    }
+    return ok;
+}
+
+static bool set_clients(SSL_CTX *ctx, const struct wire_listener *listener, const struct certs_authorities *authorities, struct err *err) {
     int mode = SSL_VERIFY_PEER | (listener->client_certificate == WIRE_CERTIFICATE_REQUIRED ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
     X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ctx);
     if (listener->client_certificate == WIRE_CERTIFICATE_NONE) {
         return true;
     }
-    if (!listener->client_ca_file || SSL_CTX_load_verify_file(ctx, listener->client_ca_file) != 1) {
+    if (!authorities || !add_anchors(ctx, authorities->anchors)) {
         return tls_error(err, ERR_CONFIG, "certificate authorities", listener->client_ca_file ? listener->client_ca_file : "");
     }
-    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(listener->client_ca_file);
-    if (!names) {
-        return tls_error(err, ERR_CONFIG, "certificate authorities", listener->client_ca_file);
-    }
-    SSL_CTX_set_client_CA_list(ctx, names);
     if (X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_CLIENT) != 1 || X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN) != 1) {
         return tls_error(err, ERR_TLS, "verification of clients by", listener->client_ca_file);
     }
@@ -252,13 +264,16 @@ static bool set_sessions(SSL_CTX *ctx, const struct tls_context *context) {
            SSL_CTX_set_session_id_context(ctx, context->id_context, sizeof(context->id_context)) == 1;
 }
 
-struct tls_context *tls_context_new(const struct wire_listener *listener, const struct tls_environment *environment, struct err *err) {
+struct tls_context *tls_context_new(const struct wire_listener *listener, struct certs_authorities *authorities_take,
+                                    const struct tls_environment *environment, struct err *err) {
     struct tls_context *context = calloc(1, sizeof(*context));
     if (!context) {
+        certs_authorities_free(authorities_take);
         err_no_memory(err);
         return NULL;
     }
     context->references = 1;
+    context->authorities = authorities_take;
     context->environment = *environment;
     context->role = listener->role;
     context->id_source = listener->role == API_ADMIN ? CERTS_ID_ADMIN_URI : listener->identity_from_cn ? CERTS_ID_COMMON_NAME : CERTS_ID_SAN_URI;
@@ -271,7 +286,7 @@ struct tls_context *tls_context_new(const struct wire_listener *listener, const 
     if (!ok) {
         tls_error(err, ERR_TLS, "TLS of the listener on", listener->address);
     }
-    if (!ok || !load_own(context->ssl_ctx, listener, err) || !load_clients(context->ssl_ctx, listener, err)) {
+    if (!ok || !load_own(context->ssl_ctx, listener, err) || !set_clients(context->ssl_ctx, listener, context->authorities, err)) {
         tls_context_unref(context);
         return NULL;
     }
@@ -287,8 +302,18 @@ void tls_context_unref(struct tls_context *context) {
     if (context && atomic_fetch_sub(&context->references, 1) == 1) {
         SSL_CTX_free(context->ssl_ctx);
         BIO_meth_free(context->bio);
+        certs_authorities_free(context->authorities);
         free(context);
     }
+}
+
+const struct certs_authorities *tls_context_authorities(const struct tls_context *context) {
+    return context->authorities;
+}
+
+bool tls_trusted(const struct tls *tls, const struct tls_context *context) {
+    struct err why;
+    return tls->proof == TLS_PROOF_NONE || (context->authorities && certs_authorities_admit(context->authorities, &tls->identity.lineage, &why));
 }
 
 /* ---- connections ---- */

@@ -31,6 +31,7 @@ enum tls_proof {
     TLS_PROOF_RECORD,      /* a session record, so far only offered */
 };
 
+struct certs_authorities;
 struct tls_context;
 
 struct tls {
@@ -61,10 +62,18 @@ struct tls_environment {
     bool (*admit)(const struct api_env *env, const struct api_identity *identity);
 };
 
-/* Loads key, certificates and CAs. ERR_CONFIG or ERR_KEY names the file. One reference. */
-struct tls_context *tls_context_new(const struct wire_listener *listener, const struct tls_environment *environment, struct err *err) MUST_USE;
+/* Loads key and certificates; authorities (NULL: nobody is asked for a certificate) are the context's from here on, also when it fails. ERR_CONFIG or
+ * ERR_KEY names the file. One reference. */
+struct tls_context *tls_context_new(const struct wire_listener *listener, struct certs_authorities *authorities_take,
+                                    const struct tls_environment *environment, struct err *err) MUST_USE;
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context); /* NULL is fine */
+
+/* NULL: nobody is asked for a certificate. */
+const struct certs_authorities *tls_context_authorities(const struct tls_context *context);
+
+/* Would this context still believe what the peer has shown, under another one perhaps? True for a peer that has shown nothing. */
+bool tls_trusted(const struct tls *tls, const struct tls_context *context) MUST_USE;
 
 /* Server side of a fresh connection; gather is the worker's. False: no memory. */
 bool tls_start(struct tls *tls, struct tls_context *context, int fd, struct tls_gather *gather) MUST_USE;

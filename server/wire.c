@@ -133,14 +133,43 @@ static bool open_listener(struct wire *wire, size_t index, struct err *err) {
 
 /* ---- contexts ---- */
 
-static bool make_contexts(struct wire *wire, const struct wire_settings *settings, uint32_t generation,
+/* What each listener believes, once more from the files. */
+struct trust {
+    struct certs_authorities *of[WIRE_MAX_LISTENERS];
+};
+
+static void free_trust(struct trust *trust) {
+    for (size_t i = 0; i < WIRE_MAX_LISTENERS; i++) {
+        certs_authorities_free(trust->of[i]);
+    }
+}
+
+static bool load_trust(const struct wire_settings *settings, struct trust *trust, struct err *err) {
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        const struct wire_listener *listener = &settings->listeners[i];
+        if (listener->client_certificate != WIRE_CERTIFICATE_NONE &&
+            !certs_authorities_load(listener->client_ca_file, listener->crl_file, &trust->of[i], err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool same_trust(const struct certs_authorities *one, const struct certs_authorities *other) {
+    return one && other ? memcmp(one->digest, other->digest, sizeof(one->digest)) == 0 : one == other;
+}
+
+/* The contexts take what trust holds. */
+static bool make_contexts(struct wire *wire, const struct wire_settings *settings, struct trust *trust, uint32_t generation,
                           struct tls_context *ret_contexts[WIRE_MAX_LISTENERS], struct err *err) {
     struct tls_environment environment = {.sessions = wire->sessions, .generation = generation, .env = wire->env, .admit = wire->settings.admit};
     for (size_t i = 0; i < settings->listener_count; i++) {
-        ret_contexts[i] = tls_context_new(&settings->listeners[i], &environment, err);
+        ret_contexts[i] = tls_context_new(&settings->listeners[i], trust->of[i], &environment, err);
+        trust->of[i] = NULL;
         if (!ret_contexts[i]) {
             while (i-- > 0) {
                 tls_context_unref(ret_contexts[i]);
+                ret_contexts[i] = NULL;
             }
             return false;
         }
@@ -148,15 +177,33 @@ static bool make_contexts(struct wire *wire, const struct wire_settings *setting
     return true;
 }
 
+/* What the old contexts made and believed is looked at again. */
+static void renew_trust(struct wire *wire) {
+    atomic_fetch_add(&wire->trust, 1);
+    for (size_t i = 0; i < wire->worker_count; i++) {
+        worker_wake(&wire->workers[i]);
+    }
+}
+
 bool wire_reload(struct wire *wire, const struct wire_settings *settings, struct err *err) {
     struct tls_context *fresh[WIRE_MAX_LISTENERS] = {0};
+    struct trust trust CLEANUP(free_trust) = {0};
+    bool changed = false;
     if (settings->listener_count != wire->settings.listener_count) {
         return err_set(err, ERR_CONFIG, "listeners cannot be added or removed without a restart");
     }
-    if (!make_contexts(wire, settings, session_store_generation(wire->sessions) + 1, fresh, err)) {
+    if (!load_trust(settings, &trust, err)) {
         return false;
     }
-    session_store_flush(wire->sessions); /* what the old contexts still make is void */
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        changed |= !same_trust(trust.of[i], tls_context_authorities(wire->contexts[i]));
+    }
+    if (!make_contexts(wire, settings, &trust, session_store_generation(wire->sessions) + changed, fresh, err)) {
+        return false;
+    }
+    if (changed) {
+        session_store_flush(wire->sessions); /* what the old contexts still make is void */
+    }
     pthread_mutex_lock(&wire->contexts_lock);
     for (size_t i = 0; i < settings->listener_count; i++) {
         struct tls_context *old = wire->contexts[i];
@@ -167,7 +214,23 @@ bool wire_reload(struct wire *wire, const struct wire_settings *settings, struct
     for (size_t i = 0; i < settings->listener_count; i++) {
         tls_context_unref(fresh[i]);
     }
+    if (changed) {
+        renew_trust(wire);
+    }
     return true;
+}
+
+size_t wire_crls(struct wire *wire, struct wire_crl *ret_crls, size_t max) {
+    size_t count = 0;
+    pthread_mutex_lock(&wire->contexts_lock);
+    for (size_t i = 0; i < wire->settings.listener_count; i++) {
+        const struct certs_authorities *authorities = tls_context_authorities(wire->contexts[i]);
+        for (size_t n = 0; authorities && n < authorities->crl_count && count < max; n++) {
+            ret_crls[count++] = (struct wire_crl){.role = wire->settings.listeners[i].role, .crl = authorities->crls[n]};
+        }
+    }
+    pthread_mutex_unlock(&wire->contexts_lock);
+    return count;
 }
 
 /* ---- life ---- */
@@ -186,7 +249,8 @@ static bool start(struct wire *wire, struct err *err) {
     if (!wire->sessions || !wire->limits || !wire->workers) {
         return err_no_memory(err);
     }
-    if (!make_contexts(wire, settings, session_store_generation(wire->sessions), wire->contexts, err)) {
+    struct trust trust CLEANUP(free_trust) = {0};
+    if (!load_trust(settings, &trust, err) || !make_contexts(wire, settings, &trust, session_store_generation(wire->sessions), wire->contexts, err)) {
         return false;
     }
     size_t wanted = (size_t)settings->workers;

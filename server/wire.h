@@ -3,6 +3,7 @@
 #define PAWL_SERVER_WIRE_H
 
 #include "api/api.h"
+#include "certs/authorities.h"
 
 enum { WIRE_MAX_LISTENERS = 8, WIRE_MAX_WORKERS = 64 };
 
@@ -19,6 +20,7 @@ struct wire_listener {
     int port;            /* 0: an ephemeral one, see wire_port() */
     enum wire_client_certificate client_certificate;
     const char *client_ca_file;   /* PEM, each certificate in it is an anchor; must be set unless WIRE_CERTIFICATE_NONE */
+    const char *crl_file;         /* what these CAs have revoked, certs_authorities_load(); NULL: none */
     bool identity_from_cn;        /* device listeners: the id is the subject's CN instead of the SAN URI urn:pawl:device:<id> */
     const char *certificate_file; /* PEM, the server's own, then its intermediates */
     const char *key_file;         /* PEM, not encrypted; refused when group or others can read it */
@@ -41,7 +43,7 @@ struct wire_settings {
     int64_t max_connections_per_address; /* 4,000; devices share NAT addresses */
     int64_t max_connections_per_device;  /* 8; by the verified identity */
     int64_t max_handshakes;        /* 256; under way at once, over all workers, of devices and as many of administrators; others wait (admission.h) */
-    int64_t session_store_records; /* 65,536; TLS sessions that can be resumed, 184 bytes each, two a connection */
+    int64_t session_store_records; /* 65,536; TLS sessions that can be resumed, 216 bytes each, two a connection */
 
     /* May this device connect? Asked at each full handshake (after the certificate verified) and at each resumption, on worker threads; false
      * (revoked, retired) ends the handshake. An unknown device may. NULL: every verified one may. */
@@ -82,7 +84,8 @@ struct wire *wire_start(const struct wire_settings *settings, const struct api_e
 int wire_port(const struct wire *wire, size_t listener);
 
 /* Reads certificates, keys and CA files anew (the listeners of settings must be the same in number, order and role; addresses are not looked at) and
- * uses them for new connections; the stored sessions are dropped. On failure everything stays as it was. Any one thread at a time. */
+ * uses them for new connections. When a CA or a CRL is another than before, the stored sessions are dropped, and open connections whose certificate
+ * is revoked or has lost its CA are cut within one second. On failure everything stays as it was. Any one thread at a time. */
 bool wire_reload(struct wire *wire, const struct wire_settings *settings, struct err *err) MUST_USE;
 
 /* Closes the open connections of a device, also in mid-download, and drops its sessions; within one second. Any thread. */
@@ -96,6 +99,15 @@ bool wire_drain(struct wire *wire, int64_t timeout_ms);
 
 /* Cuts what is left, joins the workers, frees everything. The writer thread must still run: jobs that are with it are waited for. NULL is fine. */
 void wire_stop(struct wire *wire);
+
+/* A revocation list in force. */
+struct wire_crl {
+    enum api_listener role;
+    struct certs_crl crl;
+};
+
+/* How many were filled in. Any thread. */
+size_t wire_crls(struct wire *wire, struct wire_crl *ret_crls, size_t max);
 
 void wire_count(struct wire *wire, struct wire_counters *ret_counters);
 

@@ -135,6 +135,11 @@ static void on_wake(struct source *source, uint32_t events) {
     if (atomic_exchange(&worker->news, false)) {
         pull_wake(worker);
     }
+    uint_fast32_t trust = atomic_load(&worker->wire->trust);
+    if (worker->trust != trust) {
+        worker->trust = trust;
+        front_recheck(worker);
+    }
     if (atomic_load(&worker->wire->draining) && !worker->drained) {
         worker->drained = true;
         stop_listening(worker);

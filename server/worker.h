@@ -28,6 +28,7 @@ struct wire {
     struct limits *limits;
     pthread_mutex_t contexts_lock;
     struct tls_context *contexts[WIRE_MAX_LISTENERS];
+    atomic_uint_fast32_t trust; /* rises when a CA or a CRL changes: what was believed before is to be looked at again */
     int ports[WIRE_MAX_LISTENERS];
     atomic_int_fast64_t connections; /* open, over all workers and listeners */
     atomic_bool draining;
@@ -57,7 +58,8 @@ struct worker {
     struct source wake;
     struct source library; /* the HTTP daemon's descriptor */
     struct worker_listener listeners[WIRE_MAX_LISTENERS];
-    bool drained; /* has acted upon wire->draining */
+    bool drained;        /* has acted upon wire->draining */
+    uint_fast32_t trust; /* of the wire, that it has acted upon */
     int64_t accept_after_ms;
     struct requests *requests;
     struct http_daemon *http;

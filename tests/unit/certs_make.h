@@ -105,4 +105,103 @@ static inline void make_write(const struct made *made, const char *folder, const
         abort();
 }
 
+/* What make_write() wrote. */
+static inline struct made make_read(const char *folder, const char *name) {
+    char path[512];
+    struct made made;
+    snprintf(path, sizeof(path), "%s/%s.pem", folder, name);
+    FILE *file = fopen(path, "r");
+    made.certificate = file != NULL ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+    if (made.certificate == NULL || fclose(file) != 0)
+        abort();
+    snprintf(path, sizeof(path), "%s/%s.key", folder, name);
+    file = fopen(path, "r");
+    made.key = file != NULL ? PEM_read_PrivateKey(file, NULL, NULL, NULL) : NULL;
+    if (made.key == NULL || fclose(file) != 0)
+        abort();
+    return made;
+}
+
+/* What a revocation list is like; zeros are the good choices. */
+struct make_crl {
+    long next_in_s;    /* from now; 0: one day */
+    const char *point; /* issuing distribution point */
+    int delta;         /* a delta CRL */
+    int der;           /* instead of PEM */
+    int damage;        /* changed after it was signed */
+    long fill;         /* so many serial numbers more, from MAKE_CRL_FIRST on */
+};
+
+enum { MAKE_CRL_FIRST = 5000000 };
+
+static inline void make_revoke(X509_CRL *crl, const ASN1_INTEGER *serial) {
+    X509_REVOKED *revoked = X509_REVOKED_new();
+    ASN1_TIME *now = X509_gmtime_adj(NULL, 0);
+    X509_REVOKED_set_serialNumber(revoked, (ASN1_INTEGER *)(uintptr_t)serial);
+    X509_REVOKED_set_revocationDate(revoked, now);
+    ASN1_TIME_free(now);
+    X509_CRL_add0_revoked(crl, revoked);
+}
+
+static inline void make_crl_extension(X509_CRL *crl, int nid, const char *value) {
+    X509V3_CTX ctx;
+    X509V3_set_ctx(&ctx, NULL, NULL, NULL, crl, 0);
+    X509V3_set_ctx_nodb(&ctx);
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
+    if (extension == NULL || X509_CRL_add_ext(crl, extension, -1) != 1)
+        abort();
+    X509_EXTENSION_free(extension);
+}
+
+/* Writes a list of the issuer's that names `count` certificates. */
+static inline void make_crl(const struct make_crl *make, const struct made *issuer, const struct made *const *revoked, size_t count,
+                            const char *path) {
+    X509_CRL *crl = X509_CRL_new();
+    ASN1_TIME *now = X509_gmtime_adj(NULL, -60), *next = X509_gmtime_adj(NULL, make->next_in_s != 0 ? make->next_in_s : 86400);
+    X509_CRL_set_version(crl, X509_CRL_VERSION_2);
+    X509_CRL_set_issuer_name(crl, X509_get_subject_name(issuer->certificate));
+    X509_CRL_set1_lastUpdate(crl, now);
+    X509_CRL_set1_nextUpdate(crl, next);
+    for (size_t i = 0; i < count; i++)
+        make_revoke(crl, X509_get0_serialNumber(revoked[i]->certificate));
+    for (long i = 0; i < make->fill; i++) {
+        ASN1_INTEGER *serial = ASN1_INTEGER_new();
+        ASN1_INTEGER_set(serial, MAKE_CRL_FIRST + i);
+        make_revoke(crl, serial);
+        ASN1_INTEGER_free(serial);
+    }
+    if (make->delta) {
+        ASN1_INTEGER *base = ASN1_INTEGER_new();
+        ASN1_INTEGER_set(base, 1);
+        X509_CRL_add1_ext_i2d(crl, NID_delta_crl, base, 1, 0);
+        ASN1_INTEGER_free(base);
+    }
+    if (make->point != NULL)
+        make_crl_extension(crl, NID_issuing_distribution_point, make->point);
+    if (X509_CRL_sign(crl, issuer->key, EVP_sha256()) <= 0)
+        abort();
+    if (make->damage)
+        X509_CRL_set1_nextUpdate(crl, now);
+    FILE *file = fopen(path, "wb");
+    if (file == NULL || (make->der ? i2d_X509_CRL_fp(file, crl) : PEM_write_X509_CRL(file, crl)) != 1 || fclose(file) != 0)
+        abort();
+    ASN1_TIME_free(now);
+    ASN1_TIME_free(next);
+    X509_CRL_free(crl);
+}
+
+/* One file after the other, up to a NULL. */
+static inline void make_join(const char *path, const char *const *parts) {
+    FILE *out = fopen(path, "wb");
+    for (; out != NULL && *parts != NULL; parts++) {
+        FILE *in = fopen(*parts, "rb");
+        for (int c; in != NULL && (c = fgetc(in)) != EOF;)
+            fputc(c, out);
+        if (in == NULL || fclose(in) != 0)
+            abort();
+    }
+    if (out == NULL || fclose(out) != 0)
+        abort();
+}
+
 #endif

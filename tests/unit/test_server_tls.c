@@ -133,10 +133,7 @@ static void test_reload(void **state) {
     assert_true(wire_reload(server->wire, &server->settings, &err));
     assert_int_equal(client_ask(&open, WHO, reply, sizeof(reply)), 200); /* live connections keep their context */
     client_close(&open);
-    assert_int_equal(use_session(state, session, NULL, &reused), 0); /* what the old CA set verified is void */
-    SSL_SESSION_free(session);
-    session = get_session(state, "device-1", TLS1_3_VERSION);
-    assert_int_equal(use_session(state, session, NULL, &reused), 200);
+    assert_int_equal(use_session(state, session, NULL, &reused), 200); /* neither CAs nor lists have changed */
     SSL_SESSION_free(session);
     struct wire_settings bad = server->settings;
     bad.listeners[0].client_ca_file = "/nonexistent";
@@ -145,6 +142,101 @@ static void test_reload(void **state) {
     session = get_session(state, "device-1", TLS1_3_VERSION);
     assert_int_equal(use_session(state, session, NULL, &reused), 200);
     SSL_SESSION_free(session);
+}
+
+/* Writes a list of `issuer` that names one leaf, or none. */
+static void write_crl(const char *issuer, const char *name, const char *path) {
+    struct made signer = make_read(folder, issuer), leaf = make_read(folder, name ? name : "device-1");
+    const struct made *const gone[] = {&leaf};
+    make_crl(&(struct make_crl){0}, &signer, gone, name ? 1 : 0, path);
+    make_free(&signer);
+    make_free(&leaf);
+}
+
+static void expect_cut(struct client *client) {
+    bool ended = false;
+    assert_int_equal(client_read(client, reply, sizeof(reply), 5000, &ended), 0);
+    assert_true(ended);
+    client_close(client);
+}
+
+static void test_revocation_lists(void **state) {
+    struct server_under_test *server = *state;
+    struct wire_settings settings = server->settings;
+    struct client first, second, admin;
+    struct wire_crl listed[4];
+    struct err err;
+    bool reused;
+    char crl[128];
+    snprintf(crl, sizeof(crl), "%s/device.crl", folder);
+    settings.listeners[0].crl_file = crl;
+    assert_int_equal(wire_crls(server->wire, listed, ARRAY_LEN(listed)), 0);
+    write_crl("ca", NULL, crl);
+    assert_true(wire_reload(server->wire, &settings, &err));
+    assert_int_equal(wire_crls(server->wire, listed, ARRAY_LEN(listed)), 1);
+    assert_int_equal(listed[0].role, API_DEVICE);
+    assert_int_equal(listed[0].crl.revoked, 0);
+
+    SSL_SESSION *one = get_session(state, "device-1", TLS1_3_VERSION), *two = get_session(state, "device-2", TLS1_3_VERSION);
+    SSL_SESSION *open_on = get_session(state, "device-2", TLS1_3_VERSION);
+    assert_true(client_open(&first, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(&second, device_port(state), folder, NULL, 0, open_on)); /* resumed: it has shown no certificate */
+    assert_int_equal(client_ask(&second, "GET /who HTTP/1.1\r\nHost: x\r\n\r\n", reply, sizeof(reply)), 200);
+    assert_true(client_open(&admin, wire_port(server->wire, 1), folder, "admin-1", 0, NULL));
+    write_crl("ca", "device-2", crl);
+    assert_true(wire_reload(server->wire, &settings, &err));
+    expect_cut(&second);
+    assert_int_equal(client_ask(&first, WHO, reply, sizeof(reply)), 200);
+    assert_int_equal(client_ask(&admin, WHO, reply, sizeof(reply)), 200); /* another listener has another list */
+    client_close(&first);
+    client_close(&admin);
+    assert_int_equal(use_session(state, two, "device-2", &reused), 0);
+    assert_int_equal(use_session(state, one, NULL, &reused), 0); /* a list has changed: no session outlives that */
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        assert_int_equal(
+            client_open(&second, device_port(state), folder, "device-2", version, NULL) && client_ask(&second, WHO, reply, sizeof(reply)) > 0, false);
+        client_close(&second);
+    }
+
+    /* A list that nobody known has signed changes nothing. */
+    write_crl("device-3", NULL, crl);
+    assert_false(wire_reload(server->wire, &settings, &err));
+    assert_non_null(strstr(err.text, "not signed by a configured CA"));
+    assert_false(client_open(&second, device_port(state), folder, "device-2", TLS1_2_VERSION, NULL));
+    client_close(&second);
+    SSL_SESSION_free(one);
+    SSL_SESSION_free(two);
+    SSL_SESSION_free(open_on);
+}
+
+/* Old and new CA side by side, then the new one alone: only what stands on the old one goes. */
+static void test_roll_over(void **state) {
+    struct server_under_test *server = *state;
+    struct wire_settings settings = server->settings;
+    struct made fresh = make_ca("ca of tomorrow"), leaf = make_certificate(&(struct make){.san = "URI:urn:pawl:device:device-9"}, &fresh);
+    struct client old, young, nobody;
+    struct err err;
+    char both[128], alone[128];
+    snprintf(both, sizeof(both), "%s/both.pem", folder);
+    snprintf(alone, sizeof(alone), "%s/fresh.pem", folder);
+    make_write(&fresh, folder, "fresh");
+    make_write(&leaf, folder, "device-9");
+    make_join(both, (const char *[]){server->ca, alone, NULL});
+    settings.listeners[0].client_ca_file = settings.listeners[1].client_ca_file = both;
+    assert_true(wire_reload(server->wire, &settings, &err));
+    assert_true(client_open(&old, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(&young, device_port(state), folder, "device-9", 0, NULL));
+    assert_true(client_open(&nobody, wire_port(server->wire, 1), folder, NULL, 0, NULL));
+    assert_int_equal(client_ask(&young, WHO, reply, sizeof(reply)), 200);
+    settings.listeners[0].client_ca_file = settings.listeners[1].client_ca_file = alone;
+    assert_true(wire_reload(server->wire, &settings, &err));
+    expect_cut(&old);
+    assert_int_equal(client_ask(&young, WHO, reply, sizeof(reply)), 200);
+    assert_int_equal(client_ask(&nobody, WHO, reply, sizeof(reply)), 200); /* who has shown no certificate loses none */
+    client_close(&young);
+    client_close(&nobody);
+    make_free(&fresh);
+    make_free(&leaf);
 }
 
 /* What a handler leaves in OpenSSL's queue is no fault of the connections of its thread. */
@@ -178,6 +270,7 @@ int main(void) {
         WITH(start_default, test_refused_certificates),  WITH(start_default, test_identity),
         WITH(start_default, test_old_protocols),         WITH(start_default, test_resumption),
         WITH(start_default, test_resumption_of_revoked), WITH(start_default, test_reload),
+        WITH(start_default, test_revocation_lists),      WITH(start_default, test_roll_over),
         WITH(start_default, test_errors_of_others),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,0 +1,13 @@
+/* Certificate revocation lists in files. */
+#ifndef PAWL_CERTS_CRL_H
+#define PAWL_CERTS_CRL_H
+
+#include "certs/authorities.h"
+
+/* Reads every CRL of the file and verifies it against the anchors, then fills crls, revoked and places. *hash takes in what was read. ERR_CONFIG. */
+bool certs_crl_load(const char *file, struct certs_authorities *authorities, struct hash *hash, struct err *err) MUST_USE;
+
+/* Is this certificate in the set? */
+bool certs_crl_revoked(const struct certs_authorities *authorities, uint64_t certificate) MUST_USE;
+
+#endif
