@@ -18,15 +18,19 @@ static const int good_signatures[] = {
     NID_sha256WithRSAEncryption, NID_sha384WithRSAEncryption, NID_sha512WithRSAEncryption,
 };
 
-static bool good_signature(X509 *certificate) {
-    int signature = X509_get_signature_nid(certificate);
+bool certs_identity_good_signature(int signature) {
     for (size_t i = 0; i < ARRAY_LEN(good_signatures); i++) {
         if (signature == good_signatures[i]) {
             return true;
         }
     }
+    return false;
+}
+
+static bool good_signature(X509 *certificate) {
+    int signature = X509_get_signature_nid(certificate);
     if (signature != NID_rsassaPss) {
-        return false;
+        return certs_identity_good_signature(signature);
     }
     int digest = NID_undef;
     return X509_get_signature_info(certificate, &digest, NULL, NULL, NULL) == 1 &&
@@ -47,10 +51,13 @@ static bool good_key(EVP_PKEY *key) {
     }
 }
 
+bool certs_identity_check_key(EVP_PKEY *key, struct err *err) {
+    return (key && good_key(key)) || err_set(err, ERR_IDENTITY, "certificate key is not P-256, P-384, Ed25519 or RSA of 2048 to 8192 bits");
+}
+
 bool certs_identity_check_strength(X509 *certificate, struct err *err) {
-    EVP_PKEY *key = X509_get0_pubkey(certificate);
-    if (!key || !good_key(key)) {
-        return err_set(err, ERR_IDENTITY, "certificate key is not P-256, P-384, Ed25519 or RSA of 2048 to 8192 bits");
+    if (!certs_identity_check_key(X509_get0_pubkey(certificate), err)) {
+        return false;
     }
     if (!good_signature(certificate)) {
         return err_set(err, ERR_IDENTITY, "certificate is signed with '%s', not with SHA-256, SHA-384, SHA-512 or Ed25519",

@@ -32,6 +32,10 @@ bool certs_identity_check_leaf(X509 *certificate, struct err *err) MUST_USE;
 /* P-256, P-384, Ed25519 or RSA of 2,048 to 8,192 bits; signed with SHA-256, SHA-384, SHA-512 or Ed25519. */
 bool certs_identity_check_strength(X509 *certificate, struct err *err) MUST_USE;
 
+/* The two halves of it. signature: an OpenSSL NID; RSA-PSS, whose digest is a parameter, is not among the good ones. */
+bool certs_identity_check_key(EVP_PKEY *key, struct err *err) MUST_USE;
+bool certs_identity_good_signature(int signature) MUST_USE;
+
 /* A verified chain, leaf first: at most CERTS_MAX_CHAIN certificates, each but the anchor (the last, trusted by configuration) of good strength. */
 bool certs_identity_check_chain(const STACK_OF(X509) * chain, struct err *err) MUST_USE;
 
