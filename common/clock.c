@@ -41,7 +41,7 @@ static bool is_leap(int year) {
     return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 }
 
-static int month_days(int year, int month) {
+int clock_month_days(int year, int month) {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     return month == 2 && is_leap(year) ? 29 : days[month - 1];
 }
@@ -51,11 +51,15 @@ static int64_t days_before_year(int64_t year) {
     return year * 365 + (year + 3) / 4 - (year + 99) / 100 + (year + 399) / 400;
 }
 
+int64_t clock_day(int year, int month, int day) {
+    int64_t days = days_before_year(year) + day - 1;
+    for (int i = 1; i < month; i++)
+        days += clock_month_days(year, i);
+    return days - EPOCH_DAYS;
+}
+
 static int64_t civil_to_time(const struct civil *civil) {
-    int64_t days = days_before_year(civil->year) + civil->day - 1;
-    for (int month = 1; month < civil->month; month++)
-        days += month_days(civil->year, month);
-    return (days - EPOCH_DAYS) * DAY_SECONDS + civil->hour * 3600 + civil->minute * 60 + civil->second;
+    return clock_day(civil->year, civil->month, civil->day) * DAY_SECONDS + civil->hour * 3600 + civil->minute * 60 + civil->second;
 }
 
 /* Times outside the years 0000 to 9999 become the nearest second inside. */
@@ -71,11 +75,15 @@ static struct civil civil_of_time(int64_t time) {
     while (days_before_year(civil.year + 1) <= days)
         civil.year++;
     civil.day = 1 + (int)(days - days_before_year(civil.year));
-    while (civil.day > month_days(civil.year, civil.month)) {
-        civil.day -= month_days(civil.year, civil.month);
+    while (civil.day > clock_month_days(civil.year, civil.month)) {
+        civil.day -= clock_month_days(civil.year, civil.month);
         civil.month++;
     }
     return civil;
+}
+
+int clock_year(int64_t time) {
+    return civil_of_time(time).year;
 }
 
 void clock_rfc3339(int64_t time, char ret_text[CLOCK_RFC3339_SIZE]) {
@@ -165,8 +173,8 @@ static bool parse(const char *text, const char *pattern, int64_t *ret_time) {
         if (!fits)
             return false;
     }
-    if (*text != '\0' || civil.month < 1 || civil.month > 12 || civil.day < 1 || civil.day > month_days(civil.year, civil.month) || civil.hour > 23 ||
-        civil.minute > 59 || civil.second > 59)
+    if (*text != '\0' || civil.month < 1 || civil.month > 12 || civil.day < 1 || civil.day > clock_month_days(civil.year, civil.month) ||
+        civil.hour > 23 || civil.minute > 59 || civil.second > 59)
         return false;
     *ret_time = civil_to_time(&civil);
     return true;

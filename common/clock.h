@@ -19,6 +19,11 @@ bool clock_parse_rfc3339(const char *text, int64_t *ret_time); /* exactly that f
 void clock_http(int64_t time, char ret_text[CLOCK_HTTP_SIZE]);
 bool clock_parse_http(const char *text, int64_t *ret_time);
 
+/* The proleptic Gregorian calendar: the UTC year of a time (0 … 9999), and days from 1970-01-01 to a date of such a year. */
+int clock_year(int64_t time);
+int64_t clock_day(int year, int month, int day);
+int clock_month_days(int year, int month);
+
 /* Sleeps that long, or until a signal arrives. */
 void clock_sleep_ms(int64_t ms);
 

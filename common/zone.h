@@ -3,6 +3,7 @@
 #define PAWL_COMMON_ZONE_H
 
 #include "common/arena.h"
+#include "common/err.h"
 
 #define ZONE_FOLDER "/usr/share/zoneinfo"
 

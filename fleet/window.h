@@ -17,7 +17,7 @@ struct fleet_window {
 /* The zero value is "closed". */
 struct fleet_window_answer {
     bool open;
-    int64_t until; /* the answer stands before this moment: it closes, or opens, then; INT64_MAX: never */
+    int64_t until; /* the answer stands before this moment: it closes, or opens, then; INT64_MAX: never. Windows that touch are one, for two weeks */
 };
 
 /* Open when any window is open; no window at all is always open. count ≤ FLEET_WINDOW_MAX.
