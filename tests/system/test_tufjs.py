@@ -10,6 +10,7 @@ import pytest
 
 from lib import firmware
 from lib.npm import NPM, packages
+from test_trust_root import People, key_ids, rotate, sign_and_publish
 
 HARDWARE = "qemu-arm"
 TARGET = "router/1.1.0/u-boot.bin"
@@ -59,6 +60,26 @@ def test_refresh_again_and_after_a_publication(servers, tuf_js, tmp_path):
     server.publish(firmware.ATH_7010, "npm-product", "1.1.0", (HARDWARE,))
     later = json.loads(tuf_js(server, device, tmp_path).stdout)
     assert all(later["versions"][role] > first["versions"][role] for role in ("timestamp", "snapshot", "targets"))
+
+
+def test_walks_from_root_1_to_root_3(new_server, tuf_js, tmp_path):
+    """Root 2 brings a root key and drops another, root 3 asks for two of two targets keys; the client has root 1 alone."""
+    server = new_server({"enrolment": {"auto_accept": "yes"}})
+    server.publish(firmware.UBOOT_ARM, "router", "1.0.0", (HARDWARE,))
+    people = People(tmp_path)
+    gone = key_ids(server, "root-3")[0]
+    rotate(server, tmp_path / "2.json", "--add-key", f"root={people.new('rosa', 'root')}", "--remove-key", f"root={gone}")
+    sign_and_publish(server, tmp_path / "2.json")
+    rotate(server, tmp_path / "3.json", "--add-key", f"targets={people.new('tina', 'targets')}", "--threshold", "targets=2")
+    sign_and_publish(server, tmp_path / "3.json", "--key", tmp_path / "tina.pem")
+    server.publish(firmware.UBOOT_ARM64, "router", "1.1.0", (HARDWARE,), "--key", tmp_path / "tina.pem")
+    device = server.device("tufjs-3")
+    assert device.directive(product="router", hardware=HARDWARE)["release"]["path"] == TARGET
+    done = tuf_js(server, device, tmp_path, [TARGET])
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["versions"]["root"] == 3
+    assert pathlib.Path(result["targets"][TARGET]["file"]).read_bytes() == firmware.UBOOT_ARM64.read_bytes()
 
 
 def test_not_entitled(router, tuf_js, tmp_path):
