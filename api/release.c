@@ -148,10 +148,10 @@ bool api_release_publish(struct api_call *call, struct err *err) {
         return err_set_field(err, ERR_INVALID, "targets", "'targets' or 'delegated' is required");
     struct trusted *before CLEANUP(trusted_cleanup) = NULL;
     struct gate_result result = {0};
-    const struct api_served_keys keys = api_served_keys(call->env);
-    bool done = api_served_load(call->db, &before, err) && api_served_gate(call, before, files, count, &keys, &result, err) &&
-                publish(call, &input, &result, err) && api_served_store(call->db, call->env, before, result.trusted, &keys, call->now, err) &&
-                api_withdraw_follow(call, &result.all, err);
+    struct api_served_keys keys;
+    bool done = api_served_load(call->db, &before, err) && api_served_choose_keys(call->env, before, files, count, &keys, err) &&
+                api_served_gate(call, before, files, count, &keys, &result, err) && publish(call, &input, &result, err) &&
+                api_served_store(call->db, call->env, before, result.trusted, &keys, call->now, err) && api_withdraw_follow(call, &result.all, err);
     trusted_free(result.trusted);
     return done;
 }

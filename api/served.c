@@ -139,29 +139,30 @@ bool api_served_files(const struct api_publish_input *input, struct gate_file re
     return true;
 }
 
-struct api_served_keys api_served_keys(const struct api_env *env) {
-    return (struct api_served_keys){.timestamp = atomic_load(&env->online->timestamp), .directive = atomic_load(&env->online->directive)};
+static bool choose_key(const struct api_env *env, const struct signers *signers, const char *role, const struct key *in_use,
+                       const struct key **ret_key, struct err *err) {
+    *ret_key = in_use;
+    return signers_have(signers, in_use) || env->find_key(env->server, signers, ret_key, err) || err_prefix(err, "the %s key", role);
 }
 
-static bool choose_key(const struct api_env *env, const struct signers *signers, const char *role, const struct key **key, struct err *err) {
-    return signers_have(signers, *key) || env->find_key(env->server, signers, key, err) || err_prefix(err, "the %s key", role);
+static bool choose_keys(const struct api_env *env, const struct metadata *root, struct api_served_keys *ret_keys, struct err *err) {
+    struct api_served_keys keys;
+    if (!choose_key(env, &root->signers[METADATA_TIMESTAMP], "timestamp", atomic_load(&env->online->timestamp), &keys.timestamp, err) ||
+        !choose_key(env, &root->directive, "directive", atomic_load(&env->online->directive), &keys.directive, err))
+        return false;
+    *ret_keys = keys;
+    return true;
 }
 
 bool api_served_choose_keys(const struct api_env *env, const struct trusted *trusted, const struct gate_file *files, size_t count,
                             struct api_served_keys *ret_keys, struct err *err) {
     struct metadata *root CLEANUP(metadata_cleanup) = NULL;
-    struct api_served_keys keys = api_served_keys(env);
     for (size_t i = 0; i < count && root == NULL; i++)
         if (text_equal(files[i].name, "root") && !metadata_parse(METADATA_ROOT, NULL, files[i].data, files[i].len, &root, err))
             return false;
-    if (root != NULL && trusted != NULL && metadata_verify(root, &trusted->root->signers[METADATA_ROOT], "root", err) != VERDICT_VERIFIED)
+    if (root != NULL && metadata_verify(root, &trusted->root->signers[METADATA_ROOT], "root", err) != VERDICT_VERIFIED)
         return false;
-    if (root != NULL && (!choose_key(env, &root->signers[METADATA_TIMESTAMP], "timestamp", &keys.timestamp, err) ||
-                         !choose_key(env, &root->directive, "directive", &keys.directive, err)))
-        return false;
-    keys.chosen = root != NULL;
-    *ret_keys = keys;
-    return true;
+    return choose_keys(env, root != NULL ? root : trusted->root, ret_keys, err);
 }
 
 bool api_served_gate(struct api_call *call, const struct trusted *before, const struct gate_file *files, size_t count,
@@ -180,12 +181,11 @@ bool api_served_gate(struct api_call *call, const struct trusted *before, const 
 static void apply(struct db *db, void *arg, bool committed) {
     (void)db;
     struct change *change = arg;
-    if (committed && change->keys.chosen) {
+    if (committed) {
         atomic_store(&change->online->timestamp, change->keys.timestamp);
         atomic_store(&change->online->directive, change->keys.directive);
-    }
-    if (committed)
         show(change);
+    }
     free(change);
 }
 
@@ -234,8 +234,9 @@ bool api_served_renew(struct db_conn *tx, const struct api_env *env, int64_t now
     if (after->snapshot == NULL)
         return true;
     int64_t floor = after->timestamp != NULL ? after->timestamp->version : 0;
-    const struct api_served_keys keys = api_served_keys(env);
-    return gate_renew_timestamp(after, keys.timestamp, floor, now, err) && api_served_store(tx, env, before, after, &keys, now, err);
+    struct api_served_keys keys;
+    return choose_keys(env, before->root, &keys, err) && gate_renew_timestamp(after, keys.timestamp, floor, now, err) &&
+           api_served_store(tx, env, before, after, &keys, now, err);
 }
 
 bool api_served_check_keys(const struct trusted *trusted, const struct key *timestamp_key, const struct key *directive_key, struct err *err) {

@@ -43,18 +43,14 @@ enum { API_SERVED_FILES = 3 + TRUSTED_DELEGATED_MAX };
 bool api_served_files(const struct api_publish_input *input, struct gate_file ret_files[API_SERVED_FILES], size_t *ret_count,
                       struct err *err) MUST_USE;
 
-/* The online keys that a state of the repository asks for. */
+/* The online keys that a state of the repository asks for; they become those in use when it is committed. */
 struct api_served_keys {
     const struct key *timestamp, *directive;
-    bool chosen; /* for a new root: they become those in use when it is committed */
 };
 
-/* Those in use. */
-struct api_served_keys api_served_keys(const struct api_env *env);
-
-/* For the root among the files, if there is one: those in use as far as it names them, else others that the server has at hand. Looking for keys
- * costs much: the root must be signed by the trusted one's keys first (trusted NULL: it is the trusted one); the gate verifies the rest. ERR_KEY when
- * it names none. */
+/* For the root among the files, else for the trusted one: the keys in use as far as it names them (it may be as new as this very transaction), else
+ * others that the server has at hand. Looking for keys costs much: a new root must be signed by the trusted one's keys first; the gate verifies the
+ * rest. ERR_KEY when it names none. */
 bool api_served_choose_keys(const struct api_env *env, const struct trusted *trusted, const struct gate_file *files, size_t count,
                             struct api_served_keys *ret_keys, struct err *err) MUST_USE;
 

@@ -148,9 +148,8 @@ static bool verify_served(struct server *server, struct err *err) {
     db_reader_close(conn);
     if (!loaded)
         return err_prefix(err, "the stored metadata does not verify");
-    const struct gate_file root = {.name = "root", .data = trusted->root->bytes, .len = trusted->root->len};
     struct api_served_keys keys;
-    if (!api_served_choose_keys(&server->env, NULL, &root, 1, &keys, err) || !api_served_check_keys(trusted, keys.timestamp, keys.directive, err))
+    if (!api_served_choose_keys(&server->env, trusted, NULL, 0, &keys, err))
         return false;
     atomic_store(&server->online.timestamp, keys.timestamp);
     atomic_store(&server->online.directive, keys.directive);

@@ -12,6 +12,7 @@ import pytest
 
 from lib import firmware, tuf
 from lib.paths import LONG
+from lib.wait import wait_for
 from lib.wire import Closed
 
 HARDWARE = "qemu-arm"
@@ -239,6 +240,17 @@ def test_locked_database(new_server):
         reply = operator.post("/api/v1/products", {"id": "while-locked"})
         assert reply.status == 503 and int(reply.header("Retry-After")) <= 10
     assert operator.post("/api/v1/products", {"id": "while-locked"}).status == 201
+
+
+def test_upload_that_the_writer_never_took(new_server):
+    """The database stays locked to the end of an upload: 503, and neither the image nor its temporary file stays."""
+    server = new_server()
+    operator = server.operator()
+    before, data = server.image_files(), os.urandom(300_000)
+    with server.write_lock():
+        assert operator.upload(data).status == 503
+        wait_for(lambda: server.image_files() == before)
+    assert operator.upload(data).status == 201
 
 
 def test_newer_database_is_refused(new_server):

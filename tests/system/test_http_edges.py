@@ -13,6 +13,7 @@ import pytest
 
 from lib import firmware
 from lib.paths import DATA
+from lib.wait import wait_for
 from lib.wire import Closed, Connection, head_bytes
 
 MALFORMED = sorted((DATA / "http" / "malformed").glob("*"))
@@ -296,13 +297,6 @@ def test_long_body_is_not_a_request(edge):
         assert first.status == 400
         rest = connection.receive_all(10)
     assert statuses(rest) in ([400], [])
-
-
-def wait_for(condition, timeout=10):
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.05)
 
 
 # ---- legal, and sometimes forgotten

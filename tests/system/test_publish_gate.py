@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from lib import firmware, tuf
+from lib.wait import wait_for
 from lib.wire import Closed, head_bytes
 
 HARDWARE = "qemu-arm"
@@ -537,13 +538,6 @@ def test_parallel_uploads_of_one_image(gate):
     assert len(replies) == 4 and {reply.status for reply in replies} <= {200, 201}
     digest = hashlib.sha256(data).hexdigest()
     assert len([name for name in gate.image_files() if digest in name]) == 1
-
-
-def wait_for(condition, timeout=10):
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.05)
 
 
 # ---- images that change on disk

@@ -1,12 +1,16 @@
 """Root: made by people who never share a machine, rotated, and what a k-of-n release needs after that."""
 
+import concurrent.futures
 import json
 import re
+import subprocess
+import time
 
 import pytest
 
 from lib import firmware
 from lib.server import PASSPHRASE, run_pawl, write_secret
+from lib.tuf import Repository, b64
 from test_trust_lifecycle import hash_of, offline, signing, tuf
 
 HARDWARE = "qemu-arm"
@@ -188,6 +192,16 @@ class TestOnlineKeys:
         run_pawl("keys", "new", role, self.next / role, "--passphrase-file", server.online_passphrase_file)
         return self.next / f"{role}.pub"
 
+    def make_cheap(self, role, passphrase_file):
+        """Opening the key takes no time then: the job that does it does not end its group of commits."""
+        pem = self.next / f"{role}.pem"
+        twice = passphrase_file.read_text() * 2  # openssl reads a line for the key that it opens and one for the key that it writes
+        command = ["openssl", "pkcs8", "-in", pem, "-topk8", "-v2", "aes-256-cbc", "-iter", "1", "-passin", "stdin", "-passout", "stdin"]
+        cheap = subprocess.run(command, input=twice, capture_output=True, text=True, check=True).stdout
+        pem.chmod(0o600)
+        pem.write_text(cheap)
+        pem.chmod(0o400)
+
     def exchange(self, server, path, *roles):
         changes = []
         for role in roles:
@@ -208,6 +222,27 @@ class TestOnlineKeys:
         shop.publish(firmware.ATH_7010, "gateway", "1.1.0", (HARDWARE,))
         shop.restart()
         shop.publish(firmware.UBOOT_ARM, "gateway", "1.2.0", (HARDWARE,))
+
+    def test_a_renewal_in_the_same_commit_does_not_bring_the_old_key_back(self, shop, tmp_path):
+        """Three requests wait for the writer: one keeps it busy, the new root and a renewal after it are then one commit."""
+        self.exchange(shop, tmp_path / "2.root.json", "directive")
+        self.make_cheap("directive", shop.online_passphrase_file)
+        operator, device = shop.operator(), shop.device("dev-grouped")
+        repository = Repository(device, shop.keys, PASSPHRASE)
+        requests = [
+            ("/api/v1/products", {"id": "before"}),
+            ("/api/v1/metadata", {"root": b64((tmp_path / "2.root.json").read_bytes())}),
+            ("/api/v1/metadata", {name: b64(data) for name, data in repository.next().files().items()}),
+        ]
+        with concurrent.futures.ThreadPoolExecutor(len(requests)) as pool, shop.write_lock():
+            waiting = []
+            for request in requests:
+                waiting.append(pool.submit(shop.operator(fresh=True).post, *request))
+                time.sleep(0.3)
+        assert [reply.result().status for reply in waiting] == [201, 200, 200]
+        directive = json.loads(device.get("/check?product=gateway&hardware=qemu-arm&nonce=0123456789abcdef").body)
+        assert directive["signatures"][0]["keyid"] == tuf(shop, "2.root.json")["signed"]["x-pawl-directive"]["keyids"][0] != key_ids(shop, "directive")[0]
+        assert operator.get("/api/v1/products/before").status == 200
 
     def test_a_root_whose_keys_the_server_lacks(self, shop, tmp_path):
         self.exchange(shop, tmp_path / "2.root.json", "timestamp")
