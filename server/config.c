@@ -78,6 +78,8 @@ static const struct config_key keys[] = {
     KEY(fleet, event_keep, CONFIG_DURATION, "90d", .min = 3600, .max = 315360000, .help = "Events are kept for that long."),
     KEY(fleet, firmware_grace, CONFIG_DURATION, "24h", .min = 0, .max = 2592000,
         .help = "A device may still fetch the image of a deployment that was closed not longer ago."),
+    KEY(fleet, approval_above, CONFIG_INT, "0", .min = 0, .max = 10000000,
+        .help = "A rollout to more devices than this waits until a second token or administrator approves it; 0: none does."),
 
     KEY(log, level, CONFIG_CHOICE, "info", .choices = levels, .help = "error, warn, info or debug."),
     KEY(log, format, CONFIG_CHOICE, "logfmt", .choices = formats, .help = "logfmt or json; one line an event, on standard error."),

@@ -55,6 +55,7 @@ struct server_config {
         int64_t flush;
         int64_t event_keep;
         int64_t firmware_grace;
+        int64_t approval_above; /* devices; 0: never */
     } fleet;
     struct {
         int level;  /* enum log_level */

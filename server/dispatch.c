@@ -98,7 +98,8 @@ static bool remember(const struct api_call *call, const char *key, const uint8_t
     return db_idempotency_insert(call->db, &row, err);
 }
 
-/* On the writer, so that a parallel duplicate finds the first one's reply. */
+/* On the writer, so that a parallel duplicate finds the first one's reply. What only reads runs on its worker, and goes to the writer with its reply
+ * to have it remembered. */
 static bool run_once(struct api_call *call, const char *key, struct err *err) {
     struct db_idempotency stored;
     uint8_t hash[SHA256_SIZE];
@@ -106,7 +107,10 @@ static bool run_once(struct api_call *call, const char *key, struct err *err) {
         return false;
     if (db_idempotency_get(call->db, call->operator_.actor, key, call->arena, &stored, err))
         return replay(call, &stored, hash, err);
-    return err->code == ERR_NOT_FOUND && call->route->handler(call, err) && remember(call, key, hash, err);
+    if (err->code != ERR_NOT_FOUND || (call->reply.body == NULL && !call->route->handler(call, err)))
+        return false;
+    call->defer_to_writer = !call->writing;
+    return !call->writing || remember(call, key, hash, err);
 }
 
 bool dispatch_run(struct api_call *call, struct err *err) {

@@ -128,6 +128,7 @@ static void fill_env(struct server *server) {
                 .firmware_grace_s = config->fleet.firmware_grace,
                 .auto_accept = config->enrolment.auto_accept,
                 .pending_max = config->enrolment.pending_max,
+                .approval_above = config->fleet.approval_above,
             },
         .server = server,
         .find_key = find_key,
