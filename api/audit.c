@@ -1,9 +1,15 @@
-#include "db/audit.h"
+#include <string.h>
+
+#include "db/checkpoint.h"
 
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/list.h"
 #include "common/hex.h"
+#include "common/text.h"
+#include "trust/checkpoint.h"
+
+enum { EXPORT_ROWS = 200 };
 
 struct row {
     int64_t seq, time;
@@ -30,30 +36,78 @@ static const char *hex_of(struct arena *arena, const uint8_t hash[32]) {
     return hex;
 }
 
+static bool row_from(struct arena *arena, const struct chain_row *row, struct row *ret_row, struct err *err) {
+    *ret_row = (struct row){
+        .seq = row->seq,
+        .time = row->time,
+        .actor = row->actor,
+        .action = row->action,
+        .object = row->object,
+        .detail = row->detail,
+        .request_id = row->request_id,
+        .prev_hash = hex_of(arena, row->prev_hash),
+        .hash = hex_of(arena, row->hash),
+    };
+    return (ret_row->prev_hash != NULL && ret_row->hash != NULL) || err_no_memory(err);
+}
+
+/* All rows, one a line. */
+static enum api_pull_step export_next(struct api_call *call, void *state, struct buf *out, struct err *err) {
+    int64_t *after = state;
+    struct db_audits page;
+    if (!db_audit_list(call->db, *after, EXPORT_ROWS, call->arena, &page, err))
+        return API_PULL_FAILED;
+    for (size_t i = 0; i < page.count && out->len < API_PULL_PIECE; i++) {
+        struct row row;
+        if (!row_from(call->arena, &page.items[i], &row, err))
+            return API_PULL_FAILED;
+        json_write(out, &shape, &row);
+        buf_byte(out, '\n');
+        *after = row.seq;
+    }
+    bool last = page.count == 0 || (!page.more && *after == page.items[page.count - 1].seq);
+    return last ? API_PULL_END : API_PULL_MORE;
+}
+
+static bool export(struct api_call *call, struct err *err) {
+    int64_t *after = arena_alloc(call->arena, sizeof(*after));
+    if (after == NULL)
+        return err_no_memory(err);
+    call->reply.content_type = "application/x-ndjson";
+    call->reply.pull = (struct api_pull){.next = export_next, .state = after};
+    return true;
+}
+
 bool api_audit_list(struct api_call *call, struct err *err) {
     struct api_list list;
     struct db_audits page;
-    if (!api_list_begin(call, NULL, true, &list, err) || !db_audit_list(call->db, list.after_number, list.limit, call->arena, &page, err))
+    if (!api_list_begin(call, NULL, true, &list, err))
+        return false;
+    if (text_equal(api_header(call, "Accept"), "application/x-ndjson"))
+        return export(call, err);
+    if (!db_audit_list(call->db, list.after_number, list.limit, call->arena, &page, err))
         return false;
     struct row *items = arena_array(call->arena, page.count, sizeof(*items));
     const char *last = page.more ? arena_printf(call->arena, "%lld", (long long)page.items[page.count - 1].seq) : NULL;
     if ((items == NULL && page.count > 0) || (page.more && last == NULL))
         return err_no_memory(err);
-    for (size_t i = 0; i < page.count; i++) {
-        const struct db_audit *row = &page.items[i];
-        items[i] = (struct row){
-            .seq = row->seq,
-            .time = row->time,
-            .actor = row->actor,
-            .action = row->action,
-            .object = row->object,
-            .detail = row->detail,
-            .request_id = row->request_id,
-            .prev_hash = hex_of(call->arena, row->prev_hash),
-            .hash = hex_of(call->arena, row->hash),
-        };
-        if (items[i].prev_hash == NULL || items[i].hash == NULL)
-            return err_no_memory(err);
-    }
+    for (size_t i = 0; i < page.count; i++)
+        if (!row_from(call->arena, &page.items[i], &items[i], err))
+            return false;
     return api_list_reply(call, &shape, items, page.count, last, err);
+}
+
+bool api_audit_checkpoint(struct api_call *call, struct err *err) {
+    struct buf text CLEANUP(buf_free) = BUF_INIT(4096);
+    struct db_checkpoint last;
+    if (!db_checkpoint_last(call->db, call->arena, &last, err))
+        return false;
+    if (last.seq == 0)
+        return err_set(err, ERR_NOT_FOUND, "there is no checkpoint yet: the audit is empty, or its first rows are younger than a minute");
+    struct checkpoint checkpoint = {.seq = last.seq, .time = last.time, .signature = {.len = last.signature_len}};
+    if (last.signature_len > sizeof(checkpoint.signature.bytes) || !text_copy(checkpoint.key_id, sizeof(checkpoint.key_id), last.key_id))
+        return err_set(err, ERR_INTERNAL, "the stored checkpoint of row %lld is no checkpoint", (long long)last.seq);
+    memcpy(checkpoint.hash, last.hash, sizeof(checkpoint.hash));
+    memcpy(checkpoint.signature.bytes, last.signature, last.signature_len);
+    return checkpoint_write(&checkpoint, &text, err) && api_reply_text(call, "application/json", &text, err);
 }

@@ -34,10 +34,18 @@ struct exchange {
     int64_t upload_bytes, sent_bytes;
     struct cli_progress progress;
     struct curl_slist *headers;
+    CURL *easy;
+    bool sunk; /* the sink has seen something */
 };
 
 static size_t take_body(char *data, size_t size, size_t count, void *context) {
     struct exchange *exchange = context;
+    const struct cli_request *request = exchange->request;
+    long status = 0;
+    if (request->sink != NULL && curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status >= 200 && status < 300) {
+        exchange->sunk = true;
+        return request->sink(request->sink_context, data, size * count) ? size * count : 0;
+    }
     buf_append(&exchange->body, data, size * count);
     return exchange->body.failed == ERR_NONE ? size * count : 0;
 }
@@ -181,13 +189,18 @@ static bool add_header(struct exchange *exchange, const char *line) {
 
 static bool add_headers(struct cli *cli, struct exchange *exchange, const char *idempotency_key) {
     const struct cli_request *request = exchange->request;
-    bool added = add_header(exchange, cli->client->authorization.data) && add_header(exchange, "Accept: application/json");
+    const char *accept = arena_printf(&cli->arena, "Accept: %s", request->accept != NULL ? request->accept : "application/json");
+    bool added = add_header(exchange, cli->client->authorization.data) && accept != NULL && add_header(exchange, accept);
     if (request->upload_path != NULL)
         added = added && add_header(exchange, "Content-Type: application/octet-stream");
     else
         added = added && add_header(exchange, request->body != NULL ? "Content-Type: application/json" : "Content-Type:");
     if (request->if_match != NULL) {
         const char *line = arena_printf(&cli->arena, "If-Match: %s", request->if_match);
+        added = added && line != NULL && add_header(exchange, line);
+    }
+    if (request->last_event != NULL) {
+        const char *line = arena_printf(&cli->arena, "Last-Event-ID: %s", request->last_event);
         added = added && line != NULL && add_header(exchange, line);
     }
     if (idempotency_key != NULL) {
@@ -240,10 +253,10 @@ static const struct {
     CURLcode result;
     enum err_code code;
 } curl_codes[] = {
-    {CURLE_OPERATION_TIMEDOUT, ERR_TIMEOUT},     {CURLE_SSL_CONNECT_ERROR, ERR_TLS},      {CURLE_PEER_FAILED_VERIFICATION, ERR_TLS},
-    {CURLE_SSL_CACERT_BADFILE, ERR_CONFIG},      {CURLE_SSL_CERTPROBLEM, ERR_TLS},        {CURLE_SSL_CIPHER, ERR_TLS},
-    {CURLE_SSL_ENGINE_INITFAILED, ERR_INTERNAL}, {CURLE_OUT_OF_MEMORY, ERR_NO_MEMORY},    {CURLE_URL_MALFORMAT, ERR_USAGE},
-    {CURLE_ABORTED_BY_CALLBACK, ERR_IO},         {CURLE_UNSUPPORTED_PROTOCOL, ERR_USAGE},
+    {CURLE_OPERATION_TIMEDOUT, ERR_TIMEOUT},     {CURLE_SSL_CONNECT_ERROR, ERR_TLS},   {CURLE_PEER_FAILED_VERIFICATION, ERR_TLS},
+    {CURLE_SSL_CACERT_BADFILE, ERR_CONFIG},      {CURLE_SSL_CERTPROBLEM, ERR_TLS},     {CURLE_SSL_CIPHER, ERR_TLS},
+    {CURLE_SSL_ENGINE_INITFAILED, ERR_INTERNAL}, {CURLE_OUT_OF_MEMORY, ERR_NO_MEMORY}, {CURLE_URL_MALFORMAT, ERR_USAGE},
+    {CURLE_ABORTED_BY_CALLBACK, ERR_IO},         {CURLE_WRITE_ERROR, ERR_IO},          {CURLE_UNSUPPORTED_PROTOCOL, ERR_USAGE},
 };
 
 static bool transport_failed(struct cli *cli, CURLcode result, const struct exchange *exchange, struct err *err) {
@@ -269,7 +282,7 @@ static void close_exchange(struct exchange *exchange) {
 static bool attempt(struct cli *cli, const struct cli_request *request, const char *idempotency_key, struct cli_reply *ret_reply, bool *ret_again,
                     int64_t *ret_wait_s, struct err *err) {
     CURL *easy = cli->client->easy;
-    CLEANUP(close_exchange) struct exchange exchange = {.request = request, .upload_fd = -1};
+    CLEANUP(close_exchange) struct exchange exchange = {.request = request, .upload_fd = -1, .easy = easy};
     buf_init(&exchange.body, request->max_reply_bytes != 0 ? request->max_reply_bytes : CLI_REPLY_MAX_BYTES);
     const char *url = arena_printf(&cli->arena, "%s%s", cli->profile.server, request->path);
     if (url == NULL || !add_headers(cli, &exchange, idempotency_key))
@@ -288,7 +301,7 @@ static bool attempt(struct cli *cli, const struct cli_request *request, const ch
     bool answered = result == CURLE_OK || (result == CURLE_SEND_ERROR && status >= 400); /* refused before the whole body was sent */
     if (!answered) {
         transport_failed(cli, result, &exchange, err);
-        *ret_again = err->code == ERR_NETWORK || err->code == ERR_TIMEOUT;
+        *ret_again = !exchange.sunk && (err->code == ERR_NETWORK || err->code == ERR_TIMEOUT);
         return false;
     }
     const char *body = exchange.body.data == NULL ? "" : exchange.body.data;

@@ -17,6 +17,12 @@ struct cli_request {
     const char *upload_path; /* PUT: the body is this file; shown with a progress bar on a terminal */
     size_t max_reply_bytes;  /* 0: CLI_REPLY_MAX_BYTES */
     bool missing_ok;         /* 404 is an answer: ret->status says so */
+    const char *accept;      /* NULL: application/json */
+    const char *last_event;  /* Last-Event-ID */
+
+    /* Takes a 2xx body piece by piece instead of keeping it; false ends the request as ERR_IO. What it has seen is not asked for again. */
+    bool (*sink)(void *context, const void *data, size_t len);
+    void *sink_context;
 };
 
 struct cli_reply {

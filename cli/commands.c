@@ -29,8 +29,8 @@ const char *cli_group_summary(const char *group) {
 const struct cli_command cli_commands[] = {
     /* group, verb, operands, fewest, most, summary, detail, options, function */
     {"keys", "init", "DIR", 1, 1, "make the keys of a new repository and its root 1",
-     "DIR gets root-1.pem …, targets-1.pem, snapshot-1.pem, online/timestamp.pem and online/directive.pem, each\n"
-     "encrypted and of mode 0400, keys.json with their public parts, and 1.root.json.",
+     "DIR gets root-1.pem …, targets-1.pem, snapshot-1.pem, online/timestamp.pem, directive.pem and\n"
+     "audit.pem, each encrypted and of mode 0400, keys.json with their public parts, and 1.root.json.",
      &cli_keys_init_options, cli_keys_init},
     {"keys", "new", "ROLE OUT", 2, 2, "one key pair: OUT.pem and OUT.pub",
      "For a person who keeps a key alone, or for the next online key; prints its id.", &cli_keys_new_options, cli_keys_new},
@@ -120,6 +120,13 @@ const struct cli_command cli_commands[] = {
 
     {"events", "list", "", 0, 0, "events, the newest first", NULL, &cli_events_list_options, cli_events_list},
     {"audit", "list", "", 0, 0, "every change in its order", NULL, &cli_audit_list_options, cli_audit_list},
+    {"audit", "checkpoint", "", 0, 0, "the newest signed checkpoint",
+     "Keep it somewhere else: it shows later that nothing before it was changed or cut off.", &cli_audit_checkpoint_options, cli_audit_checkpoint},
+    {"audit", "export", "FILE", 1, 1, "every change into a new file, one JSON object a line", NULL, NULL, cli_audit_export},
+    {"audit", "verify", "EXPORT", 1, 1, "is an export genuine and whole? (offline)",
+     "Computes the chain anew and holds it against a checkpoint. Fetch the checkpoint first, then the export: it must reach\n"
+     "the checkpoint's row. Rows behind it are told as not covered.",
+     &cli_audit_verify_options, cli_audit_verify},
     {"seal", "", "[FILE]", 0, 1, "encrypt a file, or standard input, as age v1", NULL, &cli_seal_options, cli_seal_file},
     {"unseal", "", "[FILE]", 0, 1, "open a sealed file, or standard input",
      "To a pipe the plain text goes as it is opened: only exit code 0 says that all of it was genuine.", &cli_unseal_options, cli_seal_open},

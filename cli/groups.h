@@ -109,6 +109,13 @@ extern const struct cli_options cli_events_list_options;
 extern const struct cli_options cli_audit_list_options;
 CLI_COMMAND(cli_events_list);
 CLI_COMMAND(cli_audit_list);
+
+/* audit_export.c and audit_verify.c */
+extern const struct cli_options cli_audit_checkpoint_options;
+extern const struct cli_options cli_audit_verify_options;
+CLI_COMMAND(cli_audit_export);
+CLI_COMMAND(cli_audit_checkpoint);
+CLI_COMMAND(cli_audit_verify);
 CLI_COMMAND(cli_whoami_show);
 
 #endif

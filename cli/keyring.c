@@ -15,7 +15,7 @@
 #define INDEX_FILE "keys.json"
 #define ROOT_FILE  "1.root.json"
 
-enum { INDEX_MAX_BYTES = 256 * 1024, KEYS_MAX = CLI_KEYRING_ROOTS_MAX + 4 };
+enum { INDEX_MAX_BYTES = 256 * 1024, KEYS_MAX = CLI_KEYRING_ROOTS_MAX + 5 };
 
 static const struct json_field entry_fields[] = {
     {"name", JSON_TEXT, offsetof(struct cli_keyring_entry, name), JSON_REQUIRED, 1, 64, NULL},
@@ -46,6 +46,7 @@ static const struct {
     {"snapshot-1", "snapshot", "snapshot-1.pem", KEY_ECDSA_P256, false},
     {"timestamp", "timestamp", "online/timestamp.pem", KEY_ED25519, true},
     {"directive", "directive", "online/directive.pem", KEY_ED25519, true},
+    {"audit", "audit", "online/audit.pem", KEY_ED25519, true},
 };
 
 /* Keys in the making. */

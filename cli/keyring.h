@@ -11,7 +11,7 @@ enum { CLI_KEYRING_ROOTS_MAX = 16 };
 
 struct cli_keyring_entry {
     const char *name; /* "root-1" */
-    const char *role; /* "root", "targets", "snapshot", "timestamp", "directive" */
+    const char *role; /* "root", "targets", "snapshot", "timestamp", "directive", "audit" */
     const char *file; /* inside the folder: "root-1.pem", "online/timestamp.pem" */
     const char *keyid;
     const char *keytype, *scheme, *public; /* as in TUF */

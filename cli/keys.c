@@ -26,7 +26,7 @@ static const struct cli_option init_options[] = {
     {"passphrase-file", 0, OPTION_TEXT, offsetof(struct init_args, passphrase_file), "FILE", "passphrase of the offline keys, mode 0400 or 0600"},
     {"passphrase-fd", 0, OPTION_TEXT, offsetof(struct init_args, passphrase_fd), "N", "the same from an open descriptor"},
     {"online-passphrase-file", 0, OPTION_TEXT, offsetof(struct init_args, online_file), "FILE",
-     "passphrase of the two online keys, which the server will know [that of the offline keys]"},
+     "passphrase of the online keys, which the server will know [that of the offline keys]"},
     {"online-passphrase-fd", 0, OPTION_TEXT, offsetof(struct init_args, online_fd), "N", "the same from an open descriptor"},
 };
 const struct cli_options cli_keys_init_options = CLI_OPTIONS(struct init_args, init_options);

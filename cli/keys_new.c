@@ -21,7 +21,8 @@ static const struct {
     const char *role;
     enum key_type type;
 } types[] = {
-    {"root", KEY_ECDSA_P256}, {"targets", KEY_ECDSA_P256}, {"snapshot", KEY_ECDSA_P256}, {"timestamp", KEY_ED25519}, {"directive", KEY_ED25519},
+    {"root", KEY_ECDSA_P256},   {"targets", KEY_ECDSA_P256}, {"snapshot", KEY_ECDSA_P256},
+    {"timestamp", KEY_ED25519}, {"directive", KEY_ED25519},  {"audit", KEY_ED25519},
 };
 
 static bool find_type(const char *role, enum key_type *ret_type, struct err *err) {
@@ -30,7 +31,7 @@ static bool find_type(const char *role, enum key_type *ret_type, struct err *err
             *ret_type = types[i].type;
             return true;
         }
-    return err_set(err, ERR_USAGE, "'%s' is no role: root, targets, snapshot, timestamp or directive", role);
+    return err_set(err, ERR_USAGE, "'%s' is no role: root, targets, snapshot, timestamp, directive or audit", role);
 }
 
 bool cli_keys_new(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
@@ -57,6 +58,9 @@ bool cli_keys_new(struct cli *cli, const void *args, const struct option_texts *
     }
     CLEANUP(buf_free) struct buf out = BUF_INIT(4096);
     buf_printf(&out, "%s\n", key_id(key));
-    cli_note(cli, "%s stays with you; %s goes to whoever makes the root", private_path, public_path);
+    if (text_equal(operands->items[0], "audit"))
+        cli_note(cli, "%s goes to the server ([trust] audit_key); keep %s: it verifies the audit's checkpoints", private_path, public_path);
+    else
+        cli_note(cli, "%s stays with you; %s goes to whoever makes the root", private_path, public_path);
     return cli_view_write(cli, &out, err);
 }

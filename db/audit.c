@@ -1,49 +1,23 @@
 #include "db/audit.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "common/hash.h"
 #include "db/query.h"
 
 static const struct db_column columns[] = {
-    DB_COLUMN(DB_INT, struct db_audit, seq),         DB_COLUMN(DB_INT, struct db_audit, time),        DB_COLUMN(DB_TEXT, struct db_audit, actor),
-    DB_COLUMN(DB_TEXT, struct db_audit, action),     DB_COLUMN(DB_TEXT, struct db_audit, object),     DB_COLUMN(DB_TEXT, struct db_audit, detail),
-    DB_COLUMN(DB_TEXT, struct db_audit, request_id), DB_COLUMN(DB_FIXED, struct db_audit, prev_hash), DB_COLUMN(DB_FIXED, struct db_audit, hash),
+    DB_COLUMN(DB_INT, struct chain_row, seq),         DB_COLUMN(DB_INT, struct chain_row, time),        DB_COLUMN(DB_TEXT, struct chain_row, actor),
+    DB_COLUMN(DB_TEXT, struct chain_row, action),     DB_COLUMN(DB_TEXT, struct chain_row, object),     DB_COLUMN(DB_TEXT, struct chain_row, detail),
+    DB_COLUMN(DB_TEXT, struct chain_row, request_id), DB_COLUMN(DB_FIXED, struct chain_row, prev_hash), DB_COLUMN(DB_FIXED, struct chain_row, hash),
 };
-static const struct db_shape shape = DB_SHAPE(struct db_audit, columns);
+static const struct db_shape shape = DB_SHAPE(struct chain_row, columns);
 
 /* Who came before: seq and hash are all that is read. */
-static const struct db_column last_columns[] = {DB_COLUMN(DB_INT, struct db_audit, seq), DB_COLUMN(DB_FIXED, struct db_audit, hash)};
-static const struct db_shape last_shape = DB_SHAPE(struct db_audit, last_columns);
+static const struct db_column last_columns[] = {DB_COLUMN(DB_INT, struct chain_row, seq), DB_COLUMN(DB_FIXED, struct chain_row, hash)};
+static const struct db_shape last_shape = DB_SHAPE(struct chain_row, last_columns);
 
-static bool add_text(struct hash *hash, const char *text, struct err *err) {
-    size_t len = text ? strlen(text) : 0;
-    char prefix[24];
-    int prefix_len = snprintf(prefix, sizeof prefix, "%zu:", len);
-
-    return hash_update(hash, prefix, (size_t)prefix_len, err) && (len == 0 || hash_update(hash, text, len, err)) && hash_update(hash, ",", 1, err);
-}
-
-static bool add_int(struct hash *hash, int64_t value, struct err *err) {
-    char text[24];
-
-    snprintf(text, sizeof text, "%lld", (long long)value);
-    return add_text(hash, text, err);
-}
-
-bool db_audit_hash(const struct db_audit *row, uint8_t ret_hash[32], struct err *err) {
-    CLEANUP(hash_free) struct hash hash = {.context = NULL};
-
-    return hash_sha256_begin(&hash, err) && hash_update(&hash, row->prev_hash, sizeof row->prev_hash, err) && add_int(&hash, row->seq, err) &&
-           add_int(&hash, row->time, err) && add_text(&hash, row->actor, err) && add_text(&hash, row->action, err) &&
-           add_text(&hash, row->object, err) && add_text(&hash, row->detail, err) && add_text(&hash, row->request_id, err) &&
-           hash_sha256_end(&hash, ret_hash, err);
-}
-
-static bool read_last(struct db_conn *conn, struct db_audit *ret_last, struct err *err) {
+static bool read_last(struct db_conn *conn, struct chain_row *ret_last, struct err *err) {
     struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_AUDIT_LAST);
-    struct db_audit last = {.seq = 0};
+    struct chain_row last = {.seq = 0};
     bool row;
 
     if (!db_query_next(stmt, &row, err) || (row && !db_query_read(stmt, &last_shape, NULL, &last, err)))
@@ -53,15 +27,15 @@ static bool read_last(struct db_conn *conn, struct db_audit *ret_last, struct er
     return true;
 }
 
-bool db_audit_append(struct db_conn *tx, const struct db_audit *row, struct err *err) {
-    struct db_audit last, next = *row;
+bool db_audit_append(struct db_conn *tx, const struct chain_row *row, struct err *err) {
+    struct chain_row last, next = *row;
     struct db_stmt *stmt;
 
     if (!read_last(tx, &last, err))
         return false;
     next.seq = last.seq + 1;
     memcpy(next.prev_hash, last.hash, sizeof next.prev_hash);
-    if (!db_audit_hash(&next, next.hash, err))
+    if (!chain_hash(&next, next.hash, err))
         return false;
     stmt = db_query_begin(tx, DB_QUERY_AUDIT_INSERT);
     db_query_int(stmt, 1, next.seq);
@@ -90,22 +64,8 @@ bool db_audit_list(struct db_conn *conn, int64_t after, size_t limit, struct are
     return true;
 }
 
-static bool check_row(const struct db_audit *row, const struct db_audit *last, struct err *err) {
-    uint8_t hash[32];
-
-    if (row->seq != last->seq + 1)
-        return err_set(err, ERR_INVALID, "audit: row %lld follows row %lld", (long long)row->seq, (long long)last->seq);
-    if (!hash_equal(row->prev_hash, last->hash, sizeof hash))
-        return err_set(err, ERR_INVALID, "audit: row %lld does not continue the chain", (long long)row->seq);
-    if (!db_audit_hash(row, hash, err))
-        return false;
-    if (!hash_equal(row->hash, hash, sizeof hash))
-        return err_set(err, ERR_INVALID, "audit: row %lld was changed", (long long)row->seq);
-    return true;
-}
-
 bool db_audit_verify(struct db_conn *conn, int64_t *ret_rows, struct err *err) {
-    struct db_audit last = {.seq = 0};
+    struct chain_row last = {.seq = 0};
     struct db_audits page;
 
     do {
@@ -115,7 +75,7 @@ bool db_audit_verify(struct db_conn *conn, int64_t *ret_rows, struct err *err) {
         if (!db_audit_list(conn, last.seq, DB_MAX_PAGE, &arena, &page, err))
             return false;
         for (size_t i = 0; i < page.count; i++) {
-            if (!check_row(&page.items[i], &last, err))
+            if (!chain_follows(&page.items[i], &last, err))
                 return false;
             last.seq = page.items[i].seq;
             memcpy(last.hash, page.items[i].hash, sizeof last.hash);

@@ -48,6 +48,9 @@ static const struct config_key keys[] = {
 
     KEY(trust, timestamp_key, CONFIG_PATH, "keys/timestamp.pem", .help = "The online timestamp key: encrypted PKCS#8, mode 0400."),
     KEY(trust, directive_key, CONFIG_PATH, "keys/directive.pem", .help = "The online directive key: encrypted PKCS#8, mode 0400."),
+    KEY(trust, audit_key, CONFIG_PATH, "keys/audit.pem", .help = "The key that signs checkpoints of the audit: encrypted PKCS#8, mode 0400."),
+    KEY(trust, audit_interval, CONFIG_DURATION, "60s", .min = 1, .max = 3600,
+        .help = "An audit row is covered by a signed checkpoint after that long, or after 100 rows."),
     KEY(trust, next_keys, CONFIG_PATH, NULL,
         .help = "Folder where a new root's online keys are looked for (*.pem), when it is published and at start. Without it they never change."),
     KEY(trust, passphrase_file, CONFIG_PATH, "keys/passphrase", .help = "File with the passphrase of them all, mode 0400 or 0600."),

@@ -33,6 +33,8 @@ struct server_config {
         char *timestamp_key;
         char *directive_key;
         char *next_keys; /* NULL: none */
+        char *audit_key;
+        int64_t audit_interval; /* seconds */
         char *passphrase_file;
     } trust;
     struct {

@@ -103,9 +103,10 @@ static bool run(struct db_conn *tx, void *arg, struct err *err) {
 static bool check_keys(struct db *db, const struct server_config *config, struct err *err) {
     struct key *timestamp CLEANUP(key_cleanup) = NULL;
     struct key *directive CLEANUP(key_cleanup) = NULL;
+    struct key *audit CLEANUP(key_cleanup) = NULL;
     struct trusted *trusted CLEANUP(trusted_cleanup) = NULL;
     struct db_conn *conn;
-    if (!online_load(config, &timestamp, &directive, err) || !db_reader_open(db, &conn, err))
+    if (!online_load(config, &timestamp, &directive, err) || !online_load_audit(config, &audit, err) || !db_reader_open(db, &conn, err))
         return false;
     bool loaded = api_served_load(conn, &trusted, err);
     db_reader_close(conn);
@@ -116,7 +117,8 @@ static bool make(struct init *init, const struct server_config *config, struct e
     if (init->root != NULL && !file_read(init->root, &init->root_text, err))
         return false;
     if (init->online_keys != NULL && (!copy_key(init->online_keys, "timestamp.pem", config->trust.timestamp_key, err) ||
-                                      !copy_key(init->online_keys, "directive.pem", config->trust.directive_key, err)))
+                                      !copy_key(init->online_keys, "directive.pem", config->trust.directive_key, err) ||
+                                      !copy_key(init->online_keys, "audit.pem", config->trust.audit_key, err)))
         return false;
     struct db *db;
     const struct db_options options = {.folder = config->store.data};
@@ -146,7 +148,7 @@ int commands_init(int argc, char **argv) {
     const struct option options[] = {
         {"config", 'c', OPTION_TEXT, &init.config_path, "FILE", "the configuration (default: " COMMANDS_CONFIG ")"},
         {"root", 0, OPTION_TEXT, &init.root, "FILE", "the first root metadata, 1.root.json"},
-        {"online-keys", 0, OPTION_TEXT, &init.online_keys, "DIR", "folder with timestamp.pem and directive.pem"},
+        {"online-keys", 0, OPTION_TEXT, &init.online_keys, "DIR", "folder with timestamp.pem, directive.pem and audit.pem"},
         {"new-token", 0, OPTION_FLAG, &init.new_token, NULL, "make another administrator's token although there are some"},
         {"help", 'h', OPTION_FLAG, &init.help, NULL, "this text"},
     };

@@ -33,6 +33,11 @@ bool online_load(const struct server_config *config, struct key **ret_timestamp,
     return true;
 }
 
+bool online_load_audit(const struct server_config *config, struct key **ret_audit, struct err *err) {
+    struct buf passphrase CLEANUP(buf_wipe) = BUF_INIT(KEY_PASSPHRASE_MAX + 2);
+    return read_passphrase(config, &passphrase, err) && load_one(config->trust.audit_key, "audit_key", &passphrase, ret_audit, err);
+}
+
 static void close_folder(DIR **folder) {
     if (*folder != NULL)
         closedir(*folder);

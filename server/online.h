@@ -8,6 +8,9 @@
 /* ERR_KEY, ERR_PASSPHRASE and ERR_NOT_FOUND name the file. Both are the caller's. */
 bool online_load(const struct server_config *config, struct key **ret_timestamp, struct key **ret_directive, struct err *err) MUST_USE;
 
+/* The audit key, likewise; root says nothing of it. */
+bool online_load_audit(const struct server_config *config, struct key **ret_audit, struct err *err) MUST_USE;
+
 /* A key that these signers name, out of the folder [trust] next_keys. ERR_KEY: there is none, or none that opens. The caller's. */
 bool online_find(const struct server_config *config, const struct signers *signers, struct key **ret_key, struct err *err) MUST_USE;
 

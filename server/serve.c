@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/program.h"
 #include "server/administrators.h"
+#include "server/checkpoints.h"
 #include "server/commands.h"
 #include "server/expiry.h"
 #include "server/online.h"
@@ -173,15 +174,17 @@ static bool open_all(struct server *server, struct err *err) {
     atomic_store(&server->online.timestamp, server->timestamp_key);
     atomic_store(&server->online.directive, server->directive_key);
     fill_env(server);
-    return verify_served(server, err) && timers_renew_now(server, err);
+    return db_reader_open(server->db, &server->main_reader, err) && verify_served(server, err) && timers_renew_now(server, err);
 }
 
 static void close_all(struct server *server) {
     wire_stop(atomic_exchange(&server->wire, NULL));
+    db_reader_close(server->main_reader);
     db_close(server->db);
     api_images_free(server->images);
     key_free(server->timestamp_key);
     key_free(server->directive_key);
+    key_free(server->checkpoints.key);
     for (size_t i = 0; i < server->next_key_count; i++)
         key_free(server->next_keys[i]);
 }
@@ -232,7 +235,8 @@ static bool start(struct server *server, const struct listeners *listeners, stru
     /* The key files are read before the sandbox closes over them; later only the folder of next keys and the passphrase stay within reach. */
     if (!administrators_scopes(&server->arena, server->config.admin.certificate_scopes, &server->certificate_grants, err) ||
         !administrators_check_authorities(&server->config, err) ||
-        !online_load(&server->config, &server->timestamp_key, &server->directive_key, err) || !sandbox_files(&server->config, &files, err) ||
+        !online_load(&server->config, &server->timestamp_key, &server->directive_key, err) ||
+        !online_load_audit(&server->config, &server->checkpoints.key, err) || !sandbox_files(&server->config, &files, err) ||
         !open_all(server, err))
         return false;
     struct wire *wire = wire_start(&listeners->settings, &server->env, server->db, err);
@@ -265,6 +269,8 @@ static int serve(struct server *server) {
     atomic_store(&server->draining, true);
     bool failed = atomic_load(&server->store_failed);
     bool drained = !failed && wire_drain(server->wire, server->config.limits.drain_timeout * 1000);
+    if (!failed)
+        checkpoints_end(server);
     close_all(server);
     log_event(LOG_INFO, "stopped", "drained", drained ? "yes" : "no", (char *)NULL);
     return failed ? EXIT_FAILED : EXIT_OK;

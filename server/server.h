@@ -10,6 +10,7 @@
 #include "server/config.h"
 #include "server/metrics.h"
 #include "server/wire.h"
+#include "trust/checkpoint.h"
 
 enum { SERVER_NEXT_KEYS = 64 };
 
@@ -19,6 +20,17 @@ struct server_expiry {
     int64_t read_at_ms; /* 0: never */
     size_t count;
     struct api_expiry items[API_EXPIRIES_CERTIFICATES];
+};
+
+/* Of checkpoints.c. The writer fills `made` while busy. */
+struct server_checkpoints {
+    struct key *key;          /* the audit key */
+    atomic_bool busy;         /* a job is with the writer */
+    bool whole;               /* that job covers the audit's head, not only full hundreds */
+    int64_t waiting_since_ms; /* there have been rows that no checkpoint covers; 0: none */
+    int64_t waiting_covered;  /* the last row that one covered then */
+    size_t made_count;
+    struct checkpoint made[65];
 };
 
 struct server {
@@ -33,6 +45,8 @@ struct server {
     struct arena arena;                 /* as long as the process */
     struct metrics metrics;
     struct server_expiry expiry;
+    struct db_conn *main_reader; /* the main thread's */
+    struct server_checkpoints checkpoints;
     struct key *timestamp_key; /* the online keys at start … */
     struct key *directive_key;
     struct api_online online;                /* … and those in use */

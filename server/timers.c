@@ -5,6 +5,7 @@
 #include "db/event.h"
 #include "db/idempotency.h"
 #include "db/image.h"
+#include "server/checkpoints.h"
 
 /* A timestamp lives 24 h and is renewed after 6. */
 enum { TIMESTAMP_LIFE_S = 24 * 3600 };
@@ -67,6 +68,7 @@ void timers_run(struct timers *timers, struct server *server, int64_t mono_ms) {
         submit(server, renew, renewed);
     if (atomic_exchange(&server->purge_again, false) || due(&timers->purge_at_ms, TIMERS_PURGE_MS, mono_ms))
         submit(server, purge, purged);
+    checkpoints_run(server, mono_ms);
 }
 
 bool timers_renew_now(struct server *server, struct err *err) {

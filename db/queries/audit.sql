@@ -6,3 +6,12 @@ INSERT INTO audit (seq, time, actor, action, object, detail, request_id, prev_ha
 
 -- name: audit_list
 SELECT seq, time, actor, action, object, detail, request_id, prev_hash, hash FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2;
+
+-- name: audit_hash
+SELECT seq, hash FROM audit WHERE seq = $1;
+
+-- name: audit_checkpoint_insert
+INSERT INTO audit_checkpoint (seq, hash, time, key_id, signature) VALUES ($1, $2, $3, $4, $5);
+
+-- name: audit_checkpoint_last
+SELECT seq, hash, time, key_id, signature FROM audit_checkpoint ORDER BY seq DESC LIMIT 1;

@@ -56,6 +56,7 @@ SHAPES = {
     "DELETE /api/v1/tokens/{token}": ("/api/v1/tokens/nothing", None),
     "GET /api/v1/events": ("/api/v1/events", None),
     "GET /api/v1/audit": ("/api/v1/audit", None),
+    "GET /api/v1/audit/checkpoint": ("/api/v1/audit/checkpoint", None),
 }
 
 SCOPES = ["device:read", "device:write", "release:read", "release:publish", "rollout:read", "rollout:write", "rollout:approve", "token:admin", "audit:read",

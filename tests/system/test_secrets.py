@@ -79,7 +79,7 @@ def test_canaries(new_server, tmp_path):
 
 def test_keys_folder(keys):
     """Encrypted, mode 0400, and the index has public parts alone."""
-    names = ["root-1", "root-2", "root-3", "targets-1", "snapshot-1", "online/timestamp", "online/directive"]
+    names = ["root-1", "root-2", "root-3", "targets-1", "snapshot-1", "online/timestamp", "online/directive", "online/audit"]
     for name in names:
         path = keys.folder / f"{name}.pem"
         assert path.stat().st_mode & 0o777 == 0o400

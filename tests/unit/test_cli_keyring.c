@@ -73,7 +73,7 @@ static bool create(int64_t roots, int64_t threshold, const struct cli_keyring_se
 static void all_keys_and_root_1(void **state) {
     (void)state;
     static const char *const files[] = {"root-1.pem",     "root-2.pem",           "root-3.pem",          "targets-1.pem",
-                                        "snapshot-1.pem", "online/timestamp.pem", "online/directive.pem"};
+                                        "snapshot-1.pem", "online/timestamp.pem", "online/directive.pem", "online/audit.pem"};
     struct err err = {0};
     assert_true(create(3, 2, &offline, &err));
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
@@ -105,7 +105,7 @@ static void keys_open_with_their_own_passphrase(void **state) {
     struct key *key = NULL;
     assert_true(create(1, 1, &offline, &err));
     assert_true(cli_keyring_read(&arena, folder, &ring, &err));
-    assert_int_equal(ring.keys.count, 5);
+    assert_int_equal(ring.keys.count, 6);
     const struct cli_keyring_entry *targets = cli_keyring_find(&ring, "targets-1");
     const struct cli_keyring_entry *timestamp = cli_keyring_find(&ring, "timestamp");
     assert_non_null(targets);

@@ -34,7 +34,7 @@ static void test_chain(void **state) {
     assert_int_equal(page.items[0].seq, 1);
     assert_memory_equal(page.items[0].prev_hash, zero, 32);
     assert_memory_equal(page.items[1].prev_hash, page.items[0].hash, 32);
-    assert_ok(db_audit_hash(&page.items[1], hash, &err), err);
+    assert_ok(chain_hash(&page.items[1], hash, &err), err);
     assert_memory_equal(hash, page.items[1].hash, 32);
     assert_ok(db_audit_list(store->reader, 2, 2, &store->arena, &page, &err), err);
     assert_int_equal(page.count, 1);
@@ -55,7 +55,7 @@ static void test_hash_form(void **state) {
     memset(bytes, 0x5a, 32);
     memcpy(bytes + 32, text, sizeof text);
     assert_ok(hash_sha256(bytes, 32 + sizeof text - 1, expected, &err), err);
-    assert_ok(db_audit_hash(&row, got, &err), err);
+    assert_ok(chain_hash(&row, got, &err), err);
     assert_memory_equal(got, expected, 32);
 }
 

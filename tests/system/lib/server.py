@@ -89,6 +89,7 @@ class Server:
             "trust": {
                 "timestamp_key": self.folder / "online" / "timestamp.pem",
                 "directive_key": self.folder / "online" / "directive.pem",
+                "audit_key": self.folder / "online" / "audit.pem",
                 "passphrase_file": self.online_passphrase_file,
             },
         }
