@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from lib.server import ONLINE_PASSPHRASE, run_pawl, write_secret
-from lib.waiting import until
+from lib.wait import wait_for
 
 TRUST = 5
 
@@ -34,7 +34,7 @@ def checkpoint_of(admin, least):
         reply = admin.get("/api/v1/audit/checkpoint")
         return reply.json if reply.status == 200 and reply.json["seq"] >= least else None
 
-    return until(covered)
+    return wait_for(covered)
 
 
 @pytest.fixture(scope="module")

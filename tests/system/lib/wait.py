@@ -3,8 +3,12 @@
 import time
 
 
-def wait_for(condition, timeout=10):
+def wait_for(condition, timeout=20):
+    """The first truthy value of condition()."""
     end = time.monotonic() + timeout
-    while not condition():
+    while True:
+        value = condition()
+        if value:
+            return value
         assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.05)
+        time.sleep(0.02)
