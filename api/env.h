@@ -13,7 +13,8 @@ struct api_settings {
     int64_t firmware_grace_s; /* a finished deployment still entitles to its image this long */
     bool auto_accept;         /* unknown devices with a good certificate become active, not pending */
     int64_t pending_max;
-    int64_t approval_above; /* a rollout to more devices needs a second actor's approval; 0: none does */
+    int64_t approval_above;   /* a rollout to more devices needs a second actor's approval; 0: none does */
+    int64_t expiry_warning_s; /* a certificate that ends sooner is told of */
 };
 
 /* The online keys in use: the ones that the newest root names. A new root changes them while every thread goes on; no key ends before the process. */

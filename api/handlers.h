@@ -58,6 +58,8 @@ bool api_token_create(struct api_call *call, struct err *err);
 bool api_token_get(struct api_call *call, struct err *err);
 bool api_token_delete(struct api_call *call, struct err *err);
 
+bool api_expiring_list(struct api_call *call, struct err *err);
+
 bool api_event_list(struct api_call *call, struct err *err);
 bool api_audit_list(struct api_call *call, struct err *err);
 

@@ -11,13 +11,13 @@
 struct newcomer {
     char id[DB_DEVICE_ID_SIZE];
     int64_t now;
+    struct db_observation seen;
 };
 
 static void note_newcomer(struct db *db, void *arg, bool committed) {
     const struct newcomer *newcomer = arg;
-    const struct db_observation nothing = {0};
     bool must_write;
-    if (committed && !db_registry_seen(db, newcomer->id, newcomer->now, &nothing, &must_write))
+    if (committed && !db_registry_seen(db, newcomer->id, newcomer->now, &newcomer->seen, &must_write))
         must_write = false; /* it is gone again */
     free(arg);
 }
@@ -32,6 +32,7 @@ static bool see_newcomer(struct api_call *call, struct err *err) {
         return err_no_memory(err);
     memcpy(newcomer->id, call->identity.id, sizeof(newcomer->id));
     newcomer->now = call->now;
+    newcomer->seen.certificate_expires_at = call->identity.not_after;
     if (db_on_commit(call->db, note_newcomer, newcomer, err))
         return true;
     free(newcomer);
@@ -79,6 +80,7 @@ static void decide_reading(struct api_call *call, const struct db_catalog *catal
 
 bool api_poll_decide(struct api_call *call, const struct db_catalog *catalog, struct api_poll *poll, struct err *err) {
     poll->seen.place = call->client_address;
+    poll->seen.certificate_expires_at = call->identity.not_after;
     if (call->writing) {
         if (!decide_writing(call, poll, err))
             return false;

@@ -71,6 +71,8 @@ const struct api_route api_routes[] = {
     ADMIN("GET", "/api/v1/tokens/{token}", "token:admin", API_NO_BODY, 0, API_READ, 0, api_token_get),
     ADMIN("DELETE", "/api/v1/tokens/{token}", "token:admin", API_NO_BODY, 0, API_WRITE, API_IF_MATCH, api_token_delete),
 
+    ADMIN("GET", "/api/v1/certificates/expiring", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_expiring_list),
+
     ADMIN("GET", "/api/v1/events", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_event_list),
     ADMIN("GET", "/api/v1/audit", "audit:read", API_NO_BODY, 0, API_READ, 0, api_audit_list),
     ADMIN("GET", "/api/v1/audit/checkpoint", "audit:read", API_NO_BODY, 0, API_READ, 0, api_audit_checkpoint),

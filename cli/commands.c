@@ -12,6 +12,7 @@ static const struct {
     {"devices", "the registry of devices"},
     {"deployments", "one device, one release"},
     {"tokens", "who may use the administrator's API"},
+    {"certificates", "devices' certificates, and when they end"},
     {"events", "what happened in the fleet"},
     {"audit", "who changed what"},
     {"seal", "encrypt a file for holders of an identity (age)"},
@@ -117,6 +118,10 @@ const struct cli_command cli_commands[] = {
     {"tokens", "list", "", 0, 0, "all tokens, without their secrets", NULL, NULL, cli_tokens_list},
     {"tokens", "show", "TOKEN", 1, 1, "one token", NULL, NULL, cli_tokens_show},
     {"tokens", "revoke", "TOKEN", 1, 1, "refuse a token from now on", NULL, NULL, cli_tokens_revoke},
+
+    {"certificates", "expiring", "", 0, 0, "devices whose certificate ends soon, the first to end first",
+     "Of each device the certificate that it polled with last counts, whoever issued it.", &cli_certificates_expiring_options,
+     cli_certificates_expiring},
 
     {"events", "list", "", 0, 0, "events, the newest first", NULL, &cli_events_list_options, cli_events_list},
     {"audit", "list", "", 0, 0, "every change in its order", NULL, &cli_audit_list_options, cli_audit_list},

@@ -104,6 +104,10 @@ CLI_COMMAND(cli_tokens_show);
 CLI_COMMAND(cli_tokens_create);
 CLI_COMMAND(cli_tokens_revoke);
 
+/* certificates.c */
+extern const struct cli_options cli_certificates_expiring_options;
+CLI_COMMAND(cli_certificates_expiring);
+
 /* events.c, audit.c, whoami.c */
 extern const struct cli_options cli_events_list_options;
 extern const struct cli_options cli_audit_list_options;

@@ -116,6 +116,18 @@ bool db_registry_take_alternation(struct db *db, const char *id) {
     return due;
 }
 
+/* That it was here, and with which certificate. Without memory for it the next poll notes it. */
+static void note_here(struct db_registry *registry, struct registry_entry *entry, uint32_t number, const struct db_observation *seen, int64_t now) {
+    if (!db_registry_table_mark(registry, number))
+        return;
+    if (now > entry->last_seen)
+        entry->last_seen = now;
+    if (seen->certificate_expires_at && seen->certificate_expires_at != entry->certificate_expires_at) {
+        entry->certificate_expires_at = seen->certificate_expires_at;
+        entry->certificate_unflushed = true;
+    }
+}
+
 bool db_registry_seen(struct db *db, const char *id, int64_t now, const struct db_observation *seen, bool *ret_must_write) {
     struct db_registry *registry = db->registry;
     bool product_exists = false;
@@ -135,8 +147,7 @@ bool db_registry_seen(struct db *db, const char *id, int64_t now, const struct d
         pthread_rwlock_unlock(&registry->lock);
         return false;
     }
-    if (db_registry_table_mark(registry, number) && now > entry->last_seen)
-        entry->last_seen = now;
+    note_here(registry, entry, number, seen, now);
     identity = identity_must_write(registry, entry, seen, product_exists, now);
     installed = installed_must_write(registry, entry, number, seen, now);
     alternation = alternates(registry, entry, seen->place, now);

@@ -26,8 +26,9 @@ struct db_device_hot {
     bool open_by_policy;
     int64_t quarantined[FLEET_MAX_QUARANTINED]; /* release ids */
     size_t quarantined_count;
-    int64_t last_seen; /* 0: never */
-    uint32_t revision; /* changes with every change that a decision could depend on */
+    int64_t last_seen;              /* 0: never */
+    int64_t certificate_expires_at; /* of the certificate that it showed last; 0: never seen */
+    uint32_t revision;              /* changes with every change that a decision could depend on */
 
     /* The remembered decision; see db_offer_decide(). */
     enum fleet_reason told_reason; /* FLEET_REASON_REFUSED: none */
@@ -48,7 +49,8 @@ struct db_observation {
     const char *version;
     bool sequence_known;
     int64_t sequence;
-    const char *place; /* where it polls from, an address */
+    const char *place;              /* where it polls from, an address */
+    int64_t certificate_expires_at; /* of the certificate that it polls with; 0: not said */
 };
 
 /* Notes in memory that the device was here and what it runs. No SQL. False: no such device.

@@ -13,6 +13,7 @@ enum { SLICE = 2000 };
 struct value {
     const char *id;
     int64_t last_seen;
+    int64_t certificate_expires_at; /* 0: as it was */
     bool has_installed;
     bool known;
     int64_t sequence;
@@ -45,12 +46,14 @@ static void take_values(struct flush *flush) {
 
         value->id = entry->id;
         value->last_seen = entry->last_seen;
+        value->certificate_expires_at = entry->certificate_unflushed ? entry->certificate_expires_at : 0;
         value->has_installed = entry->installed_unflushed &&
                                text_copy(value->version, sizeof value->version, db_intern_text(registry->intern, entry->version));
         value->known = entry->installed_known;
         value->sequence = entry->installed_sequence;
         entry->unflushed = false;
         entry->installed_unflushed = false;
+        entry->certificate_unflushed = false;
     }
     pthread_rwlock_unlock(&registry->lock);
     flush->taken = true;
@@ -67,10 +70,23 @@ static void give_back(struct flush *flush) {
 
         if (!was_taken)
             entry->unflushed = false; /* it was marked all the time, but its place on the list was taken out */
-        if (db_registry_table_mark(registry, flush->numbers[i]) && was_taken && flush->values[i - flush->at].has_installed)
-            entry->installed_unflushed = true;
+        if (db_registry_table_mark(registry, flush->numbers[i]) && was_taken) {
+            entry->installed_unflushed |= flush->values[i - flush->at].has_installed;
+            entry->certificate_unflushed |= flush->values[i - flush->at].certificate_expires_at != 0;
+        }
     }
     pthread_rwlock_unlock(&registry->lock);
+}
+
+static bool write_certificate(struct db_conn *tx, const struct value *value, struct err *err) {
+    struct db_stmt *stmt;
+
+    if (!value->certificate_expires_at)
+        return true;
+    stmt = db_query_begin(tx, DB_QUERY_DEVICE_SEEN_CERTIFICATE);
+    db_query_text(stmt, 1, value->id);
+    db_query_int(stmt, 2, value->certificate_expires_at);
+    return db_query_run(stmt, NULL, err);
 }
 
 static bool write_value(struct db_conn *tx, const struct value *value, struct err *err) {
@@ -90,7 +106,7 @@ static bool slice_run(struct db_conn *tx, void *arg, struct err *err) {
 
     take_values(flush);
     for (size_t i = 0; i < slice_len(flush); i++) {
-        if (!write_value(tx, &flush->values[i], err))
+        if (!write_value(tx, &flush->values[i], err) || !write_certificate(tx, &flush->values[i], err))
             return false;
     }
     return true;

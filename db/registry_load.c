@@ -26,7 +26,7 @@ static const struct db_column device_columns[] = {
 static const struct db_column seen_columns[] = {
     DB_COLUMN_AS(DB_CHARS, struct db_device_hot, id, "device"),   DB_COLUMN(DB_INT, struct db_device_hot, last_seen),
     DB_COLUMN(DB_CHARS, struct db_device_hot, installed_version), DB_COLUMN_AS(DB_KNOWN, struct db_device_hot, installed_known, "installed_sequence"),
-    DB_COLUMN(DB_INT, struct db_device_hot, installed_sequence),
+    DB_COLUMN(DB_INT, struct db_device_hot, installed_sequence),  DB_COLUMN(DB_INT, struct db_device_hot, certificate_expires_at),
 };
 
 static const struct db_column open_columns[] = {
@@ -215,6 +215,7 @@ static bool put_seen(struct db_registry *registry, uint32_t *cursor, const struc
     if (!entry)
         return true;
     entry->last_seen = hot->last_seen;
+    entry->certificate_expires_at = hot->certificate_expires_at;
     return db_registry_table_set_installed(registry, entry, hot->installed_known, hot->installed_sequence, hot->installed_version, err);
 }
 

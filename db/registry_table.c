@@ -225,6 +225,7 @@ void db_registry_table_copy(const struct db_registry *registry, const struct reg
     for (size_t i = 0; i < entry->quarantined_count; i++)
         ret_hot->quarantined[i] = entry->quarantined[i];
     ret_hot->last_seen = entry->last_seen;
+    ret_hot->certificate_expires_at = entry->certificate_expires_at;
     ret_hot->revision = entry->revision;
     ret_hot->told_reason = (enum fleet_reason)entry->told_reason;
     ret_hot->told_generation = entry->told_generation;

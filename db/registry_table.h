@@ -26,6 +26,7 @@ struct registry_entry {
     int64_t open_release;
     int64_t *quarantined; /* owned */
     int64_t last_seen;
+    int64_t certificate_expires_at;
     int64_t told_until;
     uint64_t told_generation;
     int64_t mismatch_told_at;     /* UTC seconds */
@@ -46,7 +47,8 @@ struct registry_entry {
     bool open_by_policy : 1;
     bool unflushed : 1;           /* in the dirty list */
     bool installed_unflushed : 1; /* what it runs, too */
-    bool alternation_due : 1;     /* found, and not yet taken */
+    bool certificate_unflushed : 1;
+    bool alternation_due : 1; /* found, and not yet taken */
 };
 
 struct registry_text_block {

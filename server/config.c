@@ -36,6 +36,8 @@ static const struct config_key keys[] = {
     KEY(tls, admin_crl, CONFIG_PATH, NULL, .flags = CONFIG_RELOADABLE, .help = "What the CAs of admin_ca have revoked; as device_crl."),
     KEY(tls, identity, CONFIG_CHOICE, "san", .choices = identities,
         .help = "Where a device certificate says its id: san (the URI urn:pawl:device:<id>) or cn (the subject's common name)."),
+    KEY(tls, expiry_warning, CONFIG_DURATION, "21d", .min = 0, .max = 315360000,
+        .help = "A certificate that ends sooner, a device's, a CA's or the server's, is told of: event certificate-expiring, metrics, log."),
 
     KEY(admin, certificate_scopes, CONFIG_TEXT, NULL,
         .help =

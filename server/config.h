@@ -21,6 +21,7 @@ struct server_config {
         char *admin_ca;   /* NULL: administrators are not asked for a certificate */
         char *admin_crl;  /* NULL: none */
         int identity;     /* enum server_config_identity */
+        int64_t expiry_warning;
     } tls;
     struct {
         char *certificate_scopes; /* NULL: none */

@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "db/deployment.h"
+#include "server/alarms.h"
 #include "server/expiry.h"
 #include "server/readiness.h"
 #include "server/server.h"
@@ -206,4 +207,5 @@ void metrics_write(struct server *server, struct db_conn *db, struct buf *out) {
     write_store(server, out);
     write_wire(server, out);
     write_expiry(server, out);
+    alarms_metrics(server, db, out);
 }

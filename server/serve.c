@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/program.h"
 #include "server/administrators.h"
+#include "server/alarms.h"
 #include "server/checkpoints.h"
 #include "server/commands.h"
 #include "server/expiry.h"
@@ -130,6 +131,7 @@ static void fill_env(struct server *server) {
                 .auto_accept = config->enrolment.auto_accept,
                 .pending_max = config->enrolment.pending_max,
                 .approval_above = config->fleet.approval_above,
+                .expiry_warning_s = config->tls.expiry_warning,
             },
         .server = server,
         .find_key = find_key,
@@ -217,14 +219,18 @@ static void reload(struct server *server, const struct listeners *listeners) {
 /* Until SIGTERM, SIGINT or a failed store. */
 static void loop(struct server *server, const struct listeners *listeners, const sigset_t *signals) {
     struct timers timers = {0};
+    struct alarms alarms = {0};
     while (!atomic_load(&server->store_failed)) {
         const struct timespec tick = {.tv_sec = TIMERS_TICK_MS / 1000};
         int signal = sigtimedwait(signals, NULL, &tick);
         if (signal == SIGTERM || signal == SIGINT)
             return;
-        if (signal == SIGHUP)
+        if (signal == SIGHUP) {
             reload(server, listeners);
+            alarms_reset(&alarms);
+        }
         timers_run(&timers, server, clock_mono_ms());
+        alarms_run(&alarms, server, clock_mono_ms());
     }
 }
 
@@ -236,8 +242,7 @@ static bool start(struct server *server, const struct listeners *listeners, stru
     if (!administrators_scopes(&server->arena, server->config.admin.certificate_scopes, &server->certificate_grants, err) ||
         !administrators_check_authorities(&server->config, err) ||
         !online_load(&server->config, &server->timestamp_key, &server->directive_key, err) ||
-        !online_load_audit(&server->config, &server->checkpoints.key, err) || !sandbox_files(&server->config, &files, err) ||
-        !open_all(server, err))
+        !online_load_audit(&server->config, &server->checkpoints.key, err) || !sandbox_files(&server->config, &files, err) || !open_all(server, err))
         return false;
     struct wire *wire = wire_start(&listeners->settings, &server->env, server->db, err);
     if (wire == NULL)

@@ -55,6 +55,7 @@ struct server {
     int64_t started_at;
     atomic_bool draining;
     atomic_bool purge_again;  /* old rows are left */
+    atomic_bool expiry_again; /* more devices' certificates are to be told of */
     atomic_bool store_failed; /* a commit failed: the process ends */
 };
 

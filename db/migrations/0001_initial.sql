@@ -44,8 +44,12 @@ CREATE TABLE device_seen (
     first_seen INTEGER,                    -- NULL: never
     last_seen INTEGER,                     -- NULL: never; up to one flush interval behind
     installed_version TEXT,                -- what it says it runs
-    installed_sequence INTEGER             -- the same; NULL: it never said
+    installed_sequence INTEGER,            -- the same; NULL: it never said
+    certificate_expires_at INTEGER,        -- end of the certificate that it showed last; NULL: never seen
+    certificate_told INTEGER               -- the end that an event has told of; NULL: none
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX device_seen_by_certificate ON device_seen (certificate_expires_at, device);
 
 CREATE INDEX device_seen_by_version ON device_seen (installed_version, device);
 

@@ -4,7 +4,7 @@ SELECT id, state, product, hardware, pin_current, pin_next, floor_sequence, floo
 FROM device WHERE id >= $1 AND id <= $2 ORDER BY id;
 
 -- name: device_seen_hot
-SELECT device, last_seen, installed_version, installed_sequence FROM device_seen WHERE device >= $1 AND device <= $2 ORDER BY device;
+SELECT device, last_seen, installed_version, installed_sequence, certificate_expires_at FROM device_seen WHERE device >= $1 AND device <= $2 ORDER BY device;
 
 -- name: device_tags
 SELECT tag FROM device_tag WHERE device = $1 ORDER BY tag;
@@ -63,6 +63,9 @@ UPDATE device_seen SET last_seen = $2, first_seen = COALESCE(first_seen, $2) WHE
 -- name: device_seen_flush_installed
 UPDATE device_seen SET last_seen = $2, first_seen = COALESCE(first_seen, $2), installed_version = $3, installed_sequence = $4
 WHERE device = $1;
+
+-- name: device_seen_certificate
+UPDATE device_seen SET certificate_expires_at = $2 WHERE device = $1;
 
 -- name: device_seen_installed
 UPDATE device_seen SET installed_version = $2, installed_sequence = $3 WHERE device = $1;

@@ -54,6 +54,7 @@ SHAPES = {
     "POST /api/v1/tokens": ("/api/v1/tokens", {}),
     "GET /api/v1/tokens/{token}": ("/api/v1/tokens/nothing", None),
     "DELETE /api/v1/tokens/{token}": ("/api/v1/tokens/nothing", None),
+    "GET /api/v1/certificates/expiring": ("/api/v1/certificates/expiring", None),
     "GET /api/v1/events": ("/api/v1/events", None),
     "GET /api/v1/audit": ("/api/v1/audit", None),
     "GET /api/v1/audit/checkpoint": ("/api/v1/audit/checkpoint", None),

@@ -159,6 +159,20 @@ class Server:
             raise AssertionError("pawld did not end within 20 s of SIGTERM") from None
         assert code == 0, f"pawld ended with {code}:\n{self.log()[-4000:]}"
 
+    def reload(self, expect="certificates reloaded"):
+        """SIGHUP, and what the log says about it."""
+        begin = self.log_path.stat().st_size
+        self.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + READY_WITHIN_S
+        while True:
+            text = self.log_path.read_bytes()[begin:].decode(errors="replace")
+            line = next((line for line in text.splitlines() if "reloaded" in line), None)
+            if line:
+                assert expect in line, line
+                return line
+            assert time.monotonic() < deadline, f"nothing said after SIGHUP: {text}"
+            time.sleep(0.005)
+
     def kill(self):
         """kill -9; no drain, no flush."""
         if self.alive():
