@@ -153,7 +153,7 @@ bool file_write_atomic(const char *path, const void *data, size_t len, mode_t mo
 }
 
 /* Some file systems know only one of the two ways to rename without replacing. */
-static int rename_new(const char *from, const char *to) {
+int file_rename_new(const char *from, const char *to) {
     if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
         return 0;
     if (errno != EINVAL && errno != ENOSYS)
@@ -165,7 +165,7 @@ bool file_write_new(const char *path, const void *data, size_t len, mode_t mode,
     char temporary[PATH_MAX];
     if (!write_temporary(path, data, len, mode, temporary, err))
         return false;
-    if (rename_new(temporary, path) != 0) {
+    if (file_rename_new(temporary, path) != 0) {
         if (errno == EEXIST)
             err_set(err, ERR_CONFLICT, "%s exists already", path);
         else

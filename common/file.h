@@ -18,8 +18,11 @@ bool file_write_atomic(const char *path, const void *data, size_t len, mode_t mo
 /* As above but never replaces: ERR_CONFLICT when the path exists. */
 bool file_write_new(const char *path, const void *data, size_t len, mode_t mode, struct err *err) MUST_USE;
 
-/* Removes from a folder what the two above left there when their process was killed. Only for a folder that nobody else writes now. A folder that is
- * not there is empty. */
+/* A rename that never replaces: -1 with errno EEXIST when the name is taken. */
+int file_rename_new(const char *from, const char *to);
+
+/* Removes from a folder what the writers above left there when their process was killed. Only for a folder that nobody else writes now. A folder that
+ * is not there is empty. */
 bool file_sweep_temporaries(const char *folder, struct err *err) MUST_USE;
 
 bool file_make_dirs(const char *path, mode_t mode, struct err *err) MUST_USE; /* like mkdir -p */

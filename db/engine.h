@@ -3,6 +3,7 @@
 #define PAWL_DB_ENGINE_H
 
 #include "db/db.h"
+#include "db/work.h"
 
 enum { DB_CHECKPOINT_FRAMES = 2000 }; /* of the write-ahead log; past it the writer folds it back */
 
@@ -23,6 +24,12 @@ bool db_engine_undo(struct db_conn *conn, struct err *err) MUST_USE; /* back to 
 /* Folds the write-ahead log back when it has grown past DB_CHECKPOINT_FRAMES, or in any case. ERR_IO only for the disk; readers in the way are fine.
  */
 bool db_engine_checkpoint(struct db_conn *conn, bool always, struct err *err) MUST_USE;
+
+/* Copies the database as it is at this moment into a new file, without ever keeping its writer waiting. ERR_BUSY: work was stopped. */
+bool db_engine_copy(const char *from, const char *to, int busy_timeout_ms, const struct db_work *work, struct err *err) MUST_USE;
+
+/* Checks every page of a database that nobody else has open (ERR_IO: damaged), and leaves it as one file without a log. */
+bool db_engine_seal(const char *path, struct err *err) MUST_USE;
 
 /* Applies what is pending, each in its own transaction. *ret_from 0: an empty database. only_check: ERR_CONFLICT when something is pending.
  * A newer database is ERR_CONFLICT. */

@@ -30,6 +30,19 @@ bool db_image_finish_take(struct db_conn *tx, struct db_image_upload *upload, in
 
 bool db_image_get(struct db_conn *conn, const char *sha256, struct db_image *ret_image, struct err *err) MUST_USE; /* ERR_NOT_FOUND */
 
+struct db_images {
+    size_t count;
+    struct db_image *items;
+    bool more;
+};
+
+/* Sorted by sha256. */
+bool db_image_list(struct db_conn *conn, const char *after, size_t limit, struct arena *arena, struct db_images *ret_page, struct err *err) MUST_USE;
+bool db_image_total(struct db_conn *conn, int64_t *ret_bytes, struct err *err) MUST_USE;
+
+/* Removes the rows of images that no release names; for the copy of the database that goes into a backup. */
+bool db_image_forget_unreferenced(struct db_conn *conn, struct err *err) MUST_USE;
+
 /* The file, read-only, with its size as it is now. ERR_IO when it is missing: the caller raises an "image-missing" event. */
 bool db_image_open(struct db *db, const char *sha256, int *ret_fd, int64_t *ret_size, struct err *err) MUST_USE;
 

@@ -10,6 +10,9 @@ int commands_init(int argc, char **argv);
 int commands_check_config(int argc, char **argv);
 int commands_print_config(int argc, char **argv);
 int commands_migrate(int argc, char **argv);
+int commands_backup(int argc, char **argv);
+int commands_restore(int argc, char **argv);
+int commands_scrub(int argc, char **argv);
 int commands_health(int argc, char **argv);
 
 /* Where the configuration is when --config does not say: this file, or, when it is not there, none. */

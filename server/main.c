@@ -17,6 +17,9 @@ static const struct command commands[] = {
     {"check-config", commands_check_config, "say what is wrong with the configuration, if anything"},
     {"print-config", commands_print_config, "print the values in force, or a commented sample"},
     {"migrate", commands_migrate, "bring the database to this program's schema"},
+    {"backup", commands_backup, "write database and images into one file, while the server runs"},
+    {"restore", commands_restore, "make the store out of a backup"},
+    {"scrub", commands_scrub, "hash every image again"},
     {"health", commands_health, "ask the running server whether it is ready"},
 };
 

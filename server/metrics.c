@@ -48,6 +48,8 @@ void metrics_count(struct metrics *metrics, const struct api_call *call, uint64_
         return;
     }
     size_t route = (size_t)(call->route - api_routes);
+    if (route >= METRICS_ROUTES)
+        return;
     add(&metrics->requests[route][column], 1);
     add(&metrics->duration_us[route], duration_us > 0 ? (uint64_t)duration_us : 0);
     add(&metrics->bytes[route], bytes_sent);

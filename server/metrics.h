@@ -7,7 +7,7 @@
 #include "api/api.h"
 #include "fleet/offer.h"
 
-enum { METRICS_ROUTES = 192, METRICS_STATUSES = 32 };
+enum { METRICS_ROUTES = 256, METRICS_STATUSES = 32 };
 
 struct metrics {
     _Atomic uint64_t requests[METRICS_ROUTES][METRICS_STATUSES]; /* last status column: any other */

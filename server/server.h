@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "api/env.h"
+#include "db/scrub.h"
 #include "db/token.h"
 #include "server/auth.h"
 #include "server/config.h"
@@ -33,6 +34,13 @@ struct server_checkpoints {
     struct checkpoint made[65];
 };
 
+/* What the last scrub said. */
+struct server_scrub {
+    _Atomic int64_t at; /* UTC seconds; 0: none since the start */
+    _Atomic int64_t images;
+    _Atomic int64_t faults[DB_SCRUB_FAULT_COUNT];
+};
+
 struct server {
     struct server_config config;
     struct api_env env;
@@ -47,6 +55,7 @@ struct server {
     struct server_expiry expiry;
     struct db_conn *main_reader; /* the main thread's */
     struct server_checkpoints checkpoints;
+    struct server_scrub scrub;
     struct key *timestamp_key; /* the online keys at start … */
     struct key *directive_key;
     struct api_online online;                /* … and those in use */

@@ -6,6 +6,7 @@
 #include "db/idempotency.h"
 #include "db/image.h"
 #include "server/checkpoints.h"
+#include "server/scrub.h"
 
 /* A timestamp lives 24 h and is renewed after 6. */
 enum { TIMESTAMP_LIFE_S = 24 * 3600 };
@@ -69,6 +70,7 @@ void timers_run(struct timers *timers, struct server *server, int64_t mono_ms) {
     if (atomic_exchange(&server->purge_again, false) || due(&timers->purge_at_ms, TIMERS_PURGE_MS, mono_ms))
         submit(server, purge, purged);
     checkpoints_run(server, mono_ms);
+    scrub_collect(server);
 }
 
 bool timers_renew_now(struct server *server, struct err *err) {

@@ -24,3 +24,16 @@ INSERT INTO image_signature (sha256, data) VALUES ($1, $2) ON CONFLICT (sha256) 
 
 -- name: image_signature_delete
 DELETE FROM image_signature WHERE sha256 = $1;
+
+-- name: image_list
+SELECT sha256, sha1, md5, length, created_at FROM image WHERE sha256 > $1 ORDER BY sha256 LIMIT $2;
+
+-- name: image_total
+SELECT COALESCE(SUM(length), 0) AS bytes FROM image;
+
+-- name: image_signature_forget
+-- What a backup leaves out: images that no release names.
+DELETE FROM image_signature WHERE NOT EXISTS (SELECT 1 FROM release r WHERE r.sha256 = image_signature.sha256);
+
+-- name: image_forget
+DELETE FROM image WHERE NOT EXISTS (SELECT 1 FROM release r WHERE r.sha256 = image.sha256);

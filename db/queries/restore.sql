@@ -1,0 +1,31 @@
+-- What must outlive the restore of an older backup: read from the store that is replaced, written into the one that takes its place.
+
+-- name: restore_device_list
+SELECT id, state, product, hardware, pin_current, floor_sequence, floor_security, floor_sha256, created_at FROM device
+WHERE id > $1 AND (floor_sequence > 0 OR floor_security > 0 OR state IN ('revoked', 'retired')) ORDER BY id LIMIT $2;
+
+-- name: restore_device
+-- A floor never falls, a device that is out of service stays so. One that the backup does not know comes back with its key, unless another has it.
+INSERT INTO device (id, state, product, hardware, pin_current, floor_sequence, floor_security, floor_sha256, attributes, created_at, revision)
+VALUES ($1, $2, (SELECT name FROM product WHERE name = $3), $4,
+    CASE WHEN EXISTS (SELECT 1 FROM device WHERE pin_current = $9 OR pin_next = $9) THEN NULL ELSE $9 END, $5, $6, $7, '{}', $8, 1)
+ON CONFLICT (id) DO UPDATE SET
+    state = CASE WHEN excluded.state IN ('revoked', 'retired') THEN excluded.state ELSE device.state END,
+    floor_sha256 = CASE WHEN excluded.floor_sequence > device.floor_sequence THEN excluded.floor_sha256 ELSE device.floor_sha256 END,
+    floor_sequence = CASE WHEN excluded.floor_sequence > device.floor_sequence THEN excluded.floor_sequence ELSE device.floor_sequence END,
+    floor_security = CASE WHEN excluded.floor_security > device.floor_security THEN excluded.floor_security ELSE device.floor_security END,
+    revision = device.revision + 1
+WHERE excluded.floor_sequence > device.floor_sequence OR excluded.floor_security > device.floor_security
+    OR (excluded.state IN ('revoked', 'retired') AND device.state <> excluded.state);
+
+-- name: restore_device_seen
+INSERT INTO device_seen (device) VALUES ($1) ON CONFLICT (device) DO NOTHING;
+
+-- name: restore_token_list
+SELECT id AS name, revoked_at AS time FROM token WHERE id > $1 AND revoked_at IS NOT NULL ORDER BY id LIMIT $2;
+
+-- name: restore_release_list
+SELECT path AS name, withdrawn_at AS time FROM release WHERE path > $1 AND withdrawn_at IS NOT NULL ORDER BY path LIMIT $2;
+
+-- name: restore_release
+UPDATE release SET withdrawn_at = $2 WHERE path = $1 AND withdrawn_at IS NULL;
