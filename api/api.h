@@ -39,7 +39,7 @@ enum api_policy {
         4, /* a token whose scope is limited to products is let in: the handler asks api_allow() for each object. Without it, it is not. */
 };
 
-enum { API_MAX_PARAMS = 8, API_MAX_VARS = 4, API_MAX_HEADERS = 12, API_REQUEST_ID_SIZE = 33 };
+enum { API_MAX_PARAMS = 12, API_MAX_VARS = 4, API_MAX_HEADERS = 12, API_REQUEST_ID_SIZE = 33 };
 
 struct api_call;
 struct api_env;

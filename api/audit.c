@@ -9,8 +9,6 @@
 #include "common/text.h"
 #include "trust/checkpoint.h"
 
-enum { EXPORT_ROWS = 200 };
-
 struct row {
     int64_t seq, time;
     const char *actor, *action, *object, *detail, *request_id, *prev_hash, *hash;
@@ -51,41 +49,10 @@ static bool row_from(struct arena *arena, const struct chain_row *row, struct ro
     return (ret_row->prev_hash != NULL && ret_row->hash != NULL) || err_no_memory(err);
 }
 
-/* All rows, one a line. */
-static enum api_pull_step export_next(struct api_call *call, void *state, struct buf *out, struct err *err) {
-    int64_t *after = state;
-    struct db_audits page;
-    if (!db_audit_list(call->db, *after, EXPORT_ROWS, call->arena, &page, err))
-        return API_PULL_FAILED;
-    for (size_t i = 0; i < page.count && out->len < API_PULL_PIECE; i++) {
-        struct row row;
-        if (!row_from(call->arena, &page.items[i], &row, err))
-            return API_PULL_FAILED;
-        json_write(out, &shape, &row);
-        buf_byte(out, '\n');
-        *after = row.seq;
-    }
-    bool last = page.count == 0 || (!page.more && *after == page.items[page.count - 1].seq);
-    return last ? API_PULL_END : API_PULL_MORE;
-}
-
-static bool export(struct api_call *call, struct err *err) {
-    int64_t *after = arena_alloc(call->arena, sizeof(*after));
-    if (after == NULL)
-        return err_no_memory(err);
-    call->reply.content_type = "application/x-ndjson";
-    call->reply.pull = (struct api_pull){.next = export_next, .state = after};
-    return true;
-}
-
 bool api_audit_list(struct api_call *call, struct err *err) {
     struct api_list list;
     struct db_audits page;
-    if (!api_list_begin(call, NULL, true, &list, err))
-        return false;
-    if (text_equal(api_header(call, "Accept"), "application/x-ndjson"))
-        return export(call, err);
-    if (!db_audit_list(call->db, list.after_number, list.limit, call->arena, &page, err))
+    if (!api_list_begin(call, NULL, true, &list, err) || !db_audit_list(call->db, list.after_number, list.limit, call->arena, &page, err))
         return false;
     struct row *items = arena_array(call->arena, page.count, sizeof(*items));
     const char *last = page.more ? arena_printf(call->arena, "%lld", (long long)page.items[page.count - 1].seq) : NULL;

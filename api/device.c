@@ -1,4 +1,4 @@
-#include "db/device.h"
+#include "db/select.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,11 +25,67 @@ static bool find(struct api_call *call, struct db_device *ret_device, struct err
     return db_device_get(call->db, api_var(call, "device"), call->arena, ret_device, err) && api_allow(call, ret_device->product, err);
 }
 
+static bool reply_list(struct api_call *call, const struct db_devices *page, const char *last, struct err *err) {
+    struct api_device *items = arena_array(call->arena, page->count, sizeof(*items));
+    if (items == NULL && page->count > 0)
+        return err_no_memory(err);
+    for (size_t i = 0; i < page->count; i++)
+        if (!api_device_from(call->arena, &page->items[i], &items[i], err))
+            return false;
+    return api_list_reply(call, &api_shape_device, items, page->count, last, err);
+}
+
+/* The parameters that are no filter text, as one: they mean the same. */
+static bool filter_of_params(struct api_call *call, const struct fleet_filter **ret_filter, struct err *err) {
+    static const char *const names[] = {"product", "hardware", "tag", "version", "state"};
+    struct buf text CLEANUP(buf_free) = BUF_INIT(FLEET_FILTER_MAX_BYTES);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *value = api_query(call, names[i]);
+        if (value == NULL || *value == '\0')
+            continue;
+        buf_printf(&text, "%s%s == ", text.len > 0 ? " and " : "", names[i]);
+        fleet_filter_quote(value, &text);
+    }
+    const char *prefix = api_query(call, "id_prefix");
+    if (prefix != NULL && *prefix != '\0') {
+        if (!api_check_id(prefix, "id_prefix", err))
+            return false;
+        buf_printf(&text, "%sid ~ %s*", text.len > 0 ? " and " : "", prefix);
+    }
+    return buf_ok(&text, "the query", err) && fleet_filter_parse(call->arena, text.data != NULL ? text.data : "", ret_filter, err);
+}
+
+static bool read_sort(const struct api_call *call, struct db_select *select, struct err *err) {
+    const char *sort = api_query(call, "sort");
+    select->descending = sort != NULL && *sort == '-';
+    if (sort == NULL || db_device_sort_parse(sort + select->descending, &select->sort))
+        return true;
+    return err_set_field(err, ERR_INVALID, "sort",
+                         "'sort' must be id, product, hardware, state, version, sequence or last_seen, with a '-' before it for descending");
+}
+
+/* By filter, or in another order than the ids': out of the registry. */
+static bool select_devices(struct api_call *call, const struct fleet_filter *filter, const struct api_list *list, struct err *err) {
+    struct db_select select = {.filters = {filter}, .after = list->after, .limit = list->limit};
+    struct db_devices page;
+    const char *last;
+    return read_sort(call, &select, err) && filter_of_params(call, &select.filters[1], err) &&
+           db_select_page(call->db, &select, call->arena, &page, &last, err) && reply_list(call, &page, last, err);
+}
+
+/* A token that is limited to products must name one, as a parameter or in the filter. */
+static bool allow_list(const struct api_call *call, const struct fleet_filter *filter, struct err *err) {
+    const char *product = filter != NULL && api_query(call, "product") == NULL ? fleet_filter_product(filter) : NULL;
+    return product != NULL ? api_allow(call, product, err) : api_allow_list(call, err);
+}
+
 bool api_device_list(struct api_call *call, struct err *err) {
-    static const char *const filters[] = {"state", "product", "hardware", "tag", "version", "id_prefix", NULL};
+    static const char *const filters[] = {"state", "product", "hardware", "tag", "version", "id_prefix", "filter", "sort", NULL};
     struct api_list list;
     struct db_devices page;
-    if (!api_allow_list(call, err) || !api_list_begin(call, filters, false, &list, err))
+    const struct fleet_filter *text = NULL;
+    if ((api_query(call, "filter") != NULL && !fleet_filter_parse(call->arena, api_query(call, "filter"), &text, err)) ||
+        !allow_list(call, text, err) || !api_list_begin(call, filters, false, &list, err))
         return false;
     struct db_device_filter filter = {
         .product = api_query(call, "product"),
@@ -41,15 +97,10 @@ bool api_device_list(struct api_call *call, struct err *err) {
     };
     if (filter.by_state && !fleet_device_state_parse(api_query(call, "state"), &filter.state))
         return err_set_field(err, ERR_INVALID, "state", "'state' must be pending, active, revoked or retired");
-    if (!db_device_list(call->db, &filter, list.after, list.limit, call->arena, &page, err))
-        return false;
-    struct api_device *items = arena_array(call->arena, page.count, sizeof(*items));
-    if (items == NULL && page.count > 0)
-        return err_no_memory(err);
-    for (size_t i = 0; i < page.count; i++)
-        if (!api_device_from(call->arena, &page.items[i], &items[i], err))
-            return false;
-    return api_list_reply(call, &api_shape_device, items, page.count, page.more ? page.items[page.count - 1].id : NULL, err);
+    if (text != NULL || api_query(call, "sort") != NULL)
+        return select_devices(call, text, &list, err);
+    return db_device_list(call->db, &filter, list.after, list.limit, call->arena, &page, err) &&
+           reply_list(call, &page, page.more ? page.items[page.count - 1].id : NULL, err);
 }
 
 static bool check_tags(const struct json_texts *tags, struct err *err) {

@@ -1,4 +1,5 @@
-/* What every list shares: limit, cursor, the parameters it knows, the page with its "next" and Link. */
+/* What every list shares: limit, cursor, the parameters it knows, the page with its "next" and Link; or, for `Accept: application/x-ndjson`, all its
+ * items as lines: the handler is asked again for page after page while the client takes them, with its own order, filters and checks. */
 #ifndef PAWL_API_LIST_H
 #define PAWL_API_LIST_H
 
@@ -11,6 +12,9 @@ struct api_list {
     const char *after;    /* the position behind the page before; "" at the start */
     int64_t after_number; /* the same for lists by number; 0 at the start */
 };
+
+/* True when the client asked for lines instead of a page. */
+bool api_list_wants_lines(const struct api_call *call);
 
 /* filters: NULL-terminated names beside limit and cursor; another one in the query is ERR_INVALID. */
 bool api_list_begin(struct api_call *call, const char *const *filters, bool by_number, struct api_list *ret_list, struct err *err) MUST_USE;

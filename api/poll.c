@@ -6,6 +6,7 @@
 #include "api/env.h"
 #include "api/notice.h"
 #include "db/deployment.h"
+#include "db/device.h"
 #include "db/offer.h"
 
 struct newcomer {

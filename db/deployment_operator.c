@@ -1,6 +1,7 @@
 #include "db/deployment.h"
 
 #include "db/deployment_row.h"
+#include "db/store.h"
 
 enum { SCRATCH_BYTES = 1 << 20 };
 

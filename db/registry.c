@@ -189,6 +189,34 @@ bool db_registry_unflushed(struct db *db, const char *id, struct db_unflushed *r
     return found;
 }
 
+void db_registry_each(struct db *db, void (*visit)(void *context, const struct db_registry_glance *glance), void *context) {
+    enum { AT_ONCE = 256 };
+    struct db_registry *registry = db->registry;
+    size_t number = 0, count;
+
+    do {
+        pthread_rwlock_rdlock(&registry->lock);
+        count = registry->count;
+        for (size_t end = number + AT_ONCE; number < count && number < end; number++) {
+            const struct registry_entry *entry = db_registry_table_at(registry, (uint32_t)number);
+            const struct db_registry_glance glance = {
+                .id = entry->id,
+                .product = db_intern_text(registry->intern, entry->product),
+                .hardware = db_intern_text(registry->intern, entry->hardware),
+                .version = db_intern_text(registry->intern, entry->version),
+                .state = (enum fleet_device_state)entry->state,
+                .installed_known = entry->installed_known,
+                .installed_sequence = entry->installed_sequence,
+                .last_seen = entry->last_seen,
+                .open_deployment = entry->open_deployment,
+            };
+
+            visit(context, &glance);
+        }
+        pthread_rwlock_unlock(&registry->lock);
+    } while (number < count);
+}
+
 void db_registry_count(struct db *db, struct db_registry_counts *ret_counts) {
     struct db_registry *registry = db->registry;
 

@@ -71,6 +71,20 @@ void db_registry_remember(struct db *db, const struct db_device_hot *hot, uint64
  * every 5 s. What cannot be queued or committed stays noted for the next time. Also flushes the tokens' last use. */
 void db_registry_flush(struct db *db);
 
+/* One device as a walk through all of them sees it. Its texts are valid during the call; the id as long as the store is open. */
+struct db_registry_glance {
+    const char *id, *product, *hardware, *version;
+    enum fleet_device_state state;
+    bool installed_known;
+    int64_t installed_sequence;
+    int64_t last_seen;
+    int64_t open_deployment; /* 0: none */
+};
+
+/* Calls visit() for every device, in no order that means anything, holding the registry's read lock for some hundred at a time: visit() must be quick
+ * and must not call the store. A device that is made meanwhile may be missed. */
+void db_registry_each(struct db *db, void (*visit)(void *context, const struct db_registry_glance *glance), void *context);
+
 struct db_registry_counts {
     size_t devices;
     size_t by_state[FLEET_DEVICE_STATE_COUNT];

@@ -132,22 +132,44 @@ static bool test_holds(const struct fleet_filter *test, const struct fleet_filte
     return false;
 }
 
-bool fleet_filter_match(const struct fleet_filter *filter, const struct fleet_filter_subject *subject) {
+static enum fleet_filter_answer ask_test(const struct fleet_filter *test, const struct fleet_filter_subject *subject, unsigned unread) {
+    if ((fleet_filter_needs(test) & unread) != 0)
+        return FLEET_FILTER_MAYBE;
+    return test_holds(test, subject) != (test->op == FILTER_NOT_EQUAL) ? FLEET_FILTER_YES : FLEET_FILTER_NO;
+}
+
+/* "and" ends with the first no, "or" with the first yes. */
+static enum fleet_filter_answer ask_parts(const struct fleet_filter *filter, const struct fleet_filter_subject *subject, unsigned unread) {
+    enum fleet_filter_answer last = filter->kind == FILTER_AND ? FLEET_FILTER_NO : FLEET_FILTER_YES;
+    enum fleet_filter_answer answer = filter->kind == FILTER_AND ? FLEET_FILTER_YES : FLEET_FILTER_NO;
+    for (size_t i = 0; i < filter->part_count; i++) {
+        enum fleet_filter_answer part = fleet_filter_ask(filter->parts[i], subject, unread);
+        if (part == last)
+            return last;
+        answer = part == FLEET_FILTER_MAYBE ? part : answer;
+    }
+    return answer;
+}
+
+enum fleet_filter_answer fleet_filter_ask(const struct fleet_filter *filter, const struct fleet_filter_subject *subject, unsigned unread) {
+    enum fleet_filter_answer part;
     switch (filter->kind) {
     case FILTER_EVERYTHING:
-        return true;
+        return FLEET_FILTER_YES;
     case FILTER_AND:
     case FILTER_OR:
-        for (size_t i = 0; i < filter->part_count; i++)
-            if (fleet_filter_match(filter->parts[i], subject) == (filter->kind == FILTER_OR))
-                return filter->kind == FILTER_OR;
-        return filter->kind == FILTER_AND;
+        return ask_parts(filter, subject, unread);
     case FILTER_NOT:
-        return !fleet_filter_match(filter->parts[0], subject);
+        part = fleet_filter_ask(filter->parts[0], subject, unread);
+        return part == FLEET_FILTER_MAYBE ? part : part == FLEET_FILTER_NO ? FLEET_FILTER_YES : FLEET_FILTER_NO;
     case FILTER_TEST:
-        return test_holds(filter, subject) != (filter->op == FILTER_NOT_EQUAL);
+        return ask_test(filter, subject, unread);
     }
-    return false;
+    return FLEET_FILTER_NO;
+}
+
+bool fleet_filter_match(const struct fleet_filter *filter, const struct fleet_filter_subject *subject) {
+    return fleet_filter_ask(filter, subject, 0) == FLEET_FILTER_YES;
 }
 
 /* ---- the whole fleet ---- */
@@ -206,16 +228,16 @@ bool filter_is_word(const char *text) {
     return true;
 }
 
-static void print_value(const char *text, struct buf *out) {
-    if (filter_is_word(text)) {
-        buf_text(out, text);
+void fleet_filter_quote(const char *value, struct buf *out) {
+    if (filter_is_word(value)) {
+        buf_text(out, value);
         return;
     }
     buf_byte(out, '"');
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
+    for (const char *c = value; *c != '\0'; c++) {
+        if (*c == '"' || *c == '\\')
             buf_byte(out, '\\');
-        buf_byte(out, *text);
+        buf_byte(out, *c);
     }
     buf_byte(out, '"');
 }
@@ -223,13 +245,13 @@ static void print_value(const char *text, struct buf *out) {
 static void print_test(const struct fleet_filter *test, struct buf *out) {
     buf_text(out, filter_fields[test->field].name);
     if (test->field == FILTER_ATTRIBUTE)
-        print_value(test->attribute, out);
+        fleet_filter_quote(test->attribute, out);
     buf_printf(out, " %s ", filter_operators[test->op]);
     if (test->op == FILTER_IN)
         buf_byte(out, '(');
     for (size_t i = 0; i < test->value_count; i++) {
         buf_text(out, i > 0 ? ", " : "");
-        print_value(test->values[i].text, out);
+        fleet_filter_quote(test->values[i].text, out);
     }
     if (test->op == FILTER_IN)
         buf_byte(out, ')');

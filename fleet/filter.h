@@ -46,6 +46,10 @@ bool fleet_filter_parse(struct arena *arena, const char *text, const struct flee
 /* A comparison with something unknown (no version, never seen, no such attribute) is false, but "!=" is true. */
 bool fleet_filter_match(const struct fleet_filter *filter, const struct fleet_filter_subject *subject) MUST_USE;
 
+/* The same before tags or attributes are read: unread is a mask of enum fleet_filter_need, and the answer hangs on them when it is "maybe". */
+enum fleet_filter_answer { FLEET_FILTER_NO = 0, FLEET_FILTER_YES, FLEET_FILTER_MAYBE };
+enum fleet_filter_answer fleet_filter_ask(const struct fleet_filter *filter, const struct fleet_filter_subject *subject, unsigned unread) MUST_USE;
+
 unsigned fleet_filter_needs(const struct fleet_filter *filter);
 
 /* True when the filter names every device it can match: `id == a`, `id in (a, b)`, alone or joined by "and" with anything else.
@@ -57,5 +61,8 @@ const char *fleet_filter_product(const struct fleet_filter *filter);
 
 /* Appends the canonical text: one space, parentheses only where needed, values quoted only where needed. Parsing it gives the same tree. */
 void fleet_filter_print(const struct fleet_filter *filter, struct buf *out);
+
+/* Appends one value as a filter must have it: quoted when needed. */
+void fleet_filter_quote(const char *value, struct buf *out);
 
 #endif

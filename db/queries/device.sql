@@ -9,6 +9,9 @@ SELECT device, last_seen, installed_version, installed_sequence, certificate_exp
 -- name: device_tags
 SELECT tag FROM device_tag WHERE device = $1 ORDER BY tag;
 
+-- name: device_attributes
+SELECT attributes FROM device WHERE id = $1;
+
 -- name: device_tag_clear
 DELETE FROM device_tag WHERE device = $1;
 

@@ -257,12 +257,51 @@ static void test_needs_and_short_cuts(void **state) {
     }
 }
 
+/* Before tags and attributes are read: "maybe" only where the answer hangs on them. */
+static void test_unread(void **state) {
+    static const struct {
+        const char *text;
+        enum fleet_filter_answer answer;
+    } cases[] = {
+        {"tag == canary", FLEET_FILTER_MAYBE},
+        {"not tag == canary", FLEET_FILTER_MAYBE},
+        {"attribute.ram > 5", FLEET_FILTER_MAYBE},
+        {"product == gateway and tag == canary", FLEET_FILTER_MAYBE},
+        {"product == other and tag == canary", FLEET_FILTER_NO},
+        {"tag == canary and product == other", FLEET_FILTER_NO},
+        {"product == gateway or tag == canary", FLEET_FILTER_YES},
+        {"tag == canary or product == gateway", FLEET_FILTER_YES},
+        {"product == other or tag == canary", FLEET_FILTER_MAYBE},
+        {"not (product == gateway or tag == canary)", FLEET_FILTER_NO},
+        {"not (product == other and tag == canary)", FLEET_FILTER_YES},
+        {"product == gateway", FLEET_FILTER_YES},
+        {"", FLEET_FILTER_YES},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(arena_clear) struct arena arena;
+        const struct fleet_filter *filter;
+        struct err err;
+        arena_init(&arena, 1 << 16);
+        assert_true(fleet_filter_parse(&arena, cases[i].text, &filter, &err));
+        if (fleet_filter_ask(filter, &known, FLEET_FILTER_TAGS | FLEET_FILTER_ATTRIBUTES) != cases[i].answer)
+            fail_msg("%s", cases[i].text);
+    }
+    /* Only what is unread counts as such. */
+    CLEANUP(arena_clear) struct arena arena;
+    const struct fleet_filter *filter;
+    struct err err;
+    arena_init(&arena, 1 << 16);
+    assert_true(fleet_filter_parse(&arena, "tag == us or attribute.ram > 5", &filter, &err));
+    assert_int_equal(fleet_filter_ask(filter, &known, FLEET_FILTER_TAGS), FLEET_FILTER_YES);
+    assert_int_equal(fleet_filter_ask(filter, &known, FLEET_FILTER_ATTRIBUTES), FLEET_FILTER_MAYBE);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_invalid_folder),
-        cmocka_unit_test(test_ceilings),
-        cmocka_unit_test(test_needs_and_short_cuts),
+        cmocka_unit_test(test_rows),     cmocka_unit_test(test_invalid_folder),
+        cmocka_unit_test(test_ceilings), cmocka_unit_test(test_needs_and_short_cuts),
+        cmocka_unit_test(test_unread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,6 +143,14 @@ class Contract:
             self._validate(where, content[media].get("schema"), reply.body)
             if media == "application/problem+json":
                 self.check_problem(where, reply)
+        elif media == "application/x-ndjson":
+            self._check_lines(where, content[media].get("schema"), reply.body)
+
+    def _check_lines(self, where, schema, body):
+        if body and not body.endswith(b"\n"):
+            raise ContractBroken(f"{where}: the last line has no end")
+        for line in body.splitlines():
+            self._validate(where, schema, line)
 
     def _check_header(self, where, name, value, schema):
         schema = self._resolve(schema)

@@ -1,0 +1,361 @@
+#include "db/select.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "common/text.h"
+#include "db/query.h"
+#include "db/store.h"
+
+/* One that may match, and where it stands. */
+struct candidate {
+    const char *id;
+    const char *text; /* the sort key, or NULL: */
+    int64_t number;
+    bool sure; /* it matches; else tags and attributes decide */
+};
+
+struct gathering {
+    const struct db_select *select;
+    struct candidate start; /* behind this one the page begins; id NULL: at the first */
+    struct arena *arena;    /* of the texts */
+    struct candidate *items;
+    size_t count, cap;
+    const char *last_text; /* equal texts come in long runs: kept once */
+    bool out_of_memory;
+};
+
+static const char *const sort_names[DB_DEVICE_SORT_COUNT] = {
+    [DB_DEVICE_BY_ID] = "id",           [DB_DEVICE_BY_PRODUCT] = "product",   [DB_DEVICE_BY_HARDWARE] = "hardware",   [DB_DEVICE_BY_STATE] = "state",
+    [DB_DEVICE_BY_VERSION] = "version", [DB_DEVICE_BY_SEQUENCE] = "sequence", [DB_DEVICE_BY_LAST_SEEN] = "last_seen",
+};
+
+bool db_device_sort_parse(const char *name, enum db_device_sort *ret_sort) {
+    for (unsigned i = 0; i < DB_DEVICE_SORT_COUNT; i++) {
+        if (strcmp(name, sort_names[i]) == 0) {
+            *ret_sort = (enum db_device_sort)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool by_text(enum db_device_sort sort) {
+    return sort != DB_DEVICE_BY_SEQUENCE && sort != DB_DEVICE_BY_LAST_SEEN;
+}
+
+/* ---- does it match? ---- */
+
+static const struct json_field attributes_fields[] = {{.name = "a", .type = JSON_MAP, .offset = 0}};
+static const struct json_shape attributes_shape = JSON_SHAPE(struct json_map, attributes_fields);
+
+static bool read_attributes(struct db_conn *conn, const char *id, struct arena *arena, struct fleet_filter_subject *subject, struct err *err) {
+    CLEANUP(buf_free) struct buf text = BUF_INIT(1 << 20);
+    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_DEVICE_ATTRIBUTES);
+    struct db_texts rows;
+    struct json_map map;
+    struct fleet_filter_attribute *attributes;
+
+    db_query_text(stmt, 1, id);
+    if (!db_query_texts(stmt, arena, &rows, err))
+        return false;
+    buf_printf(&text, "{\"a\":%s}", rows.count > 0 ? rows.items[0] : "{}");
+    if (!buf_ok(&text, "attributes", err) || !json_read(arena, text.data, text.len, &attributes_shape, &map, NULL, err))
+        return false;
+    attributes = arena_array(arena, map.count, sizeof *attributes);
+    if (map.count > 0 && !attributes)
+        return err_no_memory(err);
+    for (size_t i = 0; i < map.count; i++)
+        attributes[i] = (struct fleet_filter_attribute){map.items[i].name, map.items[i].value ? map.items[i].value : ""};
+    subject->attributes = attributes;
+    subject->attribute_count = map.count;
+    return true;
+}
+
+static bool read_tags(struct db_conn *conn, const char *id, struct arena *arena, struct fleet_filter_subject *subject, struct err *err) {
+    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_DEVICE_TAGS);
+    struct db_texts tags;
+
+    db_query_text(stmt, 1, id);
+    if (!db_query_texts(stmt, arena, &tags, err))
+        return false;
+    subject->tags = tags.items;
+    subject->tag_count = tags.count;
+    return true;
+}
+
+static struct fleet_filter_subject subject_of(const struct db_registry_glance *glance) {
+    return (struct fleet_filter_subject){
+        .id = glance->id,
+        .product = glance->product,
+        .hardware = glance->hardware,
+        .version = glance->version,
+        .sequence_known = glance->installed_known,
+        .sequence = glance->installed_sequence,
+        .state = glance->state,
+        .last_seen = glance->last_seen,
+    };
+}
+
+static enum fleet_filter_answer ask_all(const struct db_select *select, const struct fleet_filter_subject *subject, unsigned unread) {
+    enum fleet_filter_answer answer = FLEET_FILTER_YES;
+
+    for (size_t i = 0; i < DB_SELECT_FILTERS; i++) {
+        enum fleet_filter_answer one = select->filters[i] ? fleet_filter_ask(select->filters[i], subject, unread) : FLEET_FILTER_YES;
+
+        if (one == FLEET_FILTER_NO)
+            return one;
+        answer = one == FLEET_FILTER_MAYBE ? one : answer;
+    }
+    return answer;
+}
+
+static unsigned needs_of(const struct db_select *select) {
+    unsigned needs = 0;
+
+    for (size_t i = 0; i < DB_SELECT_FILTERS; i++)
+        needs |= select->filters[i] ? fleet_filter_needs(select->filters[i]) : 0;
+    return needs;
+}
+
+/* With everything that the filters look at. */
+static bool decide(struct db_conn *conn, const struct db_select *select, const char *id, bool *ret_match, struct err *err) {
+    CLEANUP(arena_clear) struct arena arena;
+    struct db_device_hot hot;
+    unsigned needs = needs_of(select);
+
+    arena_init(&arena, 1 << 20);
+    if (!db_registry_get(db_conn_db(conn), id, &hot))
+        return err_set(err, ERR_NOT_FOUND, "device '%s' does not exist", id);
+    struct fleet_filter_subject subject = {
+        .id = hot.id,
+        .product = hot.product,
+        .hardware = hot.hardware,
+        .version = hot.installed_version,
+        .sequence_known = hot.installed_known,
+        .sequence = hot.installed_sequence,
+        .state = hot.state,
+        .last_seen = hot.last_seen,
+    };
+    if ((needs & FLEET_FILTER_TAGS) != 0 && !read_tags(conn, id, &arena, &subject, err))
+        return false;
+    if ((needs & FLEET_FILTER_ATTRIBUTES) != 0 && !read_attributes(conn, id, &arena, &subject, err))
+        return false;
+    *ret_match = ask_all(select, &subject, 0) == FLEET_FILTER_YES;
+    return true;
+}
+
+bool db_select_match(struct db_conn *conn, const struct fleet_filter *filter, const char *id, bool *ret_match, struct err *err) {
+    const struct db_select select = {.filters = {filter}};
+
+    return decide(conn, &select, id, ret_match, err);
+}
+
+/* ---- who may match ---- */
+
+static int compare(const struct db_select *select, const struct candidate *a, const struct candidate *b) {
+    int order = a->text ? strcmp(a->text, b->text) : (a->number > b->number) - (a->number < b->number);
+
+    order = order != 0 ? order : strcmp(a->id, b->id);
+    return select->descending ? -order : order;
+}
+
+static const char *text_of(enum db_device_sort sort, const struct db_registry_glance *glance) {
+    switch (sort) {
+    case DB_DEVICE_BY_PRODUCT:
+        return glance->product;
+    case DB_DEVICE_BY_HARDWARE:
+        return glance->hardware;
+    case DB_DEVICE_BY_STATE:
+        return fleet_device_state_name(glance->state);
+    case DB_DEVICE_BY_VERSION:
+        return glance->version;
+    default:
+        return glance->id;
+    }
+}
+
+static struct candidate key_of(enum db_device_sort sort, const struct db_registry_glance *glance) {
+    struct candidate key = {.id = glance->id};
+
+    if (by_text(sort))
+        key.text = text_of(sort, glance);
+    else if (sort == DB_DEVICE_BY_LAST_SEEN)
+        key.number = glance->last_seen;
+    else
+        key.number = glance->installed_known ? glance->installed_sequence : -1;
+    return key;
+}
+
+/* The text of the glance does not outlive the call; ids do. */
+static bool keep_text(struct gathering *all, struct candidate *candidate) {
+    if (!candidate->text || candidate->text == candidate->id)
+        return true;
+    if (!all->last_text || strcmp(all->last_text, candidate->text) != 0)
+        all->last_text = arena_strdup(all->arena, candidate->text);
+    candidate->text = all->last_text;
+    return candidate->text != NULL;
+}
+
+static void gather(void *context, const struct db_registry_glance *glance) {
+    struct gathering *all = context;
+    const struct fleet_filter_subject subject = subject_of(glance);
+    struct candidate candidate = key_of(all->select->sort, glance);
+    enum fleet_filter_answer answer;
+
+    if (all->out_of_memory || (all->start.id && compare(all->select, &candidate, &all->start) <= 0))
+        return;
+    answer = ask_all(all->select, &subject, FLEET_FILTER_TAGS | FLEET_FILTER_ATTRIBUTES);
+    if (answer == FLEET_FILTER_NO)
+        return;
+    candidate.sure = answer == FLEET_FILTER_YES;
+    if (all->count == all->cap) {
+        size_t cap = all->cap ? all->cap * 2 : 1024;
+        struct candidate *items = reallocarray(all->items, cap, sizeof *items);
+
+        all->out_of_memory = !items;
+        if (!items)
+            return;
+        all->items = items;
+        all->cap = cap;
+    }
+    all->out_of_memory = !keep_text(all, &candidate);
+    all->items[all->count++] = candidate;
+}
+
+static void free_gathering(struct gathering *all) {
+    free(all->items);
+}
+
+/* ---- the page: a heap of the candidates, taken from until it is full ---- */
+
+static void sift_down(struct gathering *all, size_t at) {
+    for (;;) {
+        size_t least = at, child = 2 * at + 1;
+
+        if (child < all->count && compare(all->select, &all->items[child], &all->items[least]) < 0)
+            least = child;
+        if (child + 1 < all->count && compare(all->select, &all->items[child + 1], &all->items[least]) < 0)
+            least = child + 1;
+        if (least == at)
+            return;
+        struct candidate swap = all->items[at];
+        all->items[at] = all->items[least];
+        all->items[least] = swap;
+        at = least;
+    }
+}
+
+static struct candidate take_least(struct gathering *all) {
+    struct candidate least = all->items[0];
+
+    all->items[0] = all->items[--all->count];
+    sift_down(all, 0);
+    return least;
+}
+
+/* The next one that does match; id NULL: there is none. */
+static bool next_match(struct db_conn *conn, struct gathering *all, struct candidate *ret_next, struct err *err) {
+    while (all->count > 0) {
+        struct candidate next = take_least(all);
+        bool match = next.sure;
+
+        if (!match && !decide(conn, all->select, next.id, &match, err))
+            return false;
+        if (match) {
+            *ret_next = next;
+            return true;
+        }
+    }
+    *ret_next = (struct candidate){.id = NULL};
+    return true;
+}
+
+/* "<id>/<key>": no id has a slash. */
+static bool read_position(const struct db_select *select, struct arena *arena, struct candidate *ret_start, struct err *err) {
+    const char *slash = strchr(select->after, '/');
+
+    *ret_start = (struct candidate){.id = NULL};
+    if (select->after[0] == '\0')
+        return true;
+    if (!slash || slash == select->after || (!by_text(select->sort) && !text_to_int(slash + 1, INT64_MIN, INT64_MAX, &ret_start->number)))
+        return err_set_field(err, ERR_INVALID, "cursor", "'cursor' is none that a list in this order gave");
+    ret_start->id = arena_strndup(arena, select->after, (size_t)(slash - select->after));
+    if (!ret_start->id)
+        return err_no_memory(err);
+    ret_start->text = by_text(select->sort) ? slash + 1 : NULL;
+    return true;
+}
+
+static const char *write_position(struct arena *arena, const struct candidate *last) {
+    return last->text ? arena_printf(arena, "%s/%s", last->id, last->text) : arena_printf(arena, "%s/%lld", last->id, (long long)last->number);
+}
+
+static bool fill(struct db_conn *conn, struct gathering *all, struct arena *arena, struct db_devices *page, const char **ret_last, struct err *err) {
+    struct candidate last = {.id = NULL}, next;
+
+    for (size_t i = all->count / 2; i-- > 0;)
+        sift_down(all, i);
+    while (page->count <= all->select->limit) {
+        if (!next_match(conn, all, &next, err))
+            return false;
+        if (!next.id)
+            return true;
+        if (page->count == all->select->limit) {
+            page->more = true;
+            *ret_last = write_position(arena, &last);
+            return *ret_last || err_no_memory(err);
+        }
+        if (!db_device_get(conn, next.id, arena, &page->items[page->count], err))
+            return false;
+        page->count++;
+        last = next;
+    }
+    return true;
+}
+
+bool db_select_page(struct db_conn *conn, const struct db_select *select, struct arena *arena, struct db_devices *ret_page, const char **ret_last,
+                    struct err *err) {
+    CLEANUP(free_gathering) struct gathering all = {.select = select, .arena = arena};
+    struct db_devices page = {.items = arena_array(arena, select->limit, sizeof *page.items)};
+    const char *last = NULL;
+
+    if (!page.items)
+        return err_no_memory(err);
+    if (!read_position(select, arena, &all.start, err))
+        return false;
+    db_registry_each(db_conn_db(conn), gather, &all);
+    if (all.out_of_memory)
+        return err_no_memory(err);
+    if (!fill(conn, &all, arena, &page, &last, err))
+        return false;
+    *ret_page = page;
+    *ret_last = last;
+    return true;
+}
+
+bool db_select_ids(struct db_conn *conn, const struct fleet_filter *filter, struct arena *arena, const char *const **ret_ids, size_t *ret_count,
+                   struct err *err) {
+    const struct db_select select = {.filters = {filter}};
+    CLEANUP(free_gathering) struct gathering all = {.select = &select, .arena = arena};
+    const char **ids;
+    size_t count = 0;
+
+    db_registry_each(db_conn_db(conn), gather, &all);
+    ids = arena_array(arena, all.count > 0 ? all.count : 1, sizeof *ids);
+    if (all.out_of_memory || !ids)
+        return err_no_memory(err);
+    for (size_t i = 0; i < all.count; i++) {
+        bool match = all.items[i].sure;
+
+        if (!match && !decide(conn, &select, all.items[i].id, &match, err))
+            return false;
+        if (match)
+            ids[count++] = all.items[i].id;
+    }
+    *ret_ids = ids;
+    *ret_count = count;
+    return true;
+}

@@ -1,0 +1,182 @@
+"""Lists: filter and sort, cursors that stay right in every order, all items as lines."""
+
+import json
+import urllib.parse
+
+import pytest
+
+HARDWARE = "qemu-arm"
+COUNT = 450  # more than two of the server's own reads for a stream
+LINES = [("Accept", "application/x-ndjson")]
+
+
+@pytest.fixture(scope="module")
+def fleet(router):
+    """Numbered devices with tags and attributes, some of which have been seen."""
+    api = router.operator()
+    api.post("/api/v1/products", {"id": "sensor"})
+    for number in range(COUNT):
+        body = {"id": f"d-{number:04}", "product": "sensor" if number % 3 else "router", "hardware": f"board-{number % 5}"}
+        body["tags"] = (["canary"] if number % 10 == 0 else []) + (["eu-west"] if number % 2 else ["us-east"])
+        assert api.post("/api/v1/devices", body).status == 201
+    for number in range(0, COUNT, 50):
+        path = f"/api/v1/devices/d-{number:04}"
+        tag = api.get(path).header("ETag")
+        assert api.patch(path, {"attributes": {"ram": str(number), "site": "Köln"}}, headers=[("If-Match", tag)]).status == 200
+    for number in range(6):
+        router.device(f"seen-{number}").check(product="router", hardware=HARDWARE, version=f"1.{number % 2}.0", sequence=number % 3)
+    return router
+
+
+@pytest.fixture(scope="module")
+def api(fleet):
+    return fleet.operator()
+
+
+def path_of(**query):
+    return "/api/v1/devices?" + urllib.parse.urlencode(query, quote_via=urllib.parse.quote)
+
+
+def ids(items):
+    return [item["id"] for item in items]
+
+
+def filtered(api, text, **query):
+    return ids(api.pages(path_of(filter=text, **query), limit=97))
+
+
+def numbered(condition):
+    return [f"d-{number:04}" for number in range(COUNT) if condition(number)]
+
+
+@pytest.mark.parametrize(
+    "text, condition",
+    [
+        ("product == sensor", lambda n: n % 3),
+        ("product == router and id ~ d-*", lambda n: n % 3 == 0),
+        ("tag == canary", lambda n: n % 10 == 0),
+        ("tag == canary and not tag ~ eu-*", lambda n: n % 10 == 0),
+        ("product == sensor and tag ~ eu-* and hardware in (board-1, board-2)", lambda n: n % 3 and n % 2 and n % 5 in (1, 2)),
+        ("attribute.ram >= 200", lambda n: n % 50 == 0 and n >= 200),
+        ('attribute.site == "Köln" and tag == canary', lambda n: n % 50 == 0),
+        ("id in (d-0003, d-0001, d-9999)", lambda n: n in (1, 3)),
+        ("id ~ d-044?", lambda n: n // 10 == 44),
+        ("id ~ d-* and attribute.ram != 0", lambda n: n != 0),
+        ("id == nothing", lambda n: False),
+    ],
+)
+def test_filter(api, text, condition):
+    assert filtered(api, text) == numbered(condition)
+
+
+def test_filter_of_what_was_seen(api):
+    assert filtered(api, "version == 1.1.0") == ["seen-1", "seen-3", "seen-5"]
+    assert filtered(api, "sequence >= 1") == ["seen-1", "seen-2", "seen-4", "seen-5"]
+    assert filtered(api, "last_seen > 2020-01-01T00:00:00Z") == [f"seen-{n}" for n in range(6)]
+    assert filtered(api, "state == active and id ~ seen-*") == [f"seen-{n}" for n in range(6)]
+
+
+def test_filter_joins_the_other_parameters(api):
+    assert filtered(api, "tag ~ eu-*", product="router", id_prefix="d-00") == [i for i in numbered(lambda n: n % 3 == 0 and n % 2) if i < "d-0100"]
+    assert filtered(api, "", hardware="board-4", tag="canary") == numbered(lambda n: n % 5 == 4 and n % 10 == 0)
+
+
+@pytest.mark.parametrize("field", ["id", "product", "hardware", "state", "version", "sequence", "last_seen"])
+@pytest.mark.parametrize("minus", ["", "-"])
+def test_sort(api, field, minus):
+    def key(item):
+        installed = item["installed"] or {}
+        value = {
+            "version": installed.get("version") or "",
+            "sequence": installed.get("sequence", -1),
+            "last_seen": item["last_seen"] or "",
+        }.get(field, item.get(field) or "")
+        return (value, item["id"])
+
+    items = api.pages(path_of(sort=minus + field), limit=101)
+    assert len(items) == COUNT + 6
+    assert items == sorted(items, key=key, reverse=bool(minus))
+
+
+def test_sort_and_filter(api):
+    assert filtered(api, "tag == canary", sort="-id") == numbered(lambda n: n % 10 == 0)[::-1]
+
+
+def test_cursor_stays_right_while_devices_come_and_go(api):
+    first = api.ok("GET", path_of(sort="-id", filter="id ~ d-*", limit=10))
+    assert ids(first["items"])[-1] == "d-0440"
+    assert api.post("/api/v1/devices", {"id": "d-zzzz"}).status == 201  # before the cursor in this order
+    assert api.post("/api/v1/devices/d-0440/retire", {}).status == 200
+    second = api.ok("GET", path_of(sort="-id", filter="id ~ d-*", limit=10, cursor=first["next"]))
+    assert ids(second["items"])[0] == "d-0439"
+
+
+@pytest.mark.parametrize(
+    "query, field, detail",
+    [
+        ({"filter": "product == )"}, "filter", "column 12: expected a value, found ')'"),
+        ({"filter": "("}, "filter", "column 2: expected a field"),
+        ({"sort": "name"}, "sort", "'sort' must be"),
+        ({"sort": "--id"}, "sort", "'sort' must be"),
+        ({"sort": "last_seen", "cursor": "642d31"}, "cursor", "in this order"),
+        ({"sort": "id", "cursor": "xyz"}, "cursor", "none that a list"),
+        ({"id_prefix": "a*", "sort": "id"}, "id_prefix", "id_prefix"),
+    ],
+)
+def test_mistakes(api, query, field, detail):
+    reply = api.get(path_of(**query))
+    assert reply.status == 400 and reply.json["errors"][0]["field"] == field and detail in reply.json["detail"]
+
+
+def test_limited_token(fleet, api):
+    limited = fleet.operator(api.token_with("device:read@sensor"))
+    assert limited.get(path_of()).status == 403
+    assert limited.get(path_of(filter="product == router")).status == 403
+    assert limited.get(path_of(filter="product == sensor or tag == canary")).status == 403
+    assert limited.get(path_of(filter="product == sensor", product="router")).status == 403
+    assert filtered(limited, "product == sensor and tag == canary") == numbered(lambda n: n % 3 and n % 10 == 0)
+
+
+# ---- lines
+
+
+def lines(api, path):
+    reply = api.get(path, headers=LINES)
+    assert reply.status == 200 and reply.header("Content-Type") == "application/x-ndjson", reply
+    assert reply.header("Content-Length") is None and reply.header("Transfer-Encoding") == "chunked"
+    return [json.loads(line) for line in reply.body.splitlines()]
+
+
+@pytest.mark.parametrize("query", [{}, {"sort": "-hardware"}, {"filter": "tag == canary"}, {"filter": "id == nothing"}, {"product": "sensor"}])
+def test_lines_are_the_pages(api, query):
+    assert lines(api, path_of(**query)) == api.pages(path_of(**query), limit=1000)
+
+
+@pytest.mark.parametrize("name", ["products", "releases", "deployments", "tokens", "audit"])
+def test_every_list_has_lines(api, name):
+    path = f"/api/v1/{name}"
+    assert lines(api, path) == api.pages(path, limit=1000)
+
+
+def test_events_as_lines(api):
+    # More than one read of the server, and newer ones may come in between.
+    found = lines(api, "/api/v1/events?kind=registered")
+    assert len(found) >= COUNT and len({event["id"] for event in found}) == len(found)
+
+
+def test_lines_from_a_cursor_and_without_a_limit(api):
+    page = api.ok("GET", path_of(limit=10))
+    assert ids(lines(api, path_of(limit=5, cursor=page["next"]))) == ids(api.pages(path_of(), limit=1000))[10:]
+
+
+def test_lines_refuse_like_pages(fleet, api):
+    assert api.get(path_of(filter="product =="), headers=LINES).status == 400
+    assert api.get("/api/v1/devices?cursor=zz", headers=LINES).status == 400
+    limited = fleet.operator(api.token_with("device:read@sensor"))
+    assert limited.get("/api/v1/devices", headers=LINES).status == 403
+
+
+def test_head_of_lines(api):
+    reply = api.request("HEAD", "/api/v1/devices", headers=LINES)
+    assert reply.status == 200 and reply.header("Content-Type") == "application/x-ndjson" and reply.body == b""
+    assert api.get("/api/v1/whoami").status == 200  # the connection goes on
