@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "server/administrators.h"
+#include "server/proxy.h"
 
 static const char *const identities[] = {"san", "cn", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
@@ -21,6 +22,10 @@ static const struct config_key keys[] = {
     KEY(listen, device, CONFIG_TEXT, "0.0.0.0:8443",
         .help = "Where devices connect: ADDRESS:PORT, [IPv6]:PORT, or off. A client certificate is required."),
     KEY(listen, admin, CONFIG_TEXT, "127.0.0.1:9443", .help = "Where operators connect: bearer tokens, or certificates, over TLS; or off."),
+    KEY(listen, proxies, CONFIG_TEXT, NULL,
+        .help =
+            "TCP load balancers before the device and the enrolment listener, addresses and networks: 192.0.2.7 10.0.0.0/8. From there, and only\n"
+            "from there, each connection must begin with a PROXY header (version 1 or 2), and the address in it is the client's."),
     KEY(listen, workers, CONFIG_INT, "0", .min = 0, .max = 64, .help = "Threads that serve connections; 0 is one for each core."),
 
     KEY(tls, certificate, CONFIG_PATH, "server.crt", .flags = CONFIG_RELOADABLE, .help = "The server's certificate and its intermediates, PEM."),
@@ -128,8 +133,13 @@ static bool check_scopes(const char *text, struct err *err) {
     return administrators_scopes(&arena, text, &grants, err);
 }
 
+static bool check_proxies(const char *text, struct err *err) {
+    struct proxy_list proxies;
+    return proxy_list_parse(text, &proxies, err) || err_prefix(err, "[listen] proxies");
+}
+
 static bool check(const struct server_config *config, struct err *err) {
-    if (!check_scopes(config->admin.certificate_scopes, err))
+    if (!check_scopes(config->admin.certificate_scopes, err) || !check_proxies(config->listen.proxies, err))
         return false;
     if (!check_listener(config->listen.device, "[listen] device", err) || !check_listener(config->listen.admin, "[listen] admin", err))
         return false;

@@ -35,11 +35,13 @@ struct front_conn {
     int fd;
     struct tls tls;
     struct gate gate;
-    bool first;          /* no request yet */
-    bool closing;        /* no further request */
-    bool ending;         /* the client has ended its side, or the server drains: streams end */
-    bool counted_device; /* in the worker's limits */
-    char *kept;          /* WORKER_READ_SIZE: decrypted bytes that could not go on yet; NULL: none */
+    bool first;           /* no request yet */
+    bool closing;         /* no further request */
+    bool ending;          /* the client has ended its side, or the server drains: streams end */
+    bool awaits_proxy;    /* a balancer's, whose header has not come yet */
+    bool counted_address; /* in the wire's limits */
+    bool counted_device;
+    char *kept; /* WORKER_READ_SIZE: decrypted bytes that could not go on yet; NULL: none */
     size_t kept_len;
     size_t head_left; /* of the head, to be forwarded */
 
@@ -94,6 +96,9 @@ void front_set_deadline(struct front_conn *conn, int64_t in_ms);
 
 /* Is the certificate still good, by the CAs and CRLs of now? */
 bool front_trusted(struct front_conn *conn) MUST_USE;
+
+/* Who it is that a balancer speaks for; NULL: itself. False: over the ceiling of that address, the connection is dead. */
+bool front_set_client(struct front_conn *conn, const struct sockaddr_storage *address) MUST_USE;
 
 /* After the handshake: still trusted, and under the ceiling on a device's connections. False: it was not, the connection is dead. */
 bool front_admit(struct front_conn *conn) MUST_USE;

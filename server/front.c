@@ -118,25 +118,43 @@ static void take_address(struct front_conn *conn, const struct sockaddr_storage 
     inet_ntop(AF_INET, four, conn->address, sizeof(conn->address));
 }
 
+/* Under the ceiling of its address. Of a balancer's connection the address comes with the header. */
+static bool count_address(struct front_conn *conn) {
+    struct wire *wire = conn->worker->wire;
+    conn->counted_address = limits_enter(wire->limits, conn->address_key, sizeof(conn->address_key), wire->settings.max_connections_per_address);
+    return conn->counted_address;
+}
+
 /* A place under the ceilings on connections, or none. */
 static bool take_place(struct front_conn *conn) {
     struct wire *wire = conn->worker->wire;
     int64_t reserved = conn->role == API_ADMIN ? 0 : wire->settings.reserved_admin_connections;
-    if (atomic_fetch_add(&wire->connections, 1) >= wire->settings.max_connections - reserved) {
-        atomic_fetch_sub(&wire->connections, 1);
-        return false;
+    if (atomic_fetch_add(&wire->connections, 1) < wire->settings.max_connections - reserved && (conn->awaits_proxy || count_address(conn))) {
+        return true;
     }
-    if (!limits_enter(wire->limits, conn->address_key, sizeof(conn->address_key), wire->settings.max_connections_per_address)) {
-        atomic_fetch_sub(&wire->connections, 1);
-        return false;
-    }
-    return true;
+    atomic_fetch_sub(&wire->connections, 1);
+    return false;
 }
 
 static void give_place(struct front_conn *conn) {
     struct wire *wire = conn->worker->wire;
-    limits_leave(wire->limits, conn->address_key, sizeof(conn->address_key));
+    if (conn->counted_address) {
+        limits_leave(wire->limits, conn->address_key, sizeof(conn->address_key));
+    }
     atomic_fetch_sub(&wire->connections, 1);
+}
+
+bool front_set_client(struct front_conn *conn, const struct sockaddr_storage *address) {
+    if (address) {
+        memset(conn->address_key, 0, sizeof(conn->address_key));
+        take_address(conn, address);
+    }
+    if (!count_address(conn)) {
+        worker_add(&conn->worker->counters.refused_at_capacity, 1);
+        front_kill(conn);
+        return false;
+    }
+    return true;
 }
 
 static struct tls_context *context_of(struct wire *wire, size_t listener) {
@@ -189,6 +207,7 @@ void front_accept_take(struct worker *worker, const struct worker_listener *list
                                     .link_fd = -1,
                                     .first = true};
         take_address(conn, address);
+        conn->awaits_proxy = worker->wire->settings.listeners[listener->index].proxied && proxy_list_has(&worker->wire->settings.proxies, address);
     }
     if (!conn || !take_place(conn)) {
         worker_add(&worker->counters.refused_at_capacity, 1);

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/random.h"
 #include "server/direct.h"
+#include "server/proxied.h"
 
 /* ---- small moves ---- */
 
@@ -115,6 +116,9 @@ static bool step_handshake(struct front_conn *conn) {
         if (conn->tls.pending) {
             (void)pump_flush(conn);
         }
+        return false;
+    }
+    if (conn->awaits_proxy && !proxied_begin(conn)) {
         return false;
     }
     if ((!conn->admission.ready && !has_spoken(conn)) || !admission_begin(conn)) {

@@ -56,6 +56,7 @@ static bool fill_listeners(const struct server_config *config, struct listeners 
         .client_ca_file = config->tls.device_ca,
         .crl_file = config->tls.device_crl,
         .identity_from_cn = config->tls.identity == SERVER_IDENTITY_CN,
+        .proxied = true,
     };
     const struct wire_listener admin = {
         .role = API_ADMIN,
@@ -78,6 +79,8 @@ static bool fill_listeners(const struct server_config *config, struct listeners 
         .max_handshakes = config->limits.handshakes,
         .admit = auth_may_connect,
     };
+    if (!proxy_list_parse(config->listen.proxies, &listeners->settings.proxies, err))
+        return err_prefix(err, "[listen] proxies");
     return add_listener(listeners, config, config->listen.device, "device", &device, err) &&
            add_listener(listeners, config, config->listen.admin, "admin", &admin, err);
 }

@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "certs/authorities.h"
+#include "server/proxy.h"
 
 enum { WIRE_MAX_LISTENERS = 8, WIRE_MAX_WORKERS = 64 };
 
@@ -24,6 +25,7 @@ struct wire_listener {
     bool identity_from_cn;        /* device listeners: the id is the subject's CN instead of the SAN URI urn:pawl:device:<id> */
     const char *certificate_file; /* PEM, the server's own, then its intermediates */
     const char *key_file;         /* PEM, not encrypted; refused when group or others can read it */
+    bool proxied;                 /* connections from settings.proxies begin with a PROXY header; those from elsewhere never */
 };
 
 /* Texts are borrowed for the duration of the call that takes the settings. A number that is 0 gets the default in the comment. */
@@ -31,6 +33,8 @@ struct wire_settings {
     struct wire_listener listeners[WIRE_MAX_LISTENERS];
     size_t listener_count;
     int workers; /* default: one for each core the process may use */
+
+    struct proxy_list proxies; /* balancers, whose word on their clients' addresses is taken */
 
     int64_t handshake_deadline_ms; /* 8,000; absolute, from accept() */
     int64_t head_deadline_ms;      /* 8,000; absolute, from the request's first byte (the first request: from the handshake) */
@@ -63,6 +67,7 @@ struct wire_counters {
     uint64_t bytes_sent;
     uint64_t requests;
     uint64_t refused_at_gate;     /* answered 4xx/5xx by the gate itself */
+    uint64_t refused_proxy;       /* from a balancer, without a good PROXY header */
     uint64_t refused_at_capacity; /* closed at accept() or after the handshake: a ceiling on connections */
     uint64_t cut_handshake;       /* deadlines, by phase */
     uint64_t cut_head;

@@ -1,4 +1,4 @@
-"""A bad line between a device and the server: bytes pass untouched until it is cut, or come slowly.
+"""A bad line between a device and the server: bytes pass untouched until it is cut, or come slowly. With a PROXY header it is a TCP load balancer.
 
 As a program (python3 -I): proxy.py PORT BYTES prints its own port and cuts everything after BYTES towards the client; tools/demo uses it so.
 """
@@ -11,9 +11,11 @@ import time
 
 
 class Proxy:
-    """cut_after: bytes towards the client before every connection is cut. rate: bytes a second towards the client."""
+    """cut_after: bytes towards the client before every connection is cut. rate: bytes a second towards the client. opening: what a connection to the
+    server begins with, by a function of the client's address. source: the address that the server sees."""
 
-    def __init__(self, target_port, cut_after=None, rate=None):
+    def __init__(self, target_port, cut_after=None, rate=None, opening=None, source=None):
+        self.opening, self.source = opening, source
         self.target_port = target_port
         self.cut_after = cut_after
         self.rate = rate
@@ -28,12 +30,14 @@ class Proxy:
     def _accept(self):
         while True:
             try:
-                client, _ = self.listener.accept()
+                client, address = self.listener.accept()
             except OSError:
                 return
             self.connections += 1
             try:
-                server = socket.create_connection(("127.0.0.1", self.target_port))
+                server = socket.create_connection(("127.0.0.1", self.target_port), source_address=(self.source, 0) if self.source else None)
+                if self.opening:
+                    server.sendall(self.opening(address))
             except OSError:
                 client.close()
                 continue
