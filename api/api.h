@@ -36,7 +36,9 @@ enum api_policy {
     API_IDEMPOTENT = 1, /* honours Idempotency-Key (every POST of /api/v1) */
     API_IF_MATCH = 2,   /* 428 without If-Match; the handler compares by api_if_match() */
     API_BY_PRODUCT =
-        4, /* a token whose scope is limited to products is let in: the handler asks api_allow() for each object. Without it, it is not. */
+        4,        /* a token whose scope is limited to products is let in: the handler asks api_allow() for each object. Without it, it is not. */
+    API_DDI = 8,  /* problems carry a "message", as existing clients want them */
+    API_CUT = 16, /* an image to a client that would install an error's text: a refusal of 429 or from 500 up is a cut connection instead */
 };
 
 enum { API_MAX_PARAMS = 12, API_MAX_VARS = 4, API_MAX_HEADERS = 12, API_REQUEST_ID_SIZE = 33 };
@@ -129,6 +131,7 @@ struct api_reply {
     struct api_pull pull; /* instead of body when pull.next is set */
     uint64_t head_length; /* HEAD: the Content-Length that GET would have; used when head_length_set */
     bool head_length_set;
+    bool cut;                /* the connection ends here, without a byte of this reply */
     const char *reason;      /* for the log and the metrics: why nothing was offered, which problem; static or arena */
     const void *stored_body; /* what an Idempotency-Key replays, when the body held a secret; in the arena */
     size_t stored_body_len;

@@ -6,6 +6,19 @@
 #include "api/served.h"
 #include "trust/key.h"
 
+/* Of existing clients; NULL: not set. */
+struct api_ddi_settings {
+    bool enabled;
+    bool confirm_by_report;        /* closed/success is enough; else the version must agree */
+    const char *tenants;           /* names, separated by spaces */
+    const char *part;              /* of every chunk */
+    const char *public_url;        /* what links begin with; NULL: as the client's Host says */
+    const char *hosts;             /* which it may say, separated by spaces; NULL: any */
+    const char *version_attribute; /* of configData */
+    const char *product_attribute;
+    const char *hardware_attribute;
+};
+
 struct api_settings {
     int64_t poll_after_s;
     int64_t poll_jitter;      /* percent, either way */
@@ -15,6 +28,7 @@ struct api_settings {
     int64_t pending_max;
     int64_t approval_above;   /* a rollout to more devices needs a second actor's approval; 0: none does */
     int64_t expiry_warning_s; /* a certificate that ends sooner is told of */
+    struct api_ddi_settings ddi;
 };
 
 /* The online keys in use: the ones that the newest root names. A new root changes them while every thread goes on; no key ends before the process. */

@@ -5,6 +5,8 @@
 #include "api/api.h"
 #include "trust/release.h"
 
+enum { API_DDI_BODY_MAX = 512 * 1024 }; /* a feedback may carry 256 kB of log, and its quotes */
+
 #define API_IMAGE_MAX ((size_t)RELEASE_LENGTH_MAX)
 
 bool api_check_get(struct api_call *call, struct err *err);
@@ -13,6 +15,16 @@ bool api_report_post(struct api_call *call, struct err *err);
 bool api_tuf_get(struct api_call *call, struct err *err); /* /tuf/{file} and /api/v1/metadata/{file} */
 bool api_whoami_device(struct api_call *call, struct err *err);
 bool api_whoami_operator(struct api_call *call, struct err *err);
+
+bool api_ddi_poll(struct api_call *call, struct err *err);
+bool api_ddi_config_put(struct api_call *call, struct err *err);
+bool api_ddi_deployment_get(struct api_call *call, struct err *err);
+bool api_ddi_installed_get(struct api_call *call, struct err *err);
+bool api_ddi_feedback_post(struct api_call *call, struct err *err);
+bool api_ddi_cancel_get(struct api_call *call, struct err *err);
+bool api_ddi_cancel_post(struct api_call *call, struct err *err);
+bool api_ddi_artifact_list(struct api_call *call, struct err *err);
+bool api_ddi_artifact_get(struct api_call *call, struct err *err);
 
 bool api_system_healthz(struct api_call *call, struct err *err);
 bool api_system_readyz(struct api_call *call, struct err *err);

@@ -5,7 +5,7 @@
 
 #include "api/env.h"
 #include "api/notice.h"
-#include "db/deployment.h"
+#include "db/ddi.h"
 #include "db/device.h"
 #include "db/offer.h"
 
@@ -44,6 +44,7 @@ static bool see_newcomer(struct api_call *call, struct err *err) {
 static bool decide_writing(struct api_call *call, struct api_poll *poll, struct err *err) {
     struct db_offered offered;
     if (!see_newcomer(call, err) || !api_notice_alternation(call, err) ||
+        (call->device.ddi_client != poll->ddi && !db_ddi_device_client(call->db, call->identity.id, poll->ddi, err)) ||
         !db_device_observe(call->db, call->identity.id, &poll->seen, call->now, err) ||
         !db_deployment_offer(call->db, call->identity.id, call->now, &offered, err))
         return false;
@@ -63,7 +64,7 @@ static void decide_reading(struct api_call *call, const struct db_catalog *catal
     struct db *db = call->env->db;
     bool must_write = false;
     if (!db_registry_seen(db, call->identity.id, call->now, &poll->seen, &must_write) || must_write ||
-        !db_registry_get(db, call->identity.id, &call->device)) {
+        !db_registry_get(db, call->identity.id, &call->device) || call->device.ddi_client != poll->ddi) {
         call->defer_to_writer = true;
         return;
     }

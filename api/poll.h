@@ -8,6 +8,7 @@
 /* What the poll says, and what it is answered. */
 struct api_poll {
     struct db_observation seen; /* .place is filled in by api_poll_decide() */
+    bool ddi;                   /* the client is one of DDI */
     enum fleet_reason reason;
     int64_t deployment;
     const struct db_release *release; /* with FLEET_REASON_OFFERED; in the catalog or the arena */

@@ -95,6 +95,7 @@ struct problem_body {
     int64_t status;
     const char *detail;
     const char *request_id;
+    const char *message; /* the detail once more, for DDI clients */
     struct json_list errors;
 };
 
@@ -110,6 +111,7 @@ static const struct json_field problem_fields[] = {
     {.name = "status", .type = JSON_INT, .offset = offsetof(struct problem_body, status)},
     {.name = "detail", .type = JSON_TEXT, .offset = offsetof(struct problem_body, detail)},
     {.name = "request_id", .type = JSON_TEXT, .offset = offsetof(struct problem_body, request_id)},
+    {.name = "message", .type = JSON_TEXT, .offset = offsetof(struct problem_body, message)},
     {.name = "errors", .type = JSON_STRUCTS, .offset = offsetof(struct problem_body, errors), .shape = &error_shape},
 };
 /* Without a field at fault there are no errors[]. */
@@ -173,11 +175,15 @@ bool api_reply_etag(struct api_call *call, int64_t revision, struct err *err) {
     return api_reply_headerf(call, err, "ETag", "\"%lld\"", (long long)revision);
 }
 
-bool api_reply_poll_after(struct api_call *call, struct err *err) {
+int64_t api_poll_after(const struct api_call *call) {
     const struct api_settings *settings = &call->env->settings;
     int64_t spread = settings->poll_after_s * settings->poll_jitter / 100;
     int64_t after = settings->poll_after_s - spread + (int64_t)random_below((uint64_t)(2 * spread + 1));
-    return api_reply_headerf(call, err, "Poll-After", "%lld", (long long)(after > 0 ? after : 1));
+    return after > 0 ? after : 1;
+}
+
+bool api_reply_poll_after(struct api_call *call, struct err *err) {
+    return api_reply_headerf(call, err, "Poll-After", "%lld", (long long)api_poll_after(call));
 }
 
 /* What a status asks for beside the body; set by nobody else. */
@@ -219,6 +225,7 @@ void api_reply_problem(struct api_call *call, const struct err *err) {
         .status = reply->status,
         .detail = detail,
         .request_id = call->request_id,
+        .message = call->route != NULL && (call->route->policy & API_DDI) != 0 ? detail : NULL,
         .errors = {.count = 1, .items = &error},
     };
     struct buf text CLEANUP(buf_free) = BUF_INIT(8192);

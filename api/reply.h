@@ -21,6 +21,9 @@ bool api_reply_headerf(struct api_call *call, struct err *err, const char *name,
 /* ETag: "revision" */
 bool api_reply_etag(struct api_call *call, int64_t revision, struct err *err) MUST_USE;
 
+/* Seconds until the next poll, with jitter. */
+int64_t api_poll_after(const struct api_call *call);
+
 /* Poll-After with jitter, so that a fleet that was switched on together does not come back together. */
 bool api_reply_poll_after(struct api_call *call, struct err *err) MUST_USE;
 

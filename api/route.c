@@ -10,6 +10,8 @@
 const struct api_route api_routes[] = {
 #define DEVICE(method, pattern, role, body, limit, run, handler)                                                                                     \
     { API_DEVICE, method, pattern, role, "", body, limit, run, 0, handler, NULL }
+#define DDI(method, path, body, limit, run, policy, handler)                                                                                         \
+    { API_DEVICE, method, "/{tenant}/controller/v1/{controller}" path, API_ACTIVE, "", body, limit, run, API_DDI | (policy), handler, NULL }
 #define ADMIN(method, pattern, scope, body, limit, run, policy, handler)                                                                             \
     { API_ADMIN, method, pattern, API_OPERATOR, scope, body, limit, run, policy, handler, NULL }
 #define HEALTH(pattern, handler)                                                                                                                     \
@@ -20,6 +22,16 @@ const struct api_route api_routes[] = {
     DEVICE("POST", "/report", API_ACTIVE, API_JSON, 4096, API_WRITE, api_report_post),
     DEVICE("GET", "/tuf/{file}", API_ACTIVE, API_NO_BODY, 0, API_READ, api_tuf_get),
     DEVICE("GET", "/whoami", API_ANY_DEVICE, API_NO_BODY, 0, API_READ, api_whoami_device),
+
+    DDI("GET", "", API_NO_BODY, 0, API_READ, 0, api_ddi_poll),
+    DDI("GET", "/deploymentBase/{action}", API_NO_BODY, 0, API_READ, 0, api_ddi_deployment_get),
+    DDI("POST", "/deploymentBase/{action}/feedback", API_JSON, API_DDI_BODY_MAX, API_WRITE, 0, api_ddi_feedback_post),
+    DDI("GET", "/softwaremodules/{module}/artifacts/{file}", API_NO_BODY, 0, API_READ, API_CUT, api_ddi_artifact_get),
+    DDI("GET", "/softwaremodules/{module}/artifacts", API_NO_BODY, 0, API_READ, 0, api_ddi_artifact_list),
+    DDI("PUT", "/configData", API_JSON, API_DDI_BODY_MAX, API_WRITE, 0, api_ddi_config_put),
+    DDI("GET", "/cancelAction/{action}", API_NO_BODY, 0, API_READ, 0, api_ddi_cancel_get),
+    DDI("POST", "/cancelAction/{action}/feedback", API_JSON, API_DDI_BODY_MAX, API_WRITE, 0, api_ddi_cancel_post),
+    DDI("GET", "/installedBase/{action}", API_NO_BODY, 0, API_READ, 0, api_ddi_installed_get),
 
     HEALTH("/healthz", api_system_healthz),
     HEALTH("/readyz", api_system_readyz),
@@ -77,6 +89,7 @@ const struct api_route api_routes[] = {
     ADMIN("GET", "/api/v1/audit", "audit:read", API_NO_BODY, 0, API_READ, 0, api_audit_list),
     ADMIN("GET", "/api/v1/audit/checkpoint", "audit:read", API_NO_BODY, 0, API_READ, 0, api_audit_checkpoint),
 #undef DEVICE
+#undef DDI
 #undef ADMIN
 #undef HEALTH
 };

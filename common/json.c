@@ -103,11 +103,11 @@ static const char *parser_says(const json_error_t *error) {
     }
 }
 
-static json_t *parse(const void *data, size_t len, struct err *err) {
+static json_t *parse(const void *data, size_t len, size_t flags, struct err *err) {
     json_error_t error;
     if (!check_depth(data, len, err))
         return NULL;
-    json_t *json = json_loadb(data, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    json_t *json = json_loadb(data, len, flags | JSON_DECODE_ANY, &error);
     if (json == NULL && error.text[0] == '\0') { /* the parser names every fault but a lack of memory */
         err_no_memory(err);
     } else if (json == NULL) {
@@ -174,9 +174,41 @@ static const char *copy_text(struct reader *reader, const json_t *json, int64_t 
     return copy;
 }
 
+/* Text that was made to fit; NULL only without memory. */
+static const char *cut_text(struct reader *reader, const char *text, size_t len, size_t max) {
+    char *copy = arena_alloc(reader->arena, (len < max ? len : max) + 1);
+    size_t used = 0;
+    if (copy == NULL) {
+        err_no_memory(reader->err);
+        return NULL;
+    }
+    for (size_t at = 0; at < len;) {
+        uint32_t point = 0;
+        size_t size = text_utf8_next(text + at, len - at, &point); /* the parser let only UTF-8 through */
+        bool control = size == 0 || point < 0x20 || (point >= 0x7f && point <= 0x9f);
+        size_t wanted = control ? 1 : size;
+        if (used + wanted > max)
+            break;
+        if (control)
+            copy[used] = ' ';
+        else
+            memcpy(copy + used, text + at, size);
+        used += wanted;
+        at += size > 0 ? size : 1;
+    }
+    return copy;
+}
+
+static const char *cut_string(struct reader *reader, const json_t *json, size_t max) {
+    return cut_text(reader, json_string_value(json), json_string_length(json), max);
+}
+
 static bool read_text(struct reader *reader, const struct json_field *field, const json_t *json, void *place) {
     const char **text = place;
-    *text = copy_text(reader, json, field->min, ceiling(field, TEXT_MAX));
+    if ((field->flags & JSON_LENIENT) != 0)
+        *text = cut_string(reader, json, (size_t)ceiling(field, TEXT_MAX));
+    else
+        *text = copy_text(reader, json, field->min, ceiling(field, TEXT_MAX));
     return *text != NULL;
 }
 
@@ -219,8 +251,30 @@ static bool check_list(struct reader *reader, const struct json_field *field, co
     return true;
 }
 
+/* The first texts of the array, each made to fit. */
+static bool cut_texts(struct reader *reader, const struct json_field *field, const json_t *json, struct json_texts *texts) {
+    size_t max = (size_t)ceiling(field, LIST_MAX);
+    size_t size = json_array_size(json);
+    const char **items = arena_array(reader->arena, size < max ? size : max, sizeof(*items));
+    if (items == NULL)
+        return err_no_memory(reader->err);
+    *texts = (struct json_texts){.items = items};
+    for (size_t i = 0; i < size && texts->count < max; i++) {
+        const json_t *item = json_array_get(json, i);
+        if (!json_is_string(item))
+            continue;
+        items[texts->count] = cut_string(reader, item, (size_t)field->min);
+        if (items[texts->count] == NULL)
+            return false;
+        texts->count++;
+    }
+    return true;
+}
+
 static bool read_texts(struct reader *reader, const struct json_field *field, const json_t *json, void *place) {
     struct json_texts *texts = place;
+    if ((field->flags & JSON_LENIENT) != 0)
+        return cut_texts(reader, field, json, texts);
     if (!check_list(reader, field, json))
         return false;
     size_t count = json_array_size(json);
@@ -299,11 +353,39 @@ static bool read_base64(struct reader *reader, const struct json_field *field, c
     return true;
 }
 
+/* The first texts of the object, names and values made to fit. A name that is cut to one that is there already is left out. */
+static bool cut_map(struct reader *reader, const struct json_field *field, const json_t *json, struct json_map *map) {
+    size_t max = (size_t)ceiling(field, LIST_MAX);
+    size_t size = json_object_size(json);
+    struct json_pair *items = arena_array(reader->arena, size < max ? size : max, sizeof(*items));
+    const char *name;
+    json_t *value;
+    if (items == NULL)
+        return err_no_memory(reader->err);
+    *map = (struct json_map){.items = items};
+    json_object_foreach((json_t *)json, name, value) {
+        if (!json_is_string(value) || map->count == max)
+            continue;
+        struct json_pair pair = {.name = cut_text(reader, name, strlen(name), (size_t)field->min),
+                                 .value = cut_string(reader, value, (size_t)field->min)};
+        if (pair.name == NULL || pair.value == NULL)
+            return false;
+        bool known = false;
+        for (size_t i = 0; i < map->count; i++)
+            known |= strcmp(items[i].name, pair.name) == 0;
+        if (!known)
+            items[map->count++] = pair;
+    }
+    return true;
+}
+
 static bool read_map(struct reader *reader, const struct json_field *field, const json_t *json, void *place) {
     struct json_map *map = place;
     int64_t count = (int64_t)json_object_size(json);
     const char *name;
     json_t *value;
+    if ((field->flags & JSON_LENIENT) != 0)
+        return cut_map(reader, field, json, map);
     if (!json_is_object(json))
         return refuse(reader, "an object");
     if (count < field->min || count > ceiling(field, LIST_MAX))
@@ -342,6 +424,29 @@ static bool is_known(const struct json_shape *shape, const char *name) {
     return false;
 }
 
+/* Is the value of the kind that a lenient field takes? */
+static bool has_kind(const struct json_field *field, const json_t *json) {
+    switch (field->type) {
+    case JSON_TEXT:
+    case JSON_TIME:
+    case JSON_BASE64:
+        return json_is_string(json);
+    case JSON_INT:
+        return json_is_integer(json) && json_integer_value(json) >= field->min && json_integer_value(json) <= ceiling(field, integer_max);
+    case JSON_BOOL:
+        return json_is_boolean(json);
+    case JSON_TEXTS:
+    case JSON_STRUCTS:
+        return json_is_array(json);
+    case JSON_STRUCT:
+    case JSON_MAP:
+        return json_is_object(json);
+    case JSON_RAW:
+        break;
+    }
+    return true;
+}
+
 static bool check_members(struct reader *reader, const json_t *json, const struct json_shape *shape) {
     const char *name;
     json_t *value;
@@ -362,6 +467,8 @@ static bool read_members(struct reader *reader, const json_t *json, const struct
     for (size_t i = 0; i < shape->count; i++) {
         const struct json_field *field = &shape->fields[i];
         const json_t *value = (field->flags & JSON_WRITE_ONLY) != 0 ? NULL : json_object_get(json, field->name);
+        if (value != NULL && (field->flags & JSON_LENIENT) != 0 && !has_kind(field, value))
+            value = NULL;
         size_t len = enter_member(reader, field->name);
         if (value == NULL && (field->flags & JSON_REQUIRED) != 0)
             return err_set_field(reader->err, ERR_INVALID, reader->path, "%s is missing", reader->path);
@@ -375,11 +482,10 @@ static bool read_members(struct reader *reader, const json_t *json, const struct
     return true;
 }
 
-bool json_read(struct arena *arena, const void *data, size_t len, const struct json_shape *shape, void *ret_object, uint64_t *ret_present,
-               struct err *err) {
+static bool read_json(struct arena *arena, const json_t *json, const struct json_shape *shape, void *ret_object, uint64_t *ret_present,
+                      struct err *err) {
     struct reader reader = {.arena = arena, .err = err};
     uint64_t present = 0;
-    CLEANUP(free_json) json_t *json = parse(data, len, err);
     memset(ret_object, 0, shape->size);
     if (json == NULL || !read_members(&reader, json, shape, ret_object, &present))
         return false;
@@ -388,9 +494,41 @@ bool json_read(struct arena *arena, const void *data, size_t len, const struct j
     return true;
 }
 
+bool json_read(struct arena *arena, const void *data, size_t len, const struct json_shape *shape, void *ret_object, uint64_t *ret_present,
+               struct err *err) {
+    CLEANUP(free_json) json_t *json = parse(data, len, JSON_REJECT_DUPLICATES, err);
+    return read_json(arena, json, shape, ret_object, ret_present, err);
+}
+
+static char *clean(struct arena *arena, const char *data, size_t len) {
+    char *text = arena_memdup(arena, data, len);
+    for (size_t at = 0; text != NULL && at < len;) {
+        uint32_t point = 0;
+        size_t size = text_utf8_next(text + at, len - at, &point);
+        if (size == 0)
+            text[at] = '?';
+        else if (point < 0x20)
+            text[at] = ' ';
+        at += size > 0 ? size : 1;
+    }
+    return text;
+}
+
+bool json_read_dirty(struct arena *arena, const void *data, size_t len, const struct json_shape *shape, void *ret_object, uint64_t *ret_present,
+                     struct err *err) {
+    CLEANUP(free_json) json_t *json = parse(data, len, JSON_ALLOW_NUL, err);
+    if (json == NULL && err->code == ERR_INVALID && len > 0) {
+        char *text = clean(arena, data, len);
+        json = text != NULL ? parse(text, len, JSON_ALLOW_NUL, err) : NULL;
+        if (text == NULL)
+            err_no_memory(err);
+    }
+    return read_json(arena, json, shape, ret_object, ret_present, err);
+}
+
 bool json_check(const void *data, size_t len, struct err *err) {
     struct reader reader = {.err = err};
-    CLEANUP(free_json) json_t *json = parse(data, len, err);
+    CLEANUP(free_json) json_t *json = parse(data, len, JSON_REJECT_DUPLICATES, err);
     return json != NULL && check_numbers(&reader, json);
 }
 
@@ -400,7 +538,7 @@ static int append_dump(const char *text, size_t len, void *out) {
 }
 
 bool json_pretty(struct buf *out, const void *data, size_t len, struct err *err) {
-    CLEANUP(free_json) json_t *json = parse(data, len, err);
+    CLEANUP(free_json) json_t *json = parse(data, len, JSON_REJECT_DUPLICATES, err);
     if (json == NULL)
         return false;
     if (json_dump_callback(json, append_dump, out, JSON_INDENT(2) | JSON_ENCODE_ANY) != 0)

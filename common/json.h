@@ -20,9 +20,11 @@ enum json_kind {
 };
 
 enum json_flag {
-    JSON_REQUIRED = 1,  /* reading: ERR_INVALID when it is missing */
-    JSON_NULLABLE = 2,  /* reading: null is taken as absent; writing: absent is written as null instead of left out */
-    JSON_WRITE_ONLY = 4 /* reading: counts as unknown (a field the server sets) */
+    JSON_REQUIRED = 1,   /* reading: ERR_INVALID when it is missing */
+    JSON_NULLABLE = 2,   /* reading: null is taken as absent; writing: absent is written as null instead of left out */
+    JSON_WRITE_ONLY = 4, /* reading: counts as unknown (a field the server sets) */
+    JSON_LENIENT = 8     /* reading: what does not fit is made to. A text is cut to max bytes, a list or map to max items of min bytes each, control
+                            characters become spaces, a value of another type counts as absent */
 };
 
 struct json_texts {
@@ -79,6 +81,11 @@ struct json_shape {
  * ret_present (may be NULL): bit i is set when fields[i] was given, be it as null. */
 bool json_read(struct arena *arena, const void *data, size_t len, const struct json_shape *shape, void *ret_object, uint64_t *ret_present,
                struct err *err) MUST_USE;
+
+/* The same for bodies of clients that do not escape what they send: a member given twice is taken once, and when the text is no JSON, bytes below
+ * 0x20 become spaces, bytes that are not UTF-8 become '?', and it is read once more. */
+bool json_read_dirty(struct arena *arena, const void *data, size_t len, const struct json_shape *shape, void *ret_object, uint64_t *ret_present,
+                     struct err *err) MUST_USE;
 
 /* Appends the object, compact. Absent are NULL pointers, time 0, a map without items and, when JSON_NULLABLE, lists without items (else "[]").
  * Strings that are not UTF-8 are written with U+FFFD in place of the bad bytes. */

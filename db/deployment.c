@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "db/ddi.h"
 #include "db/deployment_row.h"
 #include "db/offer.h"
 #include "db/query.h"
@@ -147,7 +148,8 @@ static bool check_assignment(const struct db_device_hot *hot, const struct db_re
                                 .hardware = hot->hardware,
                                 .installed_known = hot->installed_known,
                                 .installed_sequence = hot->installed_sequence,
-                                .floor = hot->floor};
+                                .floor = hot->floor,
+                                .plain_only = hot->ddi_client};
     struct fleet_release rule;
     enum fleet_reason reason;
 
@@ -170,6 +172,9 @@ bool db_deployment_assign(struct db_conn *tx, const char *device, int64_t releas
     arena_init(&arena, SCRATCH_BYTES);
     if (!db_registry_read(tx, device, &hot, err) || !db_release_get(tx, release_id, &arena, &release, err) || !check_assignment(&hot, &release, err))
         return false;
+    if (hot.open_deployment && (hot.open_state == FLEET_CANCELLING || db_deployment_cancel_event(&hot, hot.open_deployment) == FLEET_CANCEL_FETCHED))
+        return err_set(err, ERR_CONFLICT, "device '%s' has fetched deployment %lld: cancel that first, and wait for its answer or close it by force",
+                       device, (long long)hot.open_deployment);
     snprintf(reason, sizeof reason, "superseded by %s %s", release.product, release.version);
     if (hot.open_deployment && !db_deployment_apply(tx, hot.open_deployment, hot.open_state, FLEET_SUPERSEDE, reason, now, err))
         return false;
@@ -180,13 +185,24 @@ bool db_deployment_assign(struct db_conn *tx, const char *device, int64_t releas
     return true;
 }
 
+enum fleet_event db_deployment_cancel_event(const struct db_device_hot *hot, int64_t id) {
+    bool ask = hot->open_deployment == id && hot->ddi_fetched && !hot->ddi_answered && hot->open_state != FLEET_CANCELLING;
+
+    return ask ? FLEET_CANCEL_FETCHED : FLEET_CANCEL;
+}
+
 bool db_deployment_cancel(struct db_conn *tx, int64_t id, const char *reason, int64_t now, struct err *err) {
     CLEANUP(arena_clear) struct arena arena;
     struct db_deployment deployment;
+    struct db_device_hot hot;
+    enum fleet_event event;
 
     arena_init(&arena, SCRATCH_BYTES);
-    return db_deployment_get(tx, id, &arena, &deployment, err) &&
-           db_deployment_apply(tx, id, deployment.state, FLEET_CANCEL, reason && reason[0] ? reason : "cancelled by an operator", now, err) &&
+    if (!db_deployment_get(tx, id, &arena, &deployment, err) || !db_registry_read(tx, deployment.device, &hot, err))
+        return false;
+    event = db_deployment_cancel_event(&hot, id);
+    return db_deployment_apply(tx, id, deployment.state, event, reason && reason[0] ? reason : "cancelled by an operator", now, err) &&
+           (event != FLEET_CANCEL_FETCHED || db_ddi_cancelling(tx, id, err)) &&
            db_deployment_quarantine(tx, DB_QUERY_QUARANTINE_HOLD, deployment.device, deployment.release, err) &&
            db_registry_touch(tx, deployment.device, false, err);
 }
@@ -234,6 +250,11 @@ static bool offer_from(struct db_conn *tx, const struct db_catalog *catalog, con
     if (offer.reason != FLEET_REASON_OFFERED) {
         *ret_offered = (struct db_offered){.reason = offer.reason};
         return true;
+    }
+    if (offer.supersedes_open && db_deployment_cancel_event(hot, hot->open_deployment) == FLEET_CANCEL_FETCHED) {
+        *ret_offered = (struct db_offered){.reason = FLEET_REASON_WITHDRAWN};
+        return db_deployment_apply(tx, hot->open_deployment, hot->open_state, FLEET_CANCEL_FETCHED, "the release was withdrawn", now, err) &&
+               db_ddi_cancelling(tx, hot->open_deployment, err) && db_registry_touch(tx, hot->id, false, err);
     }
     if (!record_offer(tx, hot, &offer, now, &id, err))
         return false;

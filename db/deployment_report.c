@@ -158,7 +158,7 @@ static bool write_quarantine(struct step *step, struct err *err) {
     db_query_text(stmt, 1, step->hot.id);
     db_query_int(stmt, 2, step->release.id);
     if (failure)
-        db_query_int(stmt, 3, FLEET_MAX_FAILURES);
+        db_query_int(stmt, 3, step->hot.ddi_client ? FLEET_MAX_FAILURES_DDI : FLEET_MAX_FAILURES);
     return db_query_run(stmt, NULL, err);
 }
 

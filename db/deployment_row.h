@@ -9,6 +9,9 @@
 bool db_deployment_apply(struct db_conn *tx, int64_t id, enum fleet_deployment_state from, enum fleet_event event, const char *reason, int64_t now,
                          struct err *err) MUST_USE;
 
+/* What a cancel is for this deployment: FLEET_CANCEL, or FLEET_CANCEL_FETCHED when a client that has fetched it must be asked first. */
+enum fleet_event db_deployment_cancel_event(const struct db_device_hot *hot, int64_t id);
+
 /* DB_QUERY_QUARANTINE_HOLD: the policy does not offer it this release again; DB_QUERY_QUARANTINE_LIFT: it may. */
 bool db_deployment_quarantine(struct db_conn *tx, enum db_query query, const char *device, int64_t release, struct err *err) MUST_USE;
 

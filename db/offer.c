@@ -16,6 +16,7 @@ void db_offer_facts(const struct db_device_hot *hot, const struct db_catalog *ca
         .open_release = hot->open_deployment ? db_catalog_rule(catalog, hot->open_release) : NULL,
         .quarantined = hot->quarantined,
         .quarantined_count = hot->quarantined_count,
+        .plain_only = hot->ddi_client,
     };
 }
 

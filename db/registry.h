@@ -26,6 +26,10 @@ struct db_device_hot {
     bool open_by_policy;
     int64_t quarantined[FLEET_MAX_QUARANTINED]; /* release ids */
     size_t quarantined_count;
+    bool ddi_client;                /* its last poll was one of DDI (db/ddi.h) */
+    bool ddi_configured;            /* its attributes are not wanted now */
+    bool ddi_fetched;               /* of the open deployment: its client has read it */
+    bool ddi_answered;              /* … and has given its closing answer: for the client it is over */
     int64_t last_seen;              /* 0: never */
     int64_t certificate_expires_at; /* of the certificate that it showed last; 0: never seen */
     uint32_t revision;              /* changes with every change that a decision could depend on */

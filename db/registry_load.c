@@ -37,6 +37,14 @@ static const struct db_column open_columns[] = {
     DB_COLUMN_AS(DB_BOOL, struct db_device_hot, open_by_policy, "by_policy"),
 };
 
+static const struct db_column ddi_columns[] = {
+    DB_COLUMN_AS(DB_CHARS, struct db_device_hot, id, "device"),
+    DB_COLUMN_AS(DB_BOOL, struct db_device_hot, ddi_client, "client"),
+    DB_COLUMN_AS(DB_BOOL, struct db_device_hot, ddi_configured, "configured"),
+    DB_COLUMN_AS(DB_BOOL, struct db_device_hot, ddi_fetched, "fetched"),
+    DB_COLUMN_AS(DB_BOOL, struct db_device_hot, ddi_answered, "answered"),
+};
+
 static const struct db_column quarantine_columns[] = {
     DB_COLUMN_AS(DB_CHARS, struct db_device_hot, id, "device"),
     DB_COLUMN_AS(DB_INT, struct db_device_hot, quarantined[0], "release"),
@@ -45,6 +53,7 @@ static const struct db_column quarantine_columns[] = {
 static const struct db_shape device_shape = DB_SHAPE(struct db_device_hot, device_columns);
 static const struct db_shape seen_shape = DB_SHAPE(struct db_device_hot, seen_columns);
 static const struct db_shape open_shape = DB_SHAPE(struct db_device_hot, open_columns);
+static const struct db_shape ddi_shape = DB_SHAPE(struct db_device_hot, ddi_columns);
 static const struct db_shape quarantine_shape = DB_SHAPE(struct db_device_hot, quarantine_columns);
 
 static struct db_stmt *range(struct db_conn *conn, enum db_query query, const char *first, const char *last) {
@@ -90,7 +99,8 @@ static bool read_stored(struct db_conn *conn, const char *id, struct db_device_h
     if (!row)
         return err_set(err, ERR_NOT_FOUND, "device '%s' does not exist", id);
     return read_part(conn, DB_QUERY_DEVICE_SEEN_HOT, &seen_shape, id, hot, &row, err) &&
-           read_part(conn, DB_QUERY_DEPLOYMENT_HOT, &open_shape, id, hot, &row, err) && read_quarantine(conn, id, hot, err);
+           read_part(conn, DB_QUERY_DEPLOYMENT_HOT, &open_shape, id, hot, &row, err) &&
+           read_part(conn, DB_QUERY_DDI_HOT, &ddi_shape, id, hot, &row, err) && read_quarantine(conn, id, hot, err);
 }
 
 bool db_registry_read(struct db_conn *conn, const char *id, struct db_device_hot *ret_hot, struct err *err) {
@@ -232,6 +242,15 @@ static bool put_open(struct db_registry *registry, uint32_t *cursor, const struc
     return true;
 }
 
+static bool put_ddi(struct db_registry *registry, uint32_t *cursor, const struct db_device_hot *hot, struct err *err) {
+    struct registry_entry *entry = find_from(registry, hot->id, cursor);
+
+    (void)err;
+    if (entry)
+        db_registry_table_set_ddi(entry, hot);
+    return true;
+}
+
 static bool put_quarantine(struct db_registry *registry, uint32_t *cursor, const struct db_device_hot *hot, struct err *err) {
     struct registry_entry *entry = find_from(registry, hot->id, cursor);
     int64_t *releases;
@@ -260,7 +279,7 @@ bool db_registry_open(struct db *db, struct err *err) {
         return err_no_memory(err);
     return load_part(db, DB_QUERY_DEVICE_HOT, &device_shape, put_device, err) &&
            load_part(db, DB_QUERY_DEVICE_SEEN_HOT, &seen_shape, put_seen, err) &&
-           load_part(db, DB_QUERY_DEPLOYMENT_HOT, &open_shape, put_open, err) &&
+           load_part(db, DB_QUERY_DEPLOYMENT_HOT, &open_shape, put_open, err) && load_part(db, DB_QUERY_DDI_HOT, &ddi_shape, put_ddi, err) &&
            load_part(db, DB_QUERY_QUARANTINE_HOT, &quarantine_shape, put_quarantine, err);
 }
 

@@ -174,6 +174,13 @@ static bool set_quarantine(struct registry_entry *entry, const struct db_device_
     return true;
 }
 
+void db_registry_table_set_ddi(struct registry_entry *entry, const struct db_device_hot *hot) {
+    entry->ddi_client = hot->ddi_client;
+    entry->ddi_configured = hot->ddi_configured;
+    entry->ddi_fetched = hot->ddi_fetched;
+    entry->ddi_answered = hot->ddi_answered;
+}
+
 bool db_registry_table_set(struct db_registry *registry, struct registry_entry *entry, const struct db_device_hot *hot, bool installed,
                            struct err *err) {
     if (!set_text(registry, &entry->product, hot->product, err) || !set_text(registry, &entry->hardware, hot->hardware, err))
@@ -193,6 +200,7 @@ bool db_registry_table_set(struct db_registry *registry, struct registry_entry *
     entry->open_release = hot->open_release;
     entry->open_state = (uint8_t)hot->open_state;
     entry->open_by_policy = hot->open_by_policy;
+    db_registry_table_set_ddi(entry, hot);
     entry->told_reason = FLEET_REASON_REFUSED;
     entry->revision++;
     return true;
@@ -221,6 +229,10 @@ void db_registry_table_copy(const struct db_registry *registry, const struct reg
     ret_hot->open_release = entry->open_release;
     ret_hot->open_state = (enum fleet_deployment_state)entry->open_state;
     ret_hot->open_by_policy = entry->open_by_policy;
+    ret_hot->ddi_client = entry->ddi_client;
+    ret_hot->ddi_configured = entry->ddi_configured;
+    ret_hot->ddi_fetched = entry->ddi_fetched;
+    ret_hot->ddi_answered = entry->ddi_answered;
     ret_hot->quarantined_count = entry->quarantined_count;
     for (size_t i = 0; i < entry->quarantined_count; i++)
         ret_hot->quarantined[i] = entry->quarantined[i];

@@ -49,6 +49,10 @@ struct registry_entry {
     bool installed_unflushed : 1; /* what it runs, too */
     bool certificate_unflushed : 1;
     bool alternation_due : 1; /* found, and not yet taken */
+    bool ddi_client : 1;
+    bool ddi_configured : 1;
+    bool ddi_fetched : 1;
+    bool ddi_answered : 1;
 };
 
 struct registry_text_block {
@@ -88,6 +92,7 @@ bool db_registry_table_mark(struct db_registry *registry, uint32_t number);
 /* Everything but what is coalesced: state, pins, product …; installed only when asked for. */
 bool db_registry_table_set(struct db_registry *registry, struct registry_entry *entry, const struct db_device_hot *hot, bool installed,
                            struct err *err) MUST_USE;
+void db_registry_table_set_ddi(struct registry_entry *entry, const struct db_device_hot *hot);
 void db_registry_table_copy(const struct db_registry *registry, const struct registry_entry *entry, struct db_device_hot *ret_hot);
 
 /* What the device runs, as it says. */

@@ -126,7 +126,8 @@ bool db_release_rule(const struct db_release *release, struct fleet_release *ret
                                  .requires_sequence = release->requires_sequence,
                                  .hardware = release->hardware.items,
                                  .hardware_count = release->hardware.count,
-                                 .withdrawn = release->withdrawn_at != 0};
+                                 .withdrawn = release->withdrawn_at != 0,
+                                 .sealed = strcmp(release->encryption, "none") != 0};
 
     if (!hex_is_digest(release->sha256) || !hex_decode(release->sha256, 64, rule.sha256))
         return err_set_field(err, ERR_INVALID, "sha256", "release %s: the image's SHA-256 is not 64 hex digits", release->path);

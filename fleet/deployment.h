@@ -66,8 +66,9 @@ enum fleet_actor fleet_event_actor(enum fleet_event event);
 /* *ret_to is written when the verdict is not FLEET_MOVE_REFUSED. */
 enum fleet_move fleet_deployment_move(enum fleet_deployment_state from, enum fleet_event event, enum fleet_deployment_state *ret_to) MUST_USE;
 
-/* True when this end counts against the device for this release (failed, timed-out, rejected); after FLEET_MAX_FAILURES of them it is quarantined. */
-enum { FLEET_MAX_FAILURES = 3 };
+/* True when this end counts against the device for this release (failed, timed-out, rejected); after so many of them it is quarantined. DDI clients
+ * would try again at every poll. */
+enum { FLEET_MAX_FAILURES = 3, FLEET_MAX_FAILURES_DDI = 1 };
 bool fleet_deployment_counts_as_failure(enum fleet_event event) MUST_USE;
 
 #endif

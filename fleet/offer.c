@@ -38,6 +38,7 @@ static const struct {
     [FLEET_REASON_AWAITING_APPROVAL] = {"awaiting-approval", ERR_CONFLICT, "the rollout waits for its approval by another token"},
     [FLEET_REASON_NOT_IN_ROLLOUT] = {"not-in-rollout", ERR_CONFLICT, "the device is not among those that were chosen"},
     [FLEET_REASON_ROLLOUT_SETTLED] = {"rollout-settled", ERR_CONFLICT, "the rollout has nothing more for the device"},
+    [FLEET_REASON_SEALED_UNSUPPORTED] = {"sealed-unsupported", ERR_CONFLICT, "the image is sealed and the device's client cannot open it"},
 };
 
 const char *fleet_policy_name(enum fleet_policy policy) {
@@ -123,6 +124,8 @@ enum fleet_reason fleet_offer_check_download(const struct fleet_facts *facts, co
         return FLEET_REASON_WRONG_PRODUCT;
     if (release->withdrawn)
         return FLEET_REASON_WITHDRAWN;
+    if (release->sealed && facts->plain_only)
+        return FLEET_REASON_SEALED_UNSUPPORTED;
     reason = check_hardware(facts, release);
     return reason == FLEET_REASON_OFFERED ? check_floor(&facts->floor, release) : reason;
 }

@@ -18,34 +18,35 @@ bool fleet_policy_parse(const char *name, enum fleet_policy *ret_policy) MUST_US
 
 /* Why the answer is what it is; names are part of the API, the metrics and the dashboard. The zero value is "refused". */
 enum fleet_reason {
-    FLEET_REASON_REFUSED = 0,       /* refused: never the result of a decision */
-    FLEET_REASON_OFFERED,           /* offered: there is a release */
-    FLEET_REASON_UP_TO_DATE,        /* up-to-date */
-    FLEET_REASON_PENDING,           /* pending: the device waits for an administrator */
-    FLEET_REASON_REVOKED,           /* revoked */
-    FLEET_REASON_RETIRED,           /* retired */
-    FLEET_REASON_NO_PRODUCT,        /* no-product: the device has no product, or one that does not exist */
-    FLEET_REASON_NO_RELEASE,        /* no-release: the product has none (or only withdrawn ones) */
-    FLEET_REASON_POLICY_HOLDS,      /* policy-rollout: the product offers nothing by itself */
-    FLEET_REASON_HARDWARE_UNKNOWN,  /* hardware-unknown: the device never said what it is */
-    FLEET_REASON_WRONG_HARDWARE,    /* wrong-hardware */
-    FLEET_REASON_WRONG_PRODUCT,     /* wrong-product: an assigned release of another product */
-    FLEET_REASON_BELOW_FLOOR,       /* below-floor: would be a downgrade */
-    FLEET_REASON_SECURITY_FLOOR,    /* security-floor: older code that must never run again */
-    FLEET_REASON_DIFFERENT_BITS,    /* different-bits: the floor's sequence with another sha256 is no repair */
-    FLEET_REASON_INSTALLED_UNKNOWN, /* installed-unknown: a stepping stone is required and the device never said what it runs */
-    FLEET_REASON_STEPPING_STONE,    /* needs-stepping-stone */
-    FLEET_REASON_QUARANTINED,       /* quarantined: failed too often, or an operator cancelled it */
-    FLEET_REASON_WITHDRAWN,         /* withdrawn */
-    FLEET_REASON_AWAITING_REPORT,   /* awaiting-report: it runs the new release and has yet to confirm it */
-    FLEET_REASON_ROLLOUT_PAUSED,    /* rollout-paused */
-    FLEET_REASON_PHASE_NOT_OPEN,    /* rollout-phase-not-open: the device belongs to a later phase */
-    FLEET_REASON_OUTSIDE_WINDOW,    /* outside-window: of maintenance */
-    FLEET_REASON_IN_FLIGHT_LIMIT,   /* in-flight-limit: as many devices as the rollout allows at a time are busy with it */
-    FLEET_REASON_ROLLOUT_SCHEDULED, /* rollout-scheduled: it has not begun */
-    FLEET_REASON_AWAITING_APPROVAL, /* awaiting-approval: the same, and another token has to approve */
-    FLEET_REASON_NOT_IN_ROLLOUT,    /* not-in-rollout: the device was not chosen */
-    FLEET_REASON_ROLLOUT_SETTLED,   /* rollout-settled: cancelled or skipped for this device */
+    FLEET_REASON_REFUSED = 0,        /* refused: never the result of a decision */
+    FLEET_REASON_OFFERED,            /* offered: there is a release */
+    FLEET_REASON_UP_TO_DATE,         /* up-to-date */
+    FLEET_REASON_PENDING,            /* pending: the device waits for an administrator */
+    FLEET_REASON_REVOKED,            /* revoked */
+    FLEET_REASON_RETIRED,            /* retired */
+    FLEET_REASON_NO_PRODUCT,         /* no-product: the device has no product, or one that does not exist */
+    FLEET_REASON_NO_RELEASE,         /* no-release: the product has none (or only withdrawn ones) */
+    FLEET_REASON_POLICY_HOLDS,       /* policy-rollout: the product offers nothing by itself */
+    FLEET_REASON_HARDWARE_UNKNOWN,   /* hardware-unknown: the device never said what it is */
+    FLEET_REASON_WRONG_HARDWARE,     /* wrong-hardware */
+    FLEET_REASON_WRONG_PRODUCT,      /* wrong-product: an assigned release of another product */
+    FLEET_REASON_BELOW_FLOOR,        /* below-floor: would be a downgrade */
+    FLEET_REASON_SECURITY_FLOOR,     /* security-floor: older code that must never run again */
+    FLEET_REASON_DIFFERENT_BITS,     /* different-bits: the floor's sequence with another sha256 is no repair */
+    FLEET_REASON_INSTALLED_UNKNOWN,  /* installed-unknown: a stepping stone is required and the device never said what it runs */
+    FLEET_REASON_STEPPING_STONE,     /* needs-stepping-stone */
+    FLEET_REASON_QUARANTINED,        /* quarantined: failed too often, or an operator cancelled it */
+    FLEET_REASON_WITHDRAWN,          /* withdrawn */
+    FLEET_REASON_AWAITING_REPORT,    /* awaiting-report: it runs the new release and has yet to confirm it */
+    FLEET_REASON_ROLLOUT_PAUSED,     /* rollout-paused */
+    FLEET_REASON_PHASE_NOT_OPEN,     /* rollout-phase-not-open: the device belongs to a later phase */
+    FLEET_REASON_OUTSIDE_WINDOW,     /* outside-window: of maintenance */
+    FLEET_REASON_IN_FLIGHT_LIMIT,    /* in-flight-limit: as many devices as the rollout allows at a time are busy with it */
+    FLEET_REASON_ROLLOUT_SCHEDULED,  /* rollout-scheduled: it has not begun */
+    FLEET_REASON_AWAITING_APPROVAL,  /* awaiting-approval: the same, and another token has to approve */
+    FLEET_REASON_NOT_IN_ROLLOUT,     /* not-in-rollout: the device was not chosen */
+    FLEET_REASON_ROLLOUT_SETTLED,    /* rollout-settled: cancelled or skipped for this device */
+    FLEET_REASON_SEALED_UNSUPPORTED, /* sealed-unsupported: the image is sealed and the device's client cannot open it */
     FLEET_REASON_COUNT
 };
 
@@ -65,6 +66,7 @@ struct fleet_release {
     const char *const *hardware; /* compared exactly */
     size_t hardware_count;
     bool withdrawn;
+    bool sealed; /* encrypted for its devices' keys */
 };
 
 /* At this many quarantined releases a device is offered nothing by itself until an operator looks. */
@@ -84,6 +86,7 @@ struct fleet_facts {
     const struct fleet_release *open_release; /* NULL: its release is gone; treated as withdrawn */
     const int64_t *quarantined;               /* release ids */
     size_t quarantined_count;
+    bool plain_only; /* its client cannot open sealed images */
 };
 
 /* The product's side. releases sorted by sequence, ascending, all of this product. */

@@ -9,6 +9,7 @@
 #include "server/proxy.h"
 
 static const char *const identities[] = {"san", "cn", NULL};
+static const char *const confirms[] = {"version", "report", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const formats[] = {"logfmt", "json", NULL};
 
@@ -91,6 +92,20 @@ static const struct config_key keys[] = {
     KEY(fleet, approval_above, CONFIG_INT, "0", .min = 0, .max = 10000000,
         .help = "A rollout to more devices than this waits until a second token or administrator approves it; 0: none does."),
 
+    KEY(ddi, enabled, CONFIG_BOOL, "yes",
+        .help = "yes: SWUpdate, rauc-hawkbit-updater and other clients of hawkBit's device API are served, docs/ddi.md."),
+    KEY(ddi, tenants, CONFIG_TEXT, "DEFAULT", .help = "The tenant names that clients may use, separated by spaces; case does not matter."),
+    KEY(ddi, part, CONFIG_TEXT, "bApp", .help = "The part that every update says it is; Zephyr's client takes bApp alone."),
+    KEY(ddi, public_url, CONFIG_TEXT, NULL,
+        .help = "https://HOST[:PORT] that links in answers begin with. Without it they follow the Host header that the client sent."),
+    KEY(ddi, hosts, CONFIG_TEXT, NULL,
+        .help = "The names (without ports) that a Host header may say, separated by spaces. Without it any name is taken."),
+    KEY(ddi, confirm, CONFIG_CHOICE, "version", .choices = confirms,
+        .help = "What makes a success: version (the client says success, and version_attribute names the new version) or report (its word alone)."),
+    KEY(ddi, version_attribute, CONFIG_TEXT, "version", .help = "The attribute in which clients say which version they run."),
+    KEY(ddi, product_attribute, CONFIG_TEXT, NULL, .help = "The attribute that fills in the product of a device that has none yet."),
+    KEY(ddi, hardware_attribute, CONFIG_TEXT, NULL, .help = "The attribute that fills in the hardware of a device that has none yet."),
+
     KEY(log, level, CONFIG_CHOICE, "info", .choices = levels, .help = "error, warn, info or debug."),
     KEY(log, format, CONFIG_CHOICE, "logfmt", .choices = formats, .help = "logfmt or json; one line an event, on standard error."),
     KEY(log, requests, CONFIG_BOOL, "yes", .help = "One line for each request."),
@@ -138,6 +153,10 @@ static bool check_proxies(const char *text, struct err *err) {
     return proxy_list_parse(text, &proxies, err) || err_prefix(err, "[listen] proxies");
 }
 
+static bool is_base_url(const char *text) {
+    return text_starts(text, "https://") && strlen(text) > 8 && strpbrk(text + 8, "/?#@ ") == NULL && text_is_printable(text);
+}
+
 static bool check(const struct server_config *config, struct err *err) {
     if (!check_scopes(config->admin.certificate_scopes, err) || !check_proxies(config->listen.proxies, err))
         return false;
@@ -147,6 +166,8 @@ static bool check(const struct server_config *config, struct err *err) {
         return err_set(err, ERR_CONFIG, "[listen] device and admin are both off: nothing would be served");
     if (config->tls.admin_crl != NULL && config->tls.admin_ca == NULL)
         return err_set(err, ERR_CONFIG, "[tls] admin_crl needs [tls] admin_ca: no certificate is asked for");
+    if (config->ddi.public_url != NULL && !is_base_url(config->ddi.public_url))
+        return err_set(err, ERR_CONFIG, "[ddi] public_url = %.80s: https://HOST or https://HOST:PORT is expected", config->ddi.public_url);
     if (config->admin.certificate_scopes != NULL && config->tls.admin_ca == NULL)
         return err_set(err, ERR_CONFIG, "[admin] certificate_scopes needs [tls] admin_ca: no certificate is asked for");
     if (config->limits.admin_connections >= config->limits.connections)

@@ -4,6 +4,7 @@
 
 #include "common/config.h"
 
+enum server_config_confirm { SERVER_CONFIRM_VERSION, SERVER_CONFIRM_REPORT };
 enum server_config_identity { SERVER_IDENTITY_SAN, SERVER_IDENTITY_CN };
 
 /* Immutable after the start; SIGHUP reloads the files that [tls] names. Durations in seconds, sizes in bytes. Help and ranges are in the table. */
@@ -61,6 +62,17 @@ struct server_config {
         int64_t firmware_grace;
         int64_t approval_above; /* devices; 0: never */
     } fleet;
+    struct {
+        bool enabled;
+        char *tenants;
+        char *part;
+        char *public_url; /* NULL: links are built from the Host header */
+        char *hosts;      /* NULL: any */
+        int confirm;      /* enum server_config_confirm */
+        char *version_attribute;
+        char *product_attribute;  /* NULL: none */
+        char *hardware_attribute; /* NULL: none */
+    } ddi;
     struct {
         int level;  /* enum log_level */
         int format; /* enum log_format */

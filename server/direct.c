@@ -167,7 +167,7 @@ static bool send_head(struct front_conn *conn) {
     struct buf head = BUF_INIT(MAX_REPLY_HEAD);
     struct err err;
     make_head(conn, &head);
-    bool ok = buf_ok(&head, "reply head", &err);
+    bool ok = buf_ok(&head, "reply head", &err) && !request->call.reply.cut;
     if (ok) {
         const struct api_reply *reply = &request->call.reply;
         bool body = has_body(request, reply->status);

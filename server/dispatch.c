@@ -136,6 +136,7 @@ bool dispatch_run(struct api_call *call, struct err *err) {
 
 void dispatch_refuse(struct api_call *call, const struct err *err) {
     api_reply_problem(call, err);
+    call->reply.cut = call->route != NULL && (call->route->policy & API_CUT) != 0 && (call->reply.status >= 500 || call->reply.status == 429);
     if (call->reply.status >= 500 && err->code != ERR_BUSY)
         log_event(LOG_ERROR, "request failed", "request", call->request_id, "path", call->path, "code", err_slug(err->code), "error", err->text,
                   (char *)NULL);

@@ -35,7 +35,7 @@ static int usage(FILE *out) {
 }
 
 static void print_policy(unsigned policy) {
-    static const char *const names[] = {"idempotent", "if-match", "by-product"};
+    static const char *const names[] = {"idempotent", "if-match", "by-product", "ddi", "cut"};
     const char *separator = "";
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if ((policy & 1u << i) == 0)

@@ -118,6 +118,20 @@ static void disconnect(struct server *server, const char *device_id) {
         wire_disconnect_device(wire, device_id);
 }
 
+static struct api_ddi_settings ddi_settings(const struct server_config *config) {
+    return (struct api_ddi_settings){
+        .enabled = config->ddi.enabled,
+        .confirm_by_report = config->ddi.confirm == SERVER_CONFIRM_REPORT,
+        .tenants = config->ddi.tenants,
+        .part = config->ddi.part,
+        .public_url = config->ddi.public_url,
+        .hosts = config->ddi.hosts,
+        .version_attribute = config->ddi.version_attribute,
+        .product_attribute = config->ddi.product_attribute,
+        .hardware_attribute = config->ddi.hardware_attribute,
+    };
+}
+
 static void fill_env(struct server *server) {
     const struct server_config *config = &server->config;
     server->env = (struct api_env){
@@ -135,6 +149,7 @@ static void fill_env(struct server *server) {
                 .pending_max = config->enrolment.pending_max,
                 .approval_above = config->fleet.approval_above,
                 .expiry_warning_s = config->tls.expiry_warning,
+                .ddi = ddi_settings(config),
             },
         .server = server,
         .find_key = find_key,

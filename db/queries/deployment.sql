@@ -50,8 +50,10 @@ ORDER BY p.id DESC LIMIT $2;
 SELECT state, COUNT(*) AS count FROM deployment GROUP BY state;
 
 -- name: deployment_insert
+-- Ids are those of DDI actions: from 1001 up, without those whose digits after the first are all zero (a client reads the id one character too late).
 INSERT INTO deployment (id, device, release, state, origin, report_seq, report_count, created_at, updated_at)
-VALUES ((SELECT COALESCE(MAX(id), 1000) + 1 FROM deployment), $1, $2, $3, $4, 0, 0, $5, $5)
+VALUES ((SELECT n.id + CASE WHEN REPLACE(SUBSTR(CAST(n.id AS TEXT), 2), '0', '') = '' THEN 1 ELSE 0 END
+    FROM (SELECT COALESCE(MAX(id), 1000) + 1 AS id FROM deployment) n), $1, $2, $3, $4, 0, 0, $5, $5)
 RETURNING id;
 
 -- name: deployment_move

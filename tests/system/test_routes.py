@@ -18,6 +18,15 @@ SHAPES = {
     "GET /tuf/{file}": ("/tuf/timestamp.json", None),
     "POST /report": ("/report", {"deployment": "nothing", "report_seq": 1, "state": "downloading"}),
     "GET /whoami": ("/whoami", None),
+    "GET /{tenant}/controller/v1/{controller}": ("/default/controller/v1/matrix-active", None),
+    "PUT /{tenant}/controller/v1/{controller}/configData": ("/default/controller/v1/matrix-active/configData", {"data": {}}),
+    "GET /{tenant}/controller/v1/{controller}/deploymentBase/{action}": ("/default/controller/v1/matrix-active/deploymentBase/999", None),
+    "POST /{tenant}/controller/v1/{controller}/deploymentBase/{action}/feedback": ("/default/controller/v1/matrix-active/deploymentBase/999/feedback", {"status": {"execution": "proceeding", "result": {"finished": "none"}}}),
+    "GET /{tenant}/controller/v1/{controller}/cancelAction/{action}": ("/default/controller/v1/matrix-active/cancelAction/999", None),
+    "POST /{tenant}/controller/v1/{controller}/cancelAction/{action}/feedback": ("/default/controller/v1/matrix-active/cancelAction/999/feedback", {"status": {"execution": "proceeding", "result": {"finished": "none"}}}),
+    "GET /{tenant}/controller/v1/{controller}/installedBase/{action}": ("/default/controller/v1/matrix-active/installedBase/999", None),
+    "GET /{tenant}/controller/v1/{controller}/softwaremodules/{module}/artifacts": ("/default/controller/v1/matrix-active/softwaremodules/1/artifacts", None),
+    "GET /{tenant}/controller/v1/{controller}/softwaremodules/{module}/artifacts/{file}": ("/default/controller/v1/matrix-active/softwaremodules/1/artifacts/u-boot.bin", None),
     "GET /healthz": ("/healthz", None),
     "GET /readyz": ("/readyz", None),
     "GET /metrics": ("/metrics", None),
@@ -117,6 +126,8 @@ source = Sources()
 
 def ask(client, row):
     path, body = SHAPES[repr(row)]
+    if "{controller}" in row.pattern:  # a device's own resources
+        path = path.replace("matrix-active", client.certificate.cert.stem)
     headers = [("If-Match", "*")] if row.method in ("PUT", "PATCH", "DELETE") and "images" not in path else []
     with client.connect() as connection:
         return client.request(row.method, path, body, headers=headers, connection=connection)
