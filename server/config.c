@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/network.h"
 #include "common/text.h"
 #include "server/administrators.h"
-#include "server/proxy.h"
 
 static const char *const identities[] = {"san", "cn", NULL};
 static const char *const confirms[] = {"version", "report", NULL};
@@ -149,8 +149,8 @@ static bool check_scopes(const char *text, struct err *err) {
 }
 
 static bool check_proxies(const char *text, struct err *err) {
-    struct proxy_list proxies;
-    return proxy_list_parse(text, &proxies, err) || err_prefix(err, "[listen] proxies");
+    struct network_list proxies;
+    return network_list_parse(text, &proxies, err) || err_prefix(err, "[listen] proxies");
 }
 
 static bool is_base_url(const char *text) {

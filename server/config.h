@@ -12,7 +12,7 @@ struct server_config {
     struct {
         char *device; /* "ADDRESS:PORT" (port 0: any free one), or "off" */
         char *admin;
-        char *proxies;   /* NULL: none; proxy_list_parse() */
+        char *proxies;   /* NULL: none; network_list_parse() */
         int64_t workers; /* 0: one for each core */
     } listen;
     struct {

@@ -194,6 +194,12 @@ static bool set_up(struct front_conn *conn) {
     return ok;
 }
 
+static bool is_balancer(const struct wire *wire, size_t listener, const struct sockaddr_storage *address) {
+    struct network_address peer;
+    return wire->settings.listeners[listener].proxied && network_address_of(address, sizeof(*address), &peer) &&
+           network_list_has(&wire->settings.proxies, &peer);
+}
+
 void front_accept_take(struct worker *worker, const struct worker_listener *listener, int fd, const struct sockaddr_storage *address) {
     struct front_conn *conn = calloc(1, sizeof(*conn));
     worker_add(&worker->counters.accepted, 1);
@@ -207,7 +213,7 @@ void front_accept_take(struct worker *worker, const struct worker_listener *list
                                     .link_fd = -1,
                                     .first = true};
         take_address(conn, address);
-        conn->awaits_proxy = worker->wire->settings.listeners[listener->index].proxied && proxy_list_has(&worker->wire->settings.proxies, address);
+        conn->awaits_proxy = is_balancer(worker->wire, listener->index, address);
     }
     if (!conn || !take_place(conn)) {
         worker_add(&worker->counters.refused_at_capacity, 1);

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "server/proxy.h"
+
 static void refuse(struct front_conn *conn) {
     worker_add(&conn->worker->counters.refused_proxy, 1);
     front_kill(conn);

@@ -8,7 +8,6 @@
 
 static const char v1_start[] = "PROXY ";
 static const uint8_t v2_start[12] = {0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a};
-static const uint8_t mapped_start[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 enum { V2_FIXED = 16, V2_LOCAL = 0x20, V2_PROXY = 0x21, V2_UNSPEC = 0x00, V2_TCP4 = 0x11, V2_TCP6 = 0x21 };
 enum { V2_ADDRESSES4 = 12, V2_ADDRESSES6 = 36, TLV_FIXED = 3 };
@@ -155,87 +154,4 @@ enum proxy_verdict proxy_parse(const void *data, size_t len, struct proxy_header
         *ret_header = header;
     }
     return verdict;
-}
-
-/* ---- who is believed ---- */
-
-static void map_v4(const void *four, uint8_t ret_address[16]) {
-    memcpy(ret_address, mapped_start, sizeof(mapped_start));
-    memcpy(ret_address + sizeof(mapped_start), four, 4);
-}
-
-static bool same_network(const uint8_t one[16], const uint8_t other[16], unsigned bits) {
-    unsigned whole = bits / 8, rest = bits % 8;
-    uint8_t mask = (uint8_t)(0xff00 >> rest);
-    return memcmp(one, other, whole) == 0 && (rest == 0 || ((one[whole] ^ other[whole]) & mask) == 0);
-}
-
-/* Nothing may stand behind the bits that count: who writes 10.0.0.1/8 has meant something else. */
-static bool has_no_host(const uint8_t address[16], unsigned bits) {
-    static const uint8_t zeros[16];
-    uint8_t host[16];
-    for (unsigned i = 0; i < 16; i++) {
-        unsigned network = bits >= 8 * (i + 1) ? 8 : bits <= 8 * i ? 0 : bits - 8 * i;
-        host[i] = (uint8_t)(address[i] & (0xff >> network));
-    }
-    return memcmp(host, zeros, sizeof(host)) == 0;
-}
-
-static bool read_network(char *word, struct proxy_list *list) {
-    char *slash = strchr(word, '/');
-    uint8_t four[4];
-    uint8_t *address = list->networks[list->count].address;
-    if (slash) {
-        *slash = '\0';
-    }
-    bool is_v4 = inet_pton(AF_INET, word, four) == 1;
-    int64_t bits = is_v4 ? 32 : 128;
-    if (is_v4) {
-        map_v4(four, address);
-    } else if (inet_pton(AF_INET6, word, address) != 1) {
-        return false;
-    }
-    if (slash && !text_to_int(slash + 1, 0, is_v4 ? 32 : 128, &bits)) {
-        return false;
-    }
-    list->networks[list->count].bits = (unsigned)bits + (is_v4 ? 96 : 0);
-    return has_no_host(address, list->networks[list->count++].bits);
-}
-
-bool proxy_list_parse(const char *text, struct proxy_list *ret_list, struct err *err) {
-    struct proxy_list list = {0};
-    for (const char *at = text ? text + strspn(text, ", \t") : ""; *at; at += strspn(at, ", \t")) {
-        char word[64] = "";
-        size_t len = strcspn(at, ", \t");
-        if (list.count == PROXY_LIST_MAX) {
-            return err_set(err, ERR_CONFIG, "more than %d networks", PROXY_LIST_MAX);
-        }
-        if (len < sizeof(word)) {
-            memcpy(word, at, len);
-        }
-        if (!read_network(word, &list)) {
-            return err_set(err, ERR_CONFIG, "'%.*s' is no address and no network: 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32 is expected",
-                           (int)(len < 64 ? len : 64), at);
-        }
-        at += len;
-    }
-    *ret_list = list;
-    return true;
-}
-
-bool proxy_list_has(const struct proxy_list *list, const struct sockaddr_storage *address) {
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
-    uint8_t bytes[16];
-    if (address->ss_family == AF_INET6) {
-        memcpy(bytes, v6->sin6_addr.s6_addr, sizeof(bytes));
-    } else {
-        map_v4(&v4->sin_addr, bytes);
-    }
-    for (size_t i = 0; i < list->count; i++) {
-        if (same_network(bytes, list->networks[i].address, list->networks[i].bits)) {
-            return true;
-        }
-    }
-    return false;
 }

@@ -5,9 +5,9 @@
 
 #include <sys/socket.h>
 
-#include "common/err.h"
+#include "common/defs.h"
 
-enum { PROXY_MAX = 2048, PROXY_V1_MAX = 107, PROXY_LIST_MAX = 64 };
+enum { PROXY_MAX = 2048, PROXY_V1_MAX = 107 };
 
 /* The zero value is the worst. */
 enum proxy_verdict {
@@ -24,18 +24,5 @@ struct proxy_header {
 
 /* What stands at the beginning of a connection. ret_header is written at PROXY_DONE. */
 enum proxy_verdict proxy_parse(const void *data, size_t len, struct proxy_header *ret_header) MUST_USE;
-
-/* Networks; IPv4 in its mapped form. */
-struct proxy_list {
-    size_t count;
-    struct {
-        uint8_t address[16];
-        unsigned bits;
-    } networks[PROXY_LIST_MAX];
-};
-
-/* "10.0.0.0/8, 192.0.2.7 2001:db8::/32": addresses and CIDR networks between spaces or commas. NULL: none. ERR_CONFIG names the word at fault. */
-bool proxy_list_parse(const char *text, struct proxy_list *ret_list, struct err *err) MUST_USE;
-bool proxy_list_has(const struct proxy_list *list, const struct sockaddr_storage *address) MUST_USE;
 
 #endif

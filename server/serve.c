@@ -79,7 +79,7 @@ static bool fill_listeners(const struct server_config *config, struct listeners 
         .max_handshakes = config->limits.handshakes,
         .admit = auth_may_connect,
     };
-    if (!proxy_list_parse(config->listen.proxies, &listeners->settings.proxies, err))
+    if (!network_list_parse(config->listen.proxies, &listeners->settings.proxies, err))
         return err_prefix(err, "[listen] proxies");
     return add_listener(listeners, config, config->listen.device, "device", &device, err) &&
            add_listener(listeners, config, config->listen.admin, "admin", &admin, err);

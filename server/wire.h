@@ -4,7 +4,7 @@
 
 #include "api/api.h"
 #include "certs/authorities.h"
-#include "server/proxy.h"
+#include "common/network.h"
 
 enum { WIRE_MAX_LISTENERS = 8, WIRE_MAX_WORKERS = 64 };
 
@@ -34,7 +34,7 @@ struct wire_settings {
     size_t listener_count;
     int workers; /* default: one for each core the process may use */
 
-    struct proxy_list proxies; /* balancers, whose word on their clients' addresses is taken */
+    struct network_list proxies; /* balancers, whose word on their clients' addresses is taken */
 
     int64_t handshake_deadline_ms; /* 8,000; absolute, from accept() */
     int64_t head_deadline_ms;      /* 8,000; absolute, from the request's first byte (the first request: from the handshake) */

@@ -33,7 +33,7 @@ def vector(size):
 
 @pytest.fixture(scope="module")
 def behind(servers):
-    return servers({"enrolment": {"auto_accept": "yes"}, "listen": {"proxies": f"{BALANCER}, 198.51.100.0/24"},
+    return servers({"enrolment": {"auto_accept": "yes"}, "listen": {"proxies": f"{BALANCER} 198.51.100.0/24"},
                     "limits": {"connections_per_address": 4, "handshake_timeout": "2s"}})
 
 
@@ -221,4 +221,4 @@ def test_bad_list_in_the_configuration(new_server):
     for text in ("10.0.0.1/8", "balancer.example", "10.0.0.0/40"):
         server.write_config({"listen": {"proxies": text}})
         done = server.run("check-config", check=False)
-        assert done.returncode == 2 and "[listen] proxies" in done.stderr and f"'{text}'" in done.stderr
+        assert done.returncode == 2 and "[listen] proxies" in done.stderr and text in done.stderr

@@ -1,4 +1,4 @@
-/* PROXY headers: which are taken, which are not, and which need more bytes; lists of balancers. */
+/* PROXY headers: which are taken, which are not, and which need more bytes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -120,63 +120,11 @@ static void test_endless_line(void **state) {
     assert_int_equal(proxy_parse(line, sizeof(line), &header), PROXY_DONE);
 }
 
-static bool listed(const struct proxy_list *list, const char *text) {
-    struct sockaddr_storage address = {0};
-    struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)&address;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)&address;
-    address.ss_family = strchr(text, ':') != NULL ? AF_INET6 : AF_INET;
-    bool four = address.ss_family == AF_INET;
-    assert_int_equal(inet_pton(address.ss_family, text, four ? (void *)&v4->sin_addr : (void *)&v6->sin6_addr), 1);
-    return proxy_list_has(list, &address);
-}
-
-static void test_lists(void **state) {
-    static const char *const in[] = {"10.0.0.0", "10.255.255.255", "192.0.2.7", "2001:db8:ffff::1", "::ffff:10.1.2.3", "172.16.0.129", "fe80::1"};
-    static const char *const out[] = {"11.0.0.0", "9.255.255.255", "192.0.2.8", "2001:db9::1", "::ffff:11.1.2.3", "172.16.0.127", "fe80::2", "::1"};
-    static const char *const bad[] = {"10.0.0.1/8",
-                                      "10.0.0.0/33",
-                                      "10.0.0.0/",
-                                      "10.0.0.0/-1",
-                                      "10.0.0",
-                                      "2001:db8::1/32",
-                                      "::/129",
-                                      "balancer",
-                                      "/8",
-                                      "10.0.0.0/8/8",
-                                      "a-word-that-is-longer-than-any-address-could-ever-be-in-any-notation-of-the-world"};
-    struct proxy_list list;
-    struct err err;
-    (void)state;
-    assert_true(proxy_list_parse(" 10.0.0.0/8, 192.0.2.7 2001:db8::/32\t172.16.0.128/25,fe80::1 ", &list, &err));
-    assert_int_equal(list.count, 5);
-    for (size_t i = 0; i < ARRAY_LEN(in); i++)
-        if (!listed(&list, in[i]))
-            fail_msg("%s", in[i]);
-    for (size_t i = 0; i < ARRAY_LEN(out); i++)
-        if (listed(&list, out[i]))
-            fail_msg("%s", out[i]);
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        if (proxy_list_parse(bad[i], &list, &err) || err.code != ERR_CONFIG || strstr(err.text, bad[i]) == NULL)
-            if (strlen(bad[i]) < 64)
-                fail_msg("%s: %s", bad[i], err.text);
-    assert_true(proxy_list_parse(NULL, &list, &err));
-    assert_int_equal(list.count, 0);
-    assert_false(listed(&list, "10.0.0.1"));
-    assert_true(proxy_list_parse("0.0.0.0/0", &list, &err));
-    assert_true(listed(&list, "203.0.113.9"));
-    assert_false(listed(&list, "2001:db8::1"));
-    char many[(PROXY_LIST_MAX + 1) * 9 + 1] = "";
-    for (int i = 0; i <= PROXY_LIST_MAX; i++)
-        strcat(many, "10.0.0.0 ");
-    assert_false(proxy_list_parse(many, &list, &err));
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_every_prefix),
         cmocka_unit_test(test_endless_line),
-        cmocka_unit_test(test_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
