@@ -20,15 +20,15 @@ struct api_ddi_settings {
 };
 
 struct api_settings {
-    int64_t poll_after_s;
-    int64_t poll_jitter;      /* percent, either way */
-    int64_t image_bytes;      /* greatest upload */
-    int64_t firmware_grace_s; /* a finished deployment still entitles to its image this long */
-    bool auto_accept;         /* unknown devices with a good certificate become active, not pending */
-    int64_t pending_max;
-    int64_t approval_above;   /* a rollout to more devices needs a second actor's approval; 0: none does */
-    int64_t expiry_warning_s; /* a certificate that ends sooner is told of */
-    struct api_ddi_settings ddi;
+    _Atomic int64_t poll_after_s;
+    _Atomic int64_t poll_jitter;      /* percent, either way */
+    _Atomic int64_t image_bytes;      /* greatest upload */
+    _Atomic int64_t firmware_grace_s; /* a finished deployment still entitles to its image this long */
+    _Atomic bool auto_accept;         /* unknown devices with a good certificate become active, not pending */
+    _Atomic int64_t pending_max;
+    _Atomic int64_t approval_above;   /* a rollout to more devices needs a second actor's approval; 0: none does */
+    _Atomic int64_t expiry_warning_s; /* a certificate that ends sooner is told of */
+    struct api_ddi_settings ddi; /* as at the start */
 };
 
 /* The online keys in use: the ones that the newest root names. A new root changes them while every thread goes on; no key ends before the process. */

@@ -368,9 +368,45 @@ bool config_load(const struct config_table *table, const char *path, void *ret_c
     return config_parse(table, path, text.len > 0 ? text.data : "", text.len, true, ret_config, err);
 }
 
+static bool is_text(const struct config_key *key) {
+    return key->type == CONFIG_TEXT || key->type == CONFIG_PATH;
+}
+
+/* Of what is no text. */
+static size_t value_size(const struct config_key *key) {
+    return key->type == CONFIG_BOOL ? sizeof(bool) : key->type == CONFIG_CHOICE ? sizeof(int) : sizeof(int64_t);
+}
+
+bool config_differs(const struct config_key *key, const void *a, const void *b) {
+    const char *at_a = (const char *)a + key->offset, *at_b = (const char *)b + key->offset;
+    if (!is_text(key))
+        return memcmp(at_a, at_b, value_size(key)) != 0;
+    const char *text_a = *(const char *const *)(const void *)at_a, *text_b = *(const char *const *)(const void *)at_b;
+    return text_a == NULL || text_b == NULL ? text_a != text_b : strcmp(text_a, text_b) != 0;
+}
+
+bool config_keep(const struct config_key *key, void *config, const void *from, struct err *err) {
+    char *to = (char *)config + key->offset;
+    const char *at = (const char *)from + key->offset;
+    if (!is_text(key)) {
+        memcpy(to, at, value_size(key));
+        return true;
+    }
+    const char *text = *(const char *const *)(const void *)at;
+    char *copy = text != NULL ? strdup(text) : NULL;
+    if (text != NULL && copy == NULL)
+        return err_no_memory(err);
+    char **place = (char **)(void *)to;
+    if (*place != NULL)
+        explicit_bzero(*place, strlen(*place));
+    free(*place);
+    *place = copy;
+    return true;
+}
+
 void config_free(const struct config_table *table, void *config) {
     for (size_t i = 0; i < table->count; i++) {
-        if (table->keys[i].type != CONFIG_TEXT && table->keys[i].type != CONFIG_PATH)
+        if (!is_text(&table->keys[i]))
             continue;
         char **text = (char **)(void *)((char *)config + table->keys[i].offset);
         if (*text != NULL)

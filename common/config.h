@@ -49,6 +49,12 @@ bool config_load(const struct config_table *table, const char *path, void *ret_c
 bool config_parse(const struct config_table *table, const char *name, const char *text, size_t len, bool environment, void *ret_config,
                   struct err *err) MUST_USE;
 
+/* True when the two hold different values for the key. */
+bool config_differs(const struct config_key *key, const void *a, const void *b);
+
+/* Gives the key in *config the value that it has in *from; for keys that a reload cannot change. */
+bool config_keep(const struct config_key *key, void *config, const void *from, struct err *err) MUST_USE;
+
 /* Frees the texts, overwritten first. */
 void config_free(const struct config_table *table, void *config);
 

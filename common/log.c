@@ -10,7 +10,7 @@
 
 enum { LINE_MAX_BYTES = 4096, BARE_MAX = 256, TAIL_BYTES = 8 /* kept free for what closes a line */ };
 
-static enum log_level lowest = LOG_INFO;
+static _Atomic(enum log_level) lowest = LOG_INFO;
 static enum log_format chosen = LOG_LOGFMT;
 
 static const char *const level_names[] = {[LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
@@ -24,6 +24,10 @@ struct line {
 void log_setup(enum log_level level, enum log_format format) {
     lowest = level;
     chosen = format;
+}
+
+void log_set_level(enum log_level level) {
+    lowest = level;
 }
 
 bool log_enabled(enum log_level level) {

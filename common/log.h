@@ -9,6 +9,8 @@ enum log_format { LOG_LOGFMT, LOG_JSON };
 
 /* Before the first thread; the defaults are LOG_INFO and LOG_LOGFMT. */
 void log_setup(enum log_level level, enum log_format format);
+/* From any thread. */
+void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 
 /* "message" plus pairs: log_event(LOG_INFO, "listening", "address", text, "port", text2, (char *)NULL). Keys are literals; values may be NULL (left

@@ -64,7 +64,7 @@ static void find_certificates(struct server *server, int64_t now, struct report 
     struct api_expiry files[API_EXPIRIES_CERTIFICATES];
     size_t count = expiry_certificates(server, files);
     for (size_t i = 0; i < count; i++)
-        if (files[i].expires_at < now + server->config.tls.expiry_warning)
+        if (files[i].expires_at < now + atomic_load(&server->live)->tls.expiry_warning)
             add(report, "certificate-expiring", "file", files[i].what + strlen("certificate:"), "expires_at", files[i].expires_at, NULL);
 }
 
@@ -117,7 +117,7 @@ static bool tell_devices(struct db_conn *tx, void *arg, struct err *err) {
     struct server *server = arg;
     int64_t now = clock_now();
     size_t told;
-    if (!db_expiry_tell(tx, now + server->config.tls.expiry_warning, ALARMS_DEVICES_MAX, now, &told, err))
+    if (!db_expiry_tell(tx, now + atomic_load(&server->live)->tls.expiry_warning, ALARMS_DEVICES_MAX, now, &told, err))
         return false;
     atomic_store(&server->expiry_again, told == ALARMS_DEVICES_MAX); /* a slice at a time: nobody waits long for the writer */
     return true;
@@ -183,7 +183,8 @@ void alarms_metrics(struct server *server, struct db_conn *db, struct buf *out) 
     free(crls);
     int64_t now = clock_now(), expiring, expired;
     struct err ignored;
-    if (!db_expiry_count(db, 1, now, &expired, &ignored) || !db_expiry_count(db, now, now + server->config.tls.expiry_warning, &expiring, &ignored))
+    if (!db_expiry_count(db, 1, now, &expired, &ignored) ||
+        !db_expiry_count(db, now, now + atomic_load(&server->live)->tls.expiry_warning, &expiring, &ignored))
         return;
     buf_printf(out, "# HELP pawl_device_certificates Devices in use whose certificate ends within [tls] expiry_warning, or has ended.\n"
                     "# TYPE pawl_device_certificates gauge\n");

@@ -19,6 +19,12 @@ void auth_throttle_init(struct auth_throttle *throttle, int64_t limit) {
     throttle->limit = limit;
 }
 
+void auth_throttle_limit(struct auth_throttle *throttle, int64_t limit) {
+    pthread_mutex_lock(&throttle->lock);
+    throttle->limit = limit;
+    pthread_mutex_unlock(&throttle->lock);
+}
+
 static size_t slot_of(const char *address) {
     uint32_t hash = 2166136261u;
     for (const char *p = address; *p != '\0'; p++)
@@ -101,7 +107,7 @@ static bool check_operator(struct api_call *call, struct err *err) {
     const char *text = bearer(call);
     if (text == NULL && call->operator_.certificate == NULL)
         return err_set(err, ERR_UNAUTHENTICATED, "a bearer token is required: 'Authorization: Bearer pawl_…'");
-    if (!(text != NULL ? check_token(call, text, err) : administrators_admit(call, &call->env->server->certificate_grants, err)))
+    if (!(text != NULL ? check_token(call, text, err) : administrators_admit(call, atomic_load(&call->env->server->certificate_grants), err)))
         return false;
     if (!has_scope(call, call->operator_.token))
         return err_set(err, ERR_SCOPE, "%s does not have the scope '%s'%s",

@@ -22,6 +22,9 @@ struct auth_throttle {
 
 void auth_throttle_init(struct auth_throttle *throttle, int64_t limit);
 
+/* From any thread. */
+void auth_throttle_limit(struct auth_throttle *throttle, int64_t limit);
+
 /* Counts one failed attempt. */
 void auth_throttle_failed(struct auth_throttle *throttle, const char *address, int64_t now);
 bool auth_throttle_over(struct auth_throttle *throttle, const char *address, int64_t now) MUST_USE;

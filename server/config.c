@@ -42,16 +42,16 @@ static const struct config_key keys[] = {
     KEY(tls, admin_crl, CONFIG_PATH, NULL, .flags = CONFIG_RELOADABLE, .help = "What the CAs of admin_ca have revoked; as device_crl."),
     KEY(tls, identity, CONFIG_CHOICE, "san", .choices = identities,
         .help = "Where a device certificate says its id: san (the URI urn:pawl:device:<id>) or cn (the subject's common name)."),
-    KEY(tls, expiry_warning, CONFIG_DURATION, "21d", .min = 0, .max = 315360000,
+    KEY(tls, expiry_warning, CONFIG_DURATION, "21d", .flags = CONFIG_RELOADABLE, .min = 0, .max = 315360000,
         .help = "A certificate that ends sooner, a device's, a CA's or the server's, is told of: event certificate-expiring, metrics, log."),
 
-    KEY(admin, certificate_scopes, CONFIG_TEXT, NULL,
+    KEY(admin, certificate_scopes, CONFIG_TEXT, NULL, .flags = CONFIG_RELOADABLE,
         .help =
             "What an administrator's certificate (one SAN URI urn:pawl:admin:<name>) may do: scopes as a token's, separated by spaces, each for all\n"
             "products or, behind @, for one (device:read release:publish@router). Without it a certificate may do nothing."),
 
     KEY(store, data, CONFIG_PATH, "data", .help = "Folder of the database and the images; made with mode 0700."),
-    KEY(store, free_min, CONFIG_SIZE, "64M", .min = 0, .max = 1125899906842624,
+    KEY(store, free_min, CONFIG_SIZE, "64M", .flags = CONFIG_RELOADABLE, .min = 0, .max = 1125899906842624,
         .help = "With less free space for it the server goes on, but /readyz says 503: time to make room before writing fails."),
 
     KEY(trust, timestamp_key, CONFIG_PATH, "keys/timestamp.pem", .help = "The online timestamp key: encrypted PKCS#8, mode 0400."),
@@ -66,7 +66,8 @@ static const struct config_key keys[] = {
     KEY(limits, handshake_timeout, CONFIG_DURATION, "8s", .min = 1, .max = 300, .help = "A TLS handshake must be complete by then."),
     KEY(limits, head_timeout, CONFIG_DURATION, "8s", .min = 1, .max = 300, .help = "A request's head must be complete by then."),
     KEY(limits, idle_timeout, CONFIG_DURATION, "30s", .min = 1, .max = 3600, .help = "A connection without a request is closed after that."),
-    KEY(limits, drain_timeout, CONFIG_DURATION, "10s", .min = 0, .max = 600, .help = "On SIGTERM, requests may go on for that long."),
+    KEY(limits, drain_timeout, CONFIG_DURATION, "10s", .flags = CONFIG_RELOADABLE, .min = 0, .max = 600,
+        .help = "On SIGTERM, requests may go on for that long."),
     KEY(limits, body_min_rate, CONFIG_SIZE, "1k", .min = 1, .max = 1073741824, .help = "Bytes a second that a request body must reach."),
     KEY(limits, reply_min_rate, CONFIG_SIZE, "256", .min = 1, .max = 1073741824, .help = "Bytes a second that a client must take of a reply."),
     KEY(limits, connections, CONFIG_INT, "20000", .min = 16, .max = 1000000, .help = "Open connections over all listeners."),
@@ -75,21 +76,26 @@ static const struct config_key keys[] = {
     KEY(limits, admin_connections, CONFIG_INT, "32", .min = 1, .max = 1000, .help = "Of all connections, kept free for administration."),
     KEY(limits, handshakes, CONFIG_INT, "256", .min = 1, .max = 100000,
         .help = "TLS handshakes at one time, as many again for administration; further clients wait."),
-    KEY(limits, image_bytes, CONFIG_SIZE, "4G", .min = 1024, .max = 1099511627776, .help = "Greatest image that is taken."),
+    KEY(limits, image_bytes, CONFIG_SIZE, "4G", .flags = CONFIG_RELOADABLE, .min = 1024, .max = 1099511627776,
+        .help = "Greatest image that is taken."),
     KEY(limits, writer_queue, CONFIG_INT, "4096", .min = 16, .max = 1000000, .help = "Requests waiting to be written; beyond it 503."),
-    KEY(limits, auth_failures, CONFIG_INT, "10", .min = 1, .max = 100000, .help = "Failed token attempts a minute from one address; beyond it 429."),
+    KEY(limits, auth_failures, CONFIG_INT, "10", .flags = CONFIG_RELOADABLE, .min = 1, .max = 100000,
+        .help = "Failed token attempts a minute from one address; beyond it 429."),
 
-    KEY(enrolment, auto_accept, CONFIG_BOOL, "no",
+    KEY(enrolment, auto_accept, CONFIG_BOOL, "no", .flags = CONFIG_RELOADABLE,
         .help = "yes: an unknown device with a good certificate is active at once; no: it is pending until an administrator accepts it."),
-    KEY(enrolment, pending_max, CONFIG_INT, "10000", .min = 1, .max = 10000000, .help = "Pending devices at most."),
+    KEY(enrolment, pending_max, CONFIG_INT, "10000", .flags = CONFIG_RELOADABLE, .min = 1, .max = 10000000, .help = "Pending devices at most."),
 
-    KEY(fleet, poll_after, CONFIG_DURATION, "5m", .min = 1, .max = 604800, .help = "How often devices are asked to poll."),
-    KEY(fleet, poll_jitter, CONFIG_INT, "10", .min = 0, .max = 90, .help = "Percent by which that varies, so that polls spread."),
-    KEY(fleet, flush, CONFIG_DURATION, "5s", .min = 1, .max = 60, .help = "Last-seen values reach the disk this often."),
-    KEY(fleet, event_keep, CONFIG_DURATION, "90d", .min = 3600, .max = 315360000, .help = "Events are kept for that long."),
-    KEY(fleet, firmware_grace, CONFIG_DURATION, "24h", .min = 0, .max = 2592000,
+    KEY(fleet, poll_after, CONFIG_DURATION, "5m", .flags = CONFIG_RELOADABLE, .min = 1, .max = 604800,
+        .help = "How often devices are asked to poll."),
+    KEY(fleet, poll_jitter, CONFIG_INT, "10", .flags = CONFIG_RELOADABLE, .min = 0, .max = 90,
+        .help = "Percent by which that varies, so that polls spread."),
+    KEY(fleet, flush, CONFIG_DURATION, "5s", .flags = CONFIG_RELOADABLE, .min = 1, .max = 60, .help = "Last-seen values reach the disk this often."),
+    KEY(fleet, event_keep, CONFIG_DURATION, "90d", .flags = CONFIG_RELOADABLE, .min = 3600, .max = 315360000,
+        .help = "Events are kept for that long."),
+    KEY(fleet, firmware_grace, CONFIG_DURATION, "24h", .flags = CONFIG_RELOADABLE, .min = 0, .max = 2592000,
         .help = "A device may still fetch the image of a deployment that was closed not longer ago."),
-    KEY(fleet, approval_above, CONFIG_INT, "0", .min = 0, .max = 10000000,
+    KEY(fleet, approval_above, CONFIG_INT, "0", .flags = CONFIG_RELOADABLE, .min = 0, .max = 10000000,
         .help = "A rollout to more devices than this waits until a second token or administrator approves it; 0: none does."),
 
     KEY(ddi, enabled, CONFIG_BOOL, "yes",
@@ -106,9 +112,9 @@ static const struct config_key keys[] = {
     KEY(ddi, product_attribute, CONFIG_TEXT, NULL, .help = "The attribute that fills in the product of a device that has none yet."),
     KEY(ddi, hardware_attribute, CONFIG_TEXT, NULL, .help = "The attribute that fills in the hardware of a device that has none yet."),
 
-    KEY(log, level, CONFIG_CHOICE, "info", .choices = levels, .help = "error, warn, info or debug."),
+    KEY(log, level, CONFIG_CHOICE, "info", .flags = CONFIG_RELOADABLE, .choices = levels, .help = "error, warn, info or debug."),
     KEY(log, format, CONFIG_CHOICE, "logfmt", .choices = formats, .help = "logfmt or json; one line an event, on standard error."),
-    KEY(log, requests, CONFIG_BOOL, "yes", .help = "One line for each request."),
+    KEY(log, requests, CONFIG_BOOL, "yes", .flags = CONFIG_RELOADABLE, .help = "One line for each request."),
 };
 
 /* Variables of pawl-agent and pawl, which may run in the same shell. */
@@ -157,7 +163,7 @@ static bool is_base_url(const char *text) {
     return text_starts(text, "https://") && strlen(text) > 8 && strpbrk(text + 8, "/?#@ ") == NULL && text_is_printable(text);
 }
 
-static bool check(const struct server_config *config, struct err *err) {
+bool server_config_check(const struct server_config *config, struct err *err) {
     if (!check_scopes(config->admin.certificate_scopes, err) || !check_proxies(config->listen.proxies, err))
         return false;
     if (!check_listener(config->listen.device, "[listen] device", err) || !check_listener(config->listen.admin, "[listen] admin", err))
@@ -178,7 +184,7 @@ static bool check(const struct server_config *config, struct err *err) {
 bool server_config_load(const char *path, struct server_config *ret_config, struct err *err) {
     if (!config_load(&server_config_table, path, ret_config, err))
         return false;
-    if (check(ret_config, err))
+    if (server_config_check(ret_config, err))
         return true;
     server_config_free(ret_config);
     return err_prefix(err, "%s", path != NULL ? path : "environment");

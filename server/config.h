@@ -7,7 +7,8 @@
 enum server_config_confirm { SERVER_CONFIRM_VERSION, SERVER_CONFIRM_REPORT };
 enum server_config_identity { SERVER_IDENTITY_SAN, SERVER_IDENTITY_CN };
 
-/* Immutable after the start; SIGHUP reloads the files that [tls] names. Durations in seconds, sizes in bytes. Help and ranges are in the table. */
+/* One reading of file and environment, immutable; SIGHUP makes another (server/reload.h). Durations in seconds, sizes in bytes. Help and ranges are
+ * in the table. */
 struct server_config {
     struct {
         char *device; /* "ADDRESS:PORT" (port 0: any free one), or "off" */
@@ -84,6 +85,9 @@ extern const struct config_table server_config_table;
 
 /* Loads the file (path NULL: none) and the environment, and checks what no single row can say. */
 bool server_config_load(const char *path, struct server_config *ret_config, struct err *err) MUST_USE;
+
+/* What no single row can say. */
+bool server_config_check(const struct server_config *config, struct err *err) MUST_USE;
 void server_config_free(struct server_config *config); /* fits CLEANUP */
 
 /* "ADDRESS:PORT" or "[ADDRESS]:PORT" taken apart. ERR_CONFIG naming `what`. */

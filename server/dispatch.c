@@ -149,7 +149,7 @@ static const char *listener_name(enum api_listener listener) {
 void dispatch_finish(const struct api_call *call, uint64_t bytes_sent, int64_t duration_us) {
     struct server *server = call->env->server;
     metrics_count(&server->metrics, call, bytes_sent, duration_us);
-    if (!server->config.log.requests || !log_enabled(LOG_INFO))
+    if (!atomic_load(&server->live)->log.requests || !log_enabled(LOG_INFO))
         return;
     char status[16], bytes[32], us[32];
     snprintf(status, sizeof(status), "%d", call->reply.status);

@@ -12,9 +12,9 @@ static size_t read_files(struct server *server, struct api_expiry ret_expiries[A
     const struct {
         const char *what, *path;
     } files[API_EXPIRIES_CERTIFICATES] = {
-        {"certificate:server", server->config.tls.certificate},
-        {"certificate:device_ca", server->config.tls.device_ca},
-        {"certificate:admin_ca", server->config.tls.admin_ca},
+        {"certificate:server", atomic_load(&server->live)->tls.certificate},
+        {"certificate:device_ca", atomic_load(&server->live)->tls.device_ca},
+        {"certificate:admin_ca", atomic_load(&server->live)->tls.admin_ca},
     };
     size_t count = 0;
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {

@@ -9,7 +9,7 @@ int64_t readiness_free_bytes(const struct server *server) {
 }
 
 bool readiness_check(struct server *server, int64_t *ret_free_bytes, struct err *err) {
-    int64_t needed = server->config.store.free_min;
+    int64_t needed = atomic_load(&server->live)->store.free_min;
     if (atomic_load(&server->draining))
         return err_set(err, ERR_BUSY, "the server is shutting down");
     if (atomic_load(&server->store_failed))

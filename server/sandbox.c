@@ -79,7 +79,7 @@ static bool allow_parent(int rules, const char *file, struct err *err) {
     return allow(rules, slash == NULL ? "." : len == 0 ? "/" : folder, READS, err);
 }
 
-bool sandbox_files(const struct server_config *config, bool *ret_active, struct err *err) {
+bool sandbox_files(const struct server_config *config, const char *config_file, bool *ret_active, struct err *err) {
     static const char *const system_folders[] = {"/etc", "/usr", "/lib", "/lib64", "/proc", "/sys", "/dev"};
     const struct landlock_ruleset_attr attr = {.handled_access_fs = READS | WRITES | OTHERS};
     *ret_active = false;
@@ -89,8 +89,8 @@ bool sandbox_files(const struct server_config *config, bool *ret_active, struct 
     int rules CLEANUP(file_close) = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
     if (rules < 0)
         return err_errno(err, "Landlock");
-    const char *const files[] = {config->tls.certificate, config->tls.key,      config->tls.device_ca,
-                                 config->tls.device_crl,  config->tls.admin_ca, config->tls.admin_crl};
+    const char *const files[] = {config->tls.certificate, config->tls.key, config->tls.device_ca, config->tls.device_crl, config->tls.admin_ca,
+                                 config->tls.admin_crl,   config_file};
     for (size_t i = 0; i < ARRAY_LEN(system_folders); i++)
         if (!allow(rules, system_folders[i], READS, err))
             return false;
@@ -111,8 +111,9 @@ bool sandbox_files(const struct server_config *config, bool *ret_active, struct 
 
 #else
 
-bool sandbox_files(const struct server_config *config, bool *ret_active, struct err *err) {
+bool sandbox_files(const struct server_config *config, const char *config_file, bool *ret_active, struct err *err) {
     (void)config;
+    (void)config_file;
     (void)err;
     *ret_active = false;
     return true;

@@ -7,9 +7,9 @@
 /* At the very start: umask, no core files, no new privileges, as many descriptors as allowed. */
 bool sandbox_early(struct err *err) MUST_USE;
 
-/* Before the first thread: writes only below the data folder, reads only there, in the folders of the configured files and in the system's.
- * *ret_active: false where the kernel or the build has no Landlock (or with sanitizers). */
-bool sandbox_files(const struct server_config *config, bool *ret_active, struct err *err) MUST_USE;
+/* Before the first thread: writes only below the data folder, reads only there, in the folders of the configured files, of the configuration itself
+ * (NULL: none) and in the system's. *ret_active: false where the kernel or the build has no Landlock (or with sanitizers). */
+bool sandbox_files(const struct server_config *config, const char *config_file, bool *ret_active, struct err *err) MUST_USE;
 
 /* After everything is started: system calls by an allow-list without execve, for all threads. *ret_active: false with sanitizers or without kernel
  * support. */

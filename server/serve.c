@@ -17,6 +17,7 @@
 #include "server/expiry.h"
 #include "server/online.h"
 #include "server/readiness.h"
+#include "server/reload.h"
 #include "server/sandbox.h"
 #include "server/server.h"
 #include "server/timers.h"
@@ -133,24 +134,12 @@ static struct api_ddi_settings ddi_settings(const struct server_config *config) 
 }
 
 static void fill_env(struct server *server) {
-    const struct server_config *config = &server->config;
     server->env = (struct api_env){
         .db = server->db,
         .online = &server->online,
         .served = &server->served,
         .images = server->images,
-        .settings =
-            {
-                .poll_after_s = config->fleet.poll_after,
-                .poll_jitter = config->fleet.poll_jitter,
-                .image_bytes = config->limits.image_bytes,
-                .firmware_grace_s = config->fleet.firmware_grace,
-                .auto_accept = config->enrolment.auto_accept,
-                .pending_max = config->enrolment.pending_max,
-                .approval_above = config->fleet.approval_above,
-                .expiry_warning_s = config->tls.expiry_warning,
-                .ddi = ddi_settings(config),
-            },
+        .settings = {.ddi = ddi_settings(&server->config)},
         .server = server,
         .find_key = find_key,
         .certificates = expiry_certificates,
@@ -158,6 +147,7 @@ static void fill_env(struct server *server) {
         .metrics = metrics_write,
         .disconnect = disconnect,
     };
+    reload_settings(&server->config, &server->env.settings);
 }
 
 /* What is stored is verified as a client would, or nothing is served. */
@@ -225,17 +215,41 @@ static void log_ready(struct server *server, const struct listeners *listeners) 
     log_event(LOG_INFO, "ready", "version", PAWL_VERSION, "device", device, "admin", admin, (char *)NULL);
 }
 
-static void reload(struct server *server, const struct listeners *listeners) {
-    expiry_forget(server);
+/* The files of [tls] where the configuration says that they are. */
+static bool reload_files(struct server *server, const struct server_config *config) {
+    struct listeners listeners;
     struct err err;
-    if (administrators_check_authorities(&server->config, &err) && wire_reload(server->wire, &listeners->settings, &err))
+    bool done = administrators_check_authorities(config, &err) && fill_listeners(config, &listeners, &err) &&
+                wire_reload(server->wire, &listeners.settings, &err);
+    expiry_forget(server);
+    if (done)
         log_event(LOG_INFO, "certificates reloaded", (char *)NULL);
     else
         log_err(LOG_ERROR, "certificates not reloaded, the old ones stay", &err);
+    return done;
+}
+
+/* A configuration that is no good, or names files that are none, changes nothing; the files of the old one are read again all the same. */
+static void reload(struct server *server) {
+    struct buf ignored CLEANUP(buf_free) = BUF_INIT(4096);
+    struct err err;
+    struct reload *fresh = reload_read(server, &ignored, &err);
+    if (fresh == NULL)
+        log_err(LOG_ERROR, "configuration not reloaded, the old one stays", &err);
+    if (!reload_files(server, fresh != NULL ? &fresh->config : atomic_load(&server->live))) {
+        reload_free(fresh);
+        return;
+    }
+    if (fresh == NULL)
+        return;
+    reload_take(server, fresh);
+    if (ignored.len > 0)
+        log_event(LOG_WARN, "changes that need a restart are ignored", "keys", ignored.data, (char *)NULL);
+    log_event(LOG_INFO, "configuration reloaded", (char *)NULL);
 }
 
 /* Until SIGTERM, SIGINT or a failed store. */
-static void loop(struct server *server, const struct listeners *listeners, const sigset_t *signals) {
+static void loop(struct server *server, const sigset_t *signals) {
     struct timers timers = {0};
     struct alarms alarms = {0};
     while (!atomic_load(&server->store_failed)) {
@@ -244,7 +258,7 @@ static void loop(struct server *server, const struct listeners *listeners, const
         if (signal == SIGTERM || signal == SIGINT)
             return;
         if (signal == SIGHUP) {
-            reload(server, listeners);
+            reload(server);
             alarms_reset(&alarms);
         }
         timers_run(&timers, server, clock_mono_ms());
@@ -257,10 +271,11 @@ static bool start(struct server *server, const struct listeners *listeners, stru
     if (!file_exists(server->config.store.data))
         return err_set(err, ERR_CONFIG, "[store] data: %s is not there; 'pawld init' makes it", server->config.store.data);
     /* The key files are read before the sandbox closes over them; later only the folder of next keys and the passphrase stay within reach. */
-    if (!administrators_scopes(&server->arena, server->config.admin.certificate_scopes, &server->certificate_grants, err) ||
+    if (!administrators_scopes(&server->arena, server->config.admin.certificate_scopes, &server->first_grants, err) ||
         !administrators_check_authorities(&server->config, err) ||
         !online_load(&server->config, &server->timestamp_key, &server->directive_key, err) ||
-        !online_load_audit(&server->config, &server->checkpoints.key, err) || !sandbox_files(&server->config, &files, err) || !open_all(server, err))
+        !online_load_audit(&server->config, &server->checkpoints.key, err) || !sandbox_files(&server->config, server->config_file, &files, err) ||
+        !open_all(server, err))
         return false;
     struct wire *wire = wire_start(&listeners->settings, &server->env, server->db, err);
     if (wire == NULL)
@@ -288,10 +303,10 @@ static int serve(struct server *server) {
         return commands_fail(&err);
     }
     log_ready(server, &listeners);
-    loop(server, &listeners, &signals);
+    loop(server, &signals);
     atomic_store(&server->draining, true);
     bool failed = atomic_load(&server->store_failed);
-    bool drained = !failed && wire_drain(server->wire, server->config.limits.drain_timeout * 1000);
+    bool drained = !failed && wire_drain(server->wire, atomic_load(&server->live)->limits.drain_timeout * 1000);
     if (!failed)
         checkpoints_end(server);
     close_all(server);
@@ -310,7 +325,8 @@ int commands_serve(int argc, char **argv) {
     if (!commands_parse(options, ARRAY_LEN(options), argc, argv, &err))
         return commands_fail(&err);
     if (help) {
-        printf("usage: pawld serve [--config FILE]\n\nServes in the foreground. SIGTERM drains and ends, SIGHUP reads the certificates again.\n\n");
+        printf("usage: pawld serve [--config FILE]\n\nServes in the foreground. SIGTERM drains and ends, SIGHUP reads configuration and certificates "
+               "again.\n\n");
         option_help(stdout, options, ARRAY_LEN(options));
         return EXIT_OK;
     }
@@ -325,7 +341,11 @@ int commands_serve(int argc, char **argv) {
     pthread_mutex_init(&server->expiry.lock, NULL);
     arena_init(&server->arena, 65536);
     server->started_at = clock_now();
+    server->config_file = path != NULL ? path : file_exists(COMMANDS_CONFIG) ? COMMANDS_CONFIG : NULL;
+    atomic_store(&server->live, &server->config);
+    atomic_store(&server->certificate_grants, &server->first_grants);
     int code = serve(server);
+    reload_free(server->reloads);
     server_config_free(&server->config);
     arena_clear(&server->arena);
     free(server);

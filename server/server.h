@@ -42,15 +42,19 @@ struct server_scrub {
 };
 
 struct server {
-    struct server_config config;
+    struct server_config config;              /* of the start: for what a reload does not change */
+    const struct server_config *_Atomic live; /* the newest: for what it does */
+    const char *config_file;                  /* NULL: the usual one, or none */
+    struct reload *reloads;                   /* the newest first */
     struct api_env env;
     struct api_served served;
     struct db *db;
     struct wire *_Atomic wire; /* NULL until it is started */
     struct api_images *images;
     struct auth_throttle throttle;
-    struct db_token certificate_grants; /* what an administrator's certificate may do; in the arena */
-    struct arena arena;                 /* as long as the process */
+    const struct db_token *_Atomic certificate_grants; /* what an administrator's certificate may do */
+    struct db_token first_grants;                      /* … at the start; in the arena */
+    struct arena arena;                                /* as long as the process */
     struct metrics metrics;
     struct server_expiry expiry;
     struct db_conn *main_reader; /* the main thread's */

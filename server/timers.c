@@ -29,7 +29,7 @@ static bool purge(struct db_conn *tx, void *arg, struct err *err) {
     int64_t now = clock_now();
     size_t removed;
     size_t events;
-    if (!db_idempotency_purge(tx, now, &removed, err) || !db_event_purge(tx, now - server->config.fleet.event_keep, &events, err) ||
+    if (!db_idempotency_purge(tx, now, &removed, err) || !db_event_purge(tx, now - atomic_load(&server->live)->fleet.event_keep, &events, err) ||
         !db_image_collect(tx, now, &removed, err))
         return false;
     atomic_store(&server->purge_again, events > 0); /* events go a slice at a time, so that nobody waits long for the writer */
@@ -63,7 +63,7 @@ static bool due(int64_t *at_ms, int64_t every_ms, int64_t mono_ms) {
 }
 
 void timers_run(struct timers *timers, struct server *server, int64_t mono_ms) {
-    if (due(&timers->flush_at_ms, server->config.fleet.flush * 1000, mono_ms))
+    if (due(&timers->flush_at_ms, atomic_load(&server->live)->fleet.flush * 1000, mono_ms))
         db_registry_flush(server->db);
     if (due(&timers->renew_at_ms, TIMERS_RENEW_CHECK_MS, mono_ms) && renewal_due(server, clock_now()))
         submit(server, renew, renewed);

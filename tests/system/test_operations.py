@@ -15,15 +15,9 @@ import pytest
 
 from lib import firmware
 from lib.paths import ROOT, program
+from lib.wait import wait_for
 
 WITHIN_S = 20
-
-
-def wait_for(condition, what):
-    deadline = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {WITHIN_S} s: {what}"
-        time.sleep(0.05)
 
 
 def files_beside(path):
@@ -141,7 +135,7 @@ class TestBackup:
         assert files_beside(file) == ["b.tar"]
         slow = subprocess.Popen([program("pawld"), "backup", "--config", str(lived.config_path), "--rate", "1000", str(tmp_path / "slow.tar")], env=lived.env(),
                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        wait_for(lambda: (tmp_path / "slow.tar.part").exists(), "the backup began")
+        wait_for(lambda: (tmp_path / "slow.tar.part").exists())
         slow.terminate()
         _, said = slow.communicate(timeout=WITHIN_S)
         assert slow.returncode == 1 and "stopped" in said and files_beside(tmp_path / "slow.tar") == []
@@ -199,7 +193,7 @@ class TestScrub:
         assert set(done.stdout.splitlines()[:3]) == {f"corrupt\t{flipped}", f"missing\t{gone}", f"orphan\t{'ab' * 32}"}
         admin = lived.operator()
         for kind, sha256 in (("image-corrupt", flipped), ("image-missing", gone), ("image-orphan", "ab" * 32)):
-            wait_for(lambda kind=kind, sha256=sha256: any(event["detail"].get("sha256") == sha256 for event in admin.events(kind=kind)), f"event {kind}")
+            wait_for(lambda kind=kind, sha256=sha256: any(event["detail"].get("sha256") == sha256 for event in admin.events(kind=kind)))
         assert not (lived.data / "scrub.json").exists()
         # An upload again heals, the next start takes the orphan away.
         for image in (firmware.UBOOT_ARM, firmware.UBOOT_ARM64):
@@ -213,7 +207,7 @@ class TestScrub:
         assert lived.run("scrub", check=False).returncode == 1
         assert (lived.data / "scrub.json").exists()
         lived.start()
-        wait_for(lambda: lived.operator().events(kind="image-missing"), "the event of the next start")
+        wait_for(lambda: lived.operator().events(kind="image-missing"))
 
     def test_no_store(self, lived, tmp_path):
         environment = {**lived.env(), "PAWL_STORE_DATA": str(tmp_path / "nothing")}

@@ -40,6 +40,9 @@ static inline void manual_check_key(const char *page, const struct config_key *k
     bool says_required = manual_find(item, item_end, " Pq required\n") != NULL;
     if (says_required != ((key->flags & CONFIG_REQUIRED) != 0))
         fail_msg("[%s] %s: required or not?", key->section, key->name);
+    bool says_reload = manual_find(item, item_end, " Pq reload\n") != NULL;
+    if (says_reload != ((key->flags & CONFIG_RELOADABLE) != 0))
+        fail_msg("[%s] %s: does a reload take effect or not?", key->section, key->name);
     for (size_t i = 0; key->choices != NULL && key->choices[i] != NULL; i++)
         if (manual_find(item, item_end, key->choices[i]) == NULL)
             fail_msg("[%s] %s: the choice '%s' is not said", key->section, key->name, key->choices[i]);

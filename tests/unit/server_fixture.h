@@ -82,6 +82,8 @@ UNUSED static int rig_setup(void **state) {
     struct server *server = &rig->server;
     server->db = rig->store->db;
     server->config.store.data = rig->store->folder;
+    atomic_store(&server->live, &server->config);
+    atomic_store(&server->certificate_grants, &server->first_grants);
     assert_ok(key_generate(KEY_ED25519, &server->timestamp_key, &err), err);
     assert_ok(key_generate(KEY_ED25519, &server->directive_key, &err), err);
     assert_ok(api_images_new(server->db, &server->images, &err), err);

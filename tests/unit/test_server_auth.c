@@ -74,7 +74,7 @@ static void test_certificates(void **state) {
     static const char *const reader[] = {"device:read", NULL};
     struct rig *rig = *state;
     struct err err;
-    struct db_token *grants = &rig->server.certificate_grants;
+    struct db_token *grants = &rig->server.first_grants;
     expect(rig, (struct ask){.path = "/api/v1/whoami", .administrator = "alice"}, 200, "\"cert:alice\"");
     expect(rig, (struct ask){.path = "/metrics", .administrator = "alice"}, 403, "urn:pawl:problem:scope");
     assert_ok(administrators_scopes(&rig->store->arena, " metrics:read\taudit:read ", grants, &err), err);
