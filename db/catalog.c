@@ -89,6 +89,14 @@ const struct fleet_release *db_catalog_rule(const struct db_catalog *catalog, in
     return entry ? entry->rule : NULL;
 }
 
+const struct db_catalog_rollout *db_catalog_rollout(const struct db_catalog *catalog, int64_t id) {
+    for (size_t i = 0; i < catalog->rollout_count; i++) {
+        if (catalog->rollouts[i].id == id)
+            return &catalog->rollouts[i];
+    }
+    return NULL;
+}
+
 const struct db_release *db_catalog_path(const struct db_catalog *catalog, const char *path) {
     const struct snapshot *snapshot = snapshot_of(catalog);
     const struct db_release release = {.path = path};
@@ -160,7 +168,7 @@ static bool fill(struct db_conn *conn, struct snapshot *snapshot, struct err *er
     size_t count;
 
     return read_products(conn, snapshot, err) && db_release_all(conn, &snapshot->arena, &releases, &count, err) &&
-           share_out(snapshot, releases, count, err);
+           share_out(snapshot, releases, count, err) && db_catalog_read_rollouts(conn, &snapshot->catalog, &snapshot->arena, err);
 }
 
 /* Reads it all and swaps the pointer; whoever holds the old one keeps it until he gives it back. */

@@ -5,6 +5,9 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "db/rollout_cells.h"
+#include "db/rollout_choose.h"
+#include "db/rollout_run.h"
 #include "db/store.h"
 
 enum { DEFAULT_BUSY_TIMEOUT_MS = 2000, DEFAULT_QUEUE_MAX = 4096 };
@@ -46,6 +49,8 @@ static bool enter(struct db *db, const char *folder, struct err *err) {
 static void leave(struct db *db) {
     file_close(&db->lock_fd);
     pthread_mutex_destroy(&db->catalog_mutex);
+    pthread_cond_destroy(&db->wake);
+    pthread_mutex_destroy(&db->wake_mutex);
     free(db->folder);
     free(db->file);
     free(db->images);
@@ -55,9 +60,15 @@ static void leave(struct db *db) {
 
 static struct db *make(int busy_timeout_ms) {
     struct db *db = calloc(1, sizeof *db);
+    pthread_condattr_t monotonic;
 
     if (!db)
         return NULL;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&db->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&db->wake_mutex, NULL);
     db->lock_fd = -1;
     db->busy_timeout_ms = busy_timeout_ms ? busy_timeout_ms : DEFAULT_BUSY_TIMEOUT_MS;
     pthread_mutex_init(&db->catalog_mutex, NULL);
@@ -69,7 +80,7 @@ static bool load(struct db *db, const struct db_options *options, struct err *er
 
     return db_engine_migrate(db->file, db->busy_timeout_ms, options->refuse_outdated, &from, err) &&
            db_engine_open(db, db->file, true, db->busy_timeout_ms, &db->conn, err) && file_sync_dir(db->folder, err) && db_image_clean(db, err) &&
-           db_token_open(db, err) && db_registry_open(db, err) && db_catalog_open(db, err) &&
+           db_token_open(db, err) && db_registry_open(db, err) && db_catalog_open(db, err) && db_rollout_cells_open(db, err) &&
            db_writer_start(db, options->queue_max ? options->queue_max : DEFAULT_QUEUE_MAX, options->fatal, options->fatal_context, err);
 }
 
@@ -101,6 +112,8 @@ void db_close(struct db *db) {
         ignored.code = ERR_NONE; /* the log stays and is read at the next start */
     db_engine_close(db->conn);
     db_catalog_close(db);
+    db_rollout_cells_close(db);
+    db_rollout_runner_free(db);
     db_registry_close(db);
     db_token_close(db);
     leave(db);

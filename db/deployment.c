@@ -8,6 +8,7 @@
 #include "db/offer.h"
 #include "db/query.h"
 #include "db/release_row.h"
+#include "db/rollout_row.h"
 #include "db/store.h"
 
 enum { SCRATCH_BYTES = 1 << 20 };
@@ -21,7 +22,8 @@ static const struct db_column columns[] = {
     DB_COLUMN(DB_INT, struct db_deployment, report_seq),  DB_COLUMN(DB_INT_OR_LESS, struct db_deployment, progress),
     DB_COLUMN(DB_TEXT, struct db_deployment, error_code), DB_COLUMN(DB_TEXT, struct db_deployment, error_text),
     DB_COLUMN(DB_INT, struct db_deployment, created_at),  DB_COLUMN(DB_INT, struct db_deployment, updated_at),
-    DB_COLUMN(DB_INT, struct db_deployment, closed_at),
+    DB_COLUMN(DB_INT, struct db_deployment, closed_at),   DB_COLUMN(DB_INT, struct db_deployment, rollout),
+    DB_COLUMN(DB_INT, struct db_deployment, phase),
 };
 static const struct db_shape shape = DB_SHAPE(struct db_deployment, columns);
 
@@ -37,7 +39,8 @@ bool db_deployment_get(struct db_conn *conn, int64_t id, struct arena *arena, st
 bool db_deployment_list(struct db_conn *conn, const struct db_deployment_filter *filter, int64_t after, size_t limit, struct arena *arena,
                         struct db_deployments *ret_page, struct err *err) {
     bool by_device = filter->device && filter->device[0];
-    enum db_query query = filter->release    ? DB_QUERY_DEPLOYMENT_LIST_RELEASE
+    enum db_query query = filter->rollout    ? DB_QUERY_DEPLOYMENT_LIST_ROLLOUT
+                          : filter->release  ? DB_QUERY_DEPLOYMENT_LIST_RELEASE
                           : by_device        ? DB_QUERY_DEPLOYMENT_LIST_DEVICE
                           : filter->by_state ? DB_QUERY_DEPLOYMENT_LIST_STATE
                                              : DB_QUERY_DEPLOYMENT_LIST;
@@ -50,9 +53,14 @@ bool db_deployment_list(struct db_conn *conn, const struct db_deployment_filter 
     db_query_opt_text(stmt, 3, filter->product);
     db_query_text(stmt, 4, filter->by_state ? fleet_deployment_state_name(filter->state) : NULL);
     db_query_int(stmt, 5, filter->open_only);
-    if (filter->release || by_device)
+    if (filter->rollout) {
         db_query_opt_text(stmt, 6, filter->device);
-    if (filter->release)
+        db_query_int(stmt, 7, filter->rollout);
+        db_query_opt_int(stmt, 8, filter->release != 0, filter->release);
+    } else if (filter->release || by_device) {
+        db_query_opt_text(stmt, 6, filter->device);
+    }
+    if (filter->release && !filter->rollout)
         db_query_int(stmt, 7, filter->release);
     if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
         return false;
@@ -96,36 +104,58 @@ bool db_deployment_entitles(struct db_conn *conn, const char *device, int64_t re
     return true;
 }
 
-bool db_deployment_apply(struct db_conn *tx, int64_t id, enum fleet_deployment_state from, enum fleet_event event, const char *reason, int64_t now,
-                         struct err *err) {
-    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_DEPLOYMENT_MOVE);
-    enum fleet_deployment_state to;
-    int64_t changes;
+/* Whose the moved deployment is. */
+struct moved {
+    char device[DB_DEVICE_ID_SIZE];
+    int64_t rollout;
+};
 
-    if (fleet_deployment_move(from, event, &to) != FLEET_MOVE_TAKEN)
-        return err_set(err, ERR_CONFLICT, "deployment %lld is %s: %s is refused", (long long)id, fleet_deployment_state_name(from),
-                       fleet_event_name(event));
+static bool move_row(struct db_conn *tx, int64_t id, enum fleet_deployment_state from, enum fleet_deployment_state to, const char *reason,
+                     int64_t now, struct moved *ret_moved, struct err *err) {
+    static const struct db_column moved_columns[] = {DB_COLUMN(DB_CHARS, struct moved, device), DB_COLUMN(DB_INT, struct moved, rollout)};
+    static const struct db_shape moved_shape = DB_SHAPE(struct moved, moved_columns);
+    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_DEPLOYMENT_MOVE);
+    bool row;
+
     db_query_int(stmt, 1, id);
     db_query_text(stmt, 2, fleet_deployment_state_name(from));
     db_query_text(stmt, 3, fleet_deployment_state_name(to));
     db_query_opt_text(stmt, 4, reason);
     db_query_int(stmt, 5, now);
     db_query_opt_int(stmt, 6, !fleet_deployment_is_open(to), now);
-    if (!db_query_run(stmt, &changes, err))
+    if (!db_query_next(stmt, &row, err) || (row && !db_query_read(stmt, &moved_shape, NULL, ret_moved, err)))
         return false;
-    return changes == 1 || err_set(err, ERR_CONFLICT, "deployment %lld was moved meanwhile", (long long)id);
+    db_query_end(stmt);
+    return row || err_set(err, ERR_CONFLICT, "deployment %lld was moved meanwhile", (long long)id);
 }
 
-static bool insert_row(struct db_conn *tx, const char *device, int64_t release, enum fleet_deployment_state state, const char *origin, int64_t now,
-                       int64_t *ret_id, struct err *err) {
+bool db_deployment_apply(struct db_conn *tx, int64_t id, enum fleet_deployment_state from, enum fleet_event event, const char *reason, int64_t now,
+                         struct err *err) {
+    enum fleet_member_event means;
+    enum fleet_deployment_state to;
+    struct moved moved;
+
+    if (fleet_deployment_move(from, event, &to) != FLEET_MOVE_TAKEN)
+        return err_set(err, ERR_CONFLICT, "deployment %lld is %s: %s is refused", (long long)id, fleet_deployment_state_name(from),
+                       fleet_event_name(event));
+    if (!move_row(tx, id, from, to, reason, now, &moved, err))
+        return false;
+    return moved.rollout == 0 || !fleet_member_event_of(event, &means) ||
+           db_rollout_member_apply(tx, moved.rollout, moved.device, means, 0, now, err);
+}
+
+static bool insert_row(struct db_conn *tx, const char *device, int64_t release, enum fleet_deployment_state state,
+                       const struct db_deployment_source *source, int64_t now, int64_t *ret_id, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_DEPLOYMENT_INSERT);
     bool row;
 
     db_query_text(stmt, 1, device);
     db_query_int(stmt, 2, release);
     db_query_text(stmt, 3, fleet_deployment_state_name(state));
-    db_query_text(stmt, 4, origin);
+    db_query_text(stmt, 4, source->origin);
     db_query_int(stmt, 5, now);
+    db_query_opt_int(stmt, 6, source->rollout != 0, source->rollout);
+    db_query_opt_int(stmt, 7, source->rollout != 0, source->phase);
     if (!db_query_next(stmt, &row, err))
         return false;
     if (!row)
@@ -162,7 +192,8 @@ static bool check_assignment(const struct db_device_hot *hot, const struct db_re
     return true;
 }
 
-bool db_deployment_assign(struct db_conn *tx, const char *device, int64_t release_id, int64_t now, int64_t *ret_id, struct err *err) {
+bool db_deployment_assign_from(struct db_conn *tx, const char *device, int64_t release_id, const struct db_deployment_source *source, int64_t now,
+                               int64_t *ret_id, struct err *err) {
     CLEANUP(arena_clear) struct arena arena;
     struct db_device_hot hot;
     struct db_release release;
@@ -179,7 +210,7 @@ bool db_deployment_assign(struct db_conn *tx, const char *device, int64_t releas
     if (hot.open_deployment && !db_deployment_apply(tx, hot.open_deployment, hot.open_state, FLEET_SUPERSEDE, reason, now, err))
         return false;
     if (!db_deployment_quarantine(tx, DB_QUERY_QUARANTINE_LIFT, device, release_id, err) ||
-        !insert_row(tx, device, release_id, FLEET_ASSIGNED, "manual", now, &id, err) || !db_registry_touch(tx, device, false, err))
+        !insert_row(tx, device, release_id, FLEET_ASSIGNED, source, now, &id, err) || !db_registry_touch(tx, device, false, err))
         return false;
     *ret_id = id;
     return true;
@@ -191,7 +222,11 @@ enum fleet_event db_deployment_cancel_event(const struct db_device_hot *hot, int
     return ask ? FLEET_CANCEL_FETCHED : FLEET_CANCEL;
 }
 
-bool db_deployment_cancel(struct db_conn *tx, int64_t id, const char *reason, int64_t now, struct err *err) {
+bool db_deployment_assign(struct db_conn *tx, const char *device, int64_t release, int64_t now, int64_t *ret_id, struct err *err) {
+    return db_deployment_assign_from(tx, device, release, &(struct db_deployment_source){.origin = "manual"}, now, ret_id, err);
+}
+
+bool db_deployment_cancel_open(struct db_conn *tx, int64_t id, const char *reason, int64_t now, struct err *err) {
     CLEANUP(arena_clear) struct arena arena;
     struct db_deployment deployment;
     struct db_device_hot hot;
@@ -201,10 +236,18 @@ bool db_deployment_cancel(struct db_conn *tx, int64_t id, const char *reason, in
     if (!db_deployment_get(tx, id, &arena, &deployment, err) || !db_registry_read(tx, deployment.device, &hot, err))
         return false;
     event = db_deployment_cancel_event(&hot, id);
-    return db_deployment_apply(tx, id, deployment.state, event, reason && reason[0] ? reason : "cancelled by an operator", now, err) &&
-           (event != FLEET_CANCEL_FETCHED || db_ddi_cancelling(tx, id, err)) &&
+    return db_deployment_apply(tx, id, deployment.state, event, reason, now, err) &&
+           (event != FLEET_CANCEL_FETCHED || db_ddi_cancelling(tx, id, err)) && db_registry_touch(tx, deployment.device, false, err);
+}
+
+bool db_deployment_cancel(struct db_conn *tx, int64_t id, const char *reason, int64_t now, struct err *err) {
+    CLEANUP(arena_clear) struct arena arena;
+    struct db_deployment deployment;
+
+    arena_init(&arena, SCRATCH_BYTES);
+    return db_deployment_get(tx, id, &arena, &deployment, err) &&
            db_deployment_quarantine(tx, DB_QUERY_QUARANTINE_HOLD, deployment.device, deployment.release, err) &&
-           db_registry_touch(tx, deployment.device, false, err);
+           db_deployment_cancel_open(tx, id, reason && reason[0] ? reason : "cancelled by an operator", now, err);
 }
 
 /* The open release may be younger than the catalog's snapshot: published in the same group of commits. */
@@ -223,6 +266,8 @@ static bool find_open_release(struct db_conn *tx, const struct db_device_hot *ho
 /* Makes durable what was decided. */
 static bool record_offer(struct db_conn *tx, const struct db_device_hot *hot, const struct fleet_offer *offer, int64_t now, int64_t *ret_id,
                          struct err *err) {
+    struct db_deployment_source source = {.origin = "latest"};
+
     *ret_id = hot->open_deployment;
     if (!offer->creates_deployment)
         return hot->open_state != FLEET_ASSIGNED || (db_deployment_apply(tx, hot->open_deployment, FLEET_ASSIGNED, FLEET_OFFER, NULL, now, err) &&
@@ -230,12 +275,17 @@ static bool record_offer(struct db_conn *tx, const struct db_device_hot *hot, co
     if (offer->supersedes_open &&
         !db_deployment_apply(tx, hot->open_deployment, hot->open_state, FLEET_SUPERSEDE, "the release was withdrawn", now, err))
         return false;
-    return insert_row(tx, hot->id, offer->release->id, FLEET_OFFERED, "latest", now, ret_id, err) && db_registry_touch(tx, hot->id, false, err);
+    if (offer->rollout)
+        source = (struct db_deployment_source){.origin = "rollout", .rollout = offer->rollout->id, .phase = (int64_t)offer->rollout->phase};
+    return insert_row(tx, hot->id, offer->release->id, FLEET_OFFERED, &source, now, ret_id, err) &&
+           (source.rollout == 0 || db_rollout_member_apply(tx, source.rollout, hot->id, FLEET_MEMBER_OFFER, *ret_id, now, err)) &&
+           db_registry_touch(tx, hot->id, false, err);
 }
 
 static bool offer_from(struct db_conn *tx, const struct db_catalog *catalog, const struct db_device_hot *hot, int64_t now,
                        struct db_offered *ret_offered, struct err *err) {
     CLEANUP(arena_clear) struct arena arena;
+    struct fleet_offer_rollout rollouts[DB_ROLLOUT_MAX_ACTIVE];
     struct fleet_release storage;
     struct fleet_facts facts;
     struct fleet_line line = db_offer_line(catalog, hot->product);
@@ -244,7 +294,9 @@ static bool offer_from(struct db_conn *tx, const struct db_catalog *catalog, con
 
     arena_init(&arena, SCRATCH_BYTES);
     db_offer_facts(hot, catalog, &facts);
-    if (!find_open_release(tx, hot, &facts, &arena, &storage, err))
+    facts.rollouts = rollouts;
+    if (!find_open_release(tx, hot, &facts, &arena, &storage, err) ||
+        !db_offer_rollouts_stored(tx, catalog, hot, now, rollouts, &facts.rollout_count, err))
         return false;
     offer = fleet_offer_decide(&facts, &line);
     if (offer.reason != FLEET_REASON_OFFERED) {
@@ -258,7 +310,8 @@ static bool offer_from(struct db_conn *tx, const struct db_catalog *catalog, con
     }
     if (!record_offer(tx, hot, &offer, now, &id, err))
         return false;
-    *ret_offered = (struct db_offered){.reason = offer.reason, .deployment = id, .release = offer.release->id};
+    *ret_offered = (struct db_offered){
+        .reason = offer.reason, .deployment = id, .release = offer.release->id, .rollout = offer.rollout ? offer.rollout->id : 0};
     return true;
 }
 

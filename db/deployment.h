@@ -13,7 +13,9 @@ struct db_deployment {
     int64_t sequence;
     enum fleet_deployment_state state;
     const char *sha256;     /* of the release's image, hex */
-    const char *origin;     /* "manual", "latest" */
+    const char *origin;     /* "manual", "rollout", "latest" */
+    int64_t rollout;        /* with "rollout" */
+    int64_t phase;          /* of that rollout */
     const char *reason;     /* why it was cancelled or superseded; "": none */
     int64_t report_seq;     /* the highest one taken; 0: none */
     int64_t progress;       /* percent; -1: never said */
@@ -35,6 +37,7 @@ struct db_deployment_filter {
     const char *device;
     const char *product;
     int64_t release;
+    int64_t rollout;
     bool by_state;
     enum fleet_deployment_state state;
     bool open_only;
@@ -56,7 +59,8 @@ bool db_deployment_assign(struct db_conn *tx, const char *device, int64_t releas
  * reason: for people, may be "". */
 bool db_deployment_cancel(struct db_conn *tx, int64_t id, const char *reason, int64_t now, struct err *err) MUST_USE;
 
-/* The same release for the same device once more, after failed, timed-out, cancelled or superseded; a quarantine for it is lifted. While that newer
+/* The same release for the same device once more, after failed, timed-out, cancelled or superseded; a quarantine for it is lifted. Of a rollout
+ * under way it is again that rollout's. While that newer
  * deployment is open, repeating gives it again. ERR_CONFLICT naming the state: open, confirmed; the errors of an assignment. */
 bool db_deployment_retry(struct db_conn *tx, int64_t id, int64_t now, int64_t *ret_id, struct err *err) MUST_USE;
 
@@ -68,6 +72,7 @@ struct db_offered {
     enum fleet_reason reason;
     int64_t deployment; /* 0 unless FLEET_REASON_OFFERED */
     int64_t release;
+    int64_t rollout; /* that it comes from; 0: none */
 };
 
 /* Decides once more from the store and makes the offer durable: creates the policy's deployment, or moves an assigned one to offered.

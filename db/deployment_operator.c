@@ -1,9 +1,10 @@
 #include "db/deployment.h"
 
 #include "db/deployment_row.h"
+#include "db/rollout_row.h"
 #include "db/store.h"
 
-enum { SCRATCH_BYTES = 1 << 20 };
+enum { SCRATCH_BYTES = DB_ROLLOUT_SCRATCH_BYTES };
 
 /* May it be tried again? What is open is under way, what is confirmed has succeeded. */
 static bool check_retry(const struct db_deployment *deployment, struct err *err) {
@@ -11,6 +12,21 @@ static bool check_retry(const struct db_deployment *deployment, struct err *err)
         return true;
     return err_set(err, ERR_CONFLICT, "deployment %lld is %s: retry is refused", (long long)deployment->id,
                    fleet_deployment_state_name(deployment->state));
+}
+
+/* In its rollout, while that is under way; else by hand. */
+static bool assign_again(struct db_conn *tx, const struct db_deployment *deployment, struct arena *arena, int64_t now, int64_t *ret_id,
+                         struct err *err) {
+    const struct db_deployment_source source = {.origin = "rollout", .rollout = deployment->rollout, .phase = deployment->phase};
+    struct db_rollout rollout = {.state = FLEET_ROLLOUT_STOPPED};
+
+    if (deployment->rollout != 0 && !db_rollout_get(tx, deployment->rollout, arena, &rollout, err))
+        return false;
+    if (!fleet_rollout_is_active(rollout.state))
+        return db_deployment_assign(tx, deployment->device, deployment->release, now, ret_id, err);
+    return db_deployment_assign_from(tx, deployment->device, deployment->release, &source, now, ret_id, err) &&
+           db_rollout_member_apply(tx, rollout.id, deployment->device, FLEET_MEMBER_RETRY, 0, now, err) &&
+           db_rollout_member_apply(tx, rollout.id, deployment->device, FLEET_MEMBER_OFFER, *ret_id, now, err);
 }
 
 bool db_deployment_retry(struct db_conn *tx, int64_t id, int64_t now, int64_t *ret_id, struct err *err) {
@@ -25,7 +41,7 @@ bool db_deployment_retry(struct db_conn *tx, int64_t id, int64_t now, int64_t *r
         *ret_id = hot.open_deployment;
         return true;
     }
-    return db_deployment_assign(tx, deployment.device, deployment.release, now, ret_id, err);
+    return assign_again(tx, &deployment, &arena, now, ret_id, err);
 }
 
 bool db_deployment_force_close(struct db_conn *tx, int64_t id, const char *reason, int64_t now, struct err *err) {

@@ -8,6 +8,7 @@
 #include "db/event.h"
 #include "db/query.h"
 #include "db/report.h"
+#include "db/rollout_row.h"
 #include "db/store.h"
 
 enum { SCRATCH_BYTES = 1 << 20 };
@@ -162,6 +163,36 @@ static bool write_quarantine(struct step *step, struct err *err) {
     return db_query_run(stmt, NULL, err);
 }
 
+/* A rejection that led into quarantine is not asked again. */
+static bool is_held(struct step *step, bool *ret_held, struct err *err) {
+    struct db_stmt *stmt = db_query_begin(step->tx, DB_QUERY_QUARANTINE_HELD);
+    bool row;
+
+    db_query_text(stmt, 1, step->hot.id);
+    db_query_int(stmt, 2, step->release.id);
+    if (!db_query_next(stmt, &row, err))
+        return false;
+    *ret_held = row && db_query_column_int(stmt, "held") != 0;
+    db_query_end(stmt);
+    return true;
+}
+
+/* What it means for the rollout that made the deployment; and a confirmed release is confirmed in every rollout of it. */
+static bool move_member(struct step *step, struct err *err) {
+    enum fleet_member_event means;
+    bool held = false;
+
+    if (!fleet_member_event_of(step->report->event, &means))
+        return true;
+    if (means == FLEET_MEMBER_REJECT && !is_held(step, &held, err))
+        return false;
+    if (step->deployment.rollout != 0 &&
+        !db_rollout_member_apply(step->tx, step->deployment.rollout, step->hot.id, held ? FLEET_MEMBER_CANCEL : means, 0, step->now, err))
+        return false;
+    return means != FLEET_MEMBER_CONFIRM ||
+           db_rollout_member_apply_all(step->tx, step->hot.id, step->hot.product, step->release.id, means, step->now, err);
+}
+
 /* The last words are events, with what people ask next. */
 static bool write_event(struct step *step, struct err *err) {
     const char *code = step->report->error_code;
@@ -184,7 +215,7 @@ static bool take(struct step *step, struct db_reported *ret_reported, struct err
     const struct db_report_new *report = step->report;
     bool installed = false;
 
-    if (!write_move(step, err) || !write_report(step, err) || !write_quarantine(step, err) || !write_event(step, err))
+    if (!write_move(step, err) || !write_report(step, err) || !write_quarantine(step, err) || !move_member(step, err) || !write_event(step, err))
         return false;
     if (report->event == FLEET_REPORT_CONFIRMED && !raise_floor(step, err))
         return false;

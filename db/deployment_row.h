@@ -15,6 +15,20 @@ enum fleet_event db_deployment_cancel_event(const struct db_device_hot *hot, int
 /* DB_QUERY_QUARANTINE_HOLD: the policy does not offer it this release again; DB_QUERY_QUARANTINE_LIFT: it may. */
 bool db_deployment_quarantine(struct db_conn *tx, enum db_query query, const char *device, int64_t release, struct err *err) MUST_USE;
 
+/* Cancelled, or asked to be (a client that fetched it); the release may be offered again. Open, and not cancelling already; else ERR_CONFLICT. */
+bool db_deployment_cancel_open(struct db_conn *tx, int64_t id, const char *reason, int64_t now, struct err *err) MUST_USE;
+
+/* Where a new one comes from. */
+struct db_deployment_source {
+    const char *origin;
+    int64_t rollout; /* 0: none */
+    int64_t phase;
+};
+
+/* db_deployment_assign() for somebody else; the rollout's member is not touched. */
+bool db_deployment_assign_from(struct db_conn *tx, const char *device, int64_t release, const struct db_deployment_source *source, int64_t now,
+                               int64_t *ret_id, struct err *err) MUST_USE;
+
 /* Records what the device runs, if that is new; a fall raises "rolled-back". *ret_changed: db_registry_touch() must say installed. */
 bool db_device_installed(struct db_conn *tx, const struct db_device_hot *hot, int64_t sequence, const char *version, int64_t now, bool *ret_changed,
                          struct err *err) MUST_USE;

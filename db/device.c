@@ -8,6 +8,7 @@
 #include "db/event.h"
 #include "db/product.h"
 #include "db/query.h"
+#include "db/rollout_row.h"
 #include "db/store.h"
 
 static const struct db_column columns[] = {
@@ -225,6 +226,8 @@ bool db_device_move(struct db_conn *tx, const char *id, enum fleet_device_state 
         return false;
     if (changes != 1)
         return err_set(err, ERR_CONFLICT, "device '%s' was moved meanwhile", id);
+    if (to != FLEET_DEVICE_ACTIVE && !db_rollout_member_apply_all(tx, id, hot.product, 0, FLEET_MEMBER_SKIP, now, err))
+        return false;
     if (to != FLEET_DEVICE_ACTIVE && hot.open_deployment &&
         !db_deployment_apply(tx, hot.open_deployment, hot.open_state, FLEET_FORCE_CLOSE,
                              to == FLEET_DEVICE_RETIRED ? "the device was retired" : "the device was revoked", now, err))

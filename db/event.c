@@ -18,6 +18,16 @@ bool db_event_insert(struct db_conn *tx, int64_t now, const char *kind, const ch
     return db_query_run(stmt, NULL, err);
 }
 
+bool db_event_insert_product(struct db_conn *tx, int64_t now, const char *kind, const char *product, const char *detail, struct err *err) {
+    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_EVENT_INSERT_PRODUCT);
+
+    db_query_int(stmt, 1, now);
+    db_query_text(stmt, 2, kind);
+    db_query_text(stmt, 3, product);
+    db_query_text(stmt, 4, detail ? detail : "");
+    return db_query_run(stmt, NULL, err);
+}
+
 bool db_event_list(struct db_conn *conn, const struct db_event_filter *filter, int64_t after, size_t limit, struct arena *arena,
                    struct db_events *ret_page, struct err *err) {
     bool by_device = filter->device && filter->device[0], by_kind = filter->kind && filter->kind[0];

@@ -28,6 +28,9 @@ struct db_event_filter {
 /* The product is filled in from the device. */
 bool db_event_insert(struct db_conn *tx, int64_t now, const char *kind, const char *device, const char *detail, struct err *err) MUST_USE;
 
+/* About no device, but about a product. */
+bool db_event_insert_product(struct db_conn *tx, int64_t now, const char *kind, const char *product, const char *detail, struct err *err) MUST_USE;
+
 /* Newest first; after: id of the last one of the page before, or 0. */
 bool db_event_list(struct db_conn *conn, const struct db_event_filter *filter, int64_t after, size_t limit, struct arena *arena,
                    struct db_events *ret_page, struct err *err) MUST_USE;

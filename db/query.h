@@ -80,5 +80,6 @@ bool db_query_parse_device_state(const char *name, void *ret_state);
 bool db_query_parse_deployment_state(const char *name, void *ret_state);
 bool db_query_parse_report(const char *name, void *ret_event);
 bool db_query_parse_policy(const char *name, void *ret_policy);
+bool db_query_parse_member_state(const char *name, void *ret_state);
 
 #endif

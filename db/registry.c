@@ -13,11 +13,14 @@ enum { QUIET_S = 3600 }; /* a device that claims another identity, or to have fa
 bool db_registry_get(struct db *db, const char *id, struct db_device_hot *ret_hot) {
     struct db_registry *registry = db->registry;
     const struct registry_entry *entry;
+    uint32_t number;
 
     pthread_rwlock_rdlock(&registry->lock);
-    entry = db_registry_table_find(registry, id, NULL);
-    if (entry)
+    entry = db_registry_table_find(registry, id, &number);
+    if (entry) {
         db_registry_table_copy(registry, entry, ret_hot);
+        ret_hot->number = number;
+    }
     pthread_rwlock_unlock(&registry->lock);
     return entry != NULL;
 }
@@ -76,6 +79,7 @@ static bool installed_must_write(struct db_registry *registry, struct registry_e
         entry->installed_unflushed = true;
         entry->told_reason = FLEET_REASON_REFUSED;
         entry->revision++;
+        db_registry_table_note(registry, number);
     }
     return false;
 }
@@ -227,5 +231,7 @@ void db_registry_count(struct db *db, struct db_registry_counts *ret_counts) {
     ret_counts->memory_bytes = registry->block_count * REGISTRY_BLOCK * sizeof(struct registry_entry) +
                                registry->text_blocks * sizeof(struct registry_text_block) + registry->table_size * sizeof *registry->table +
                                registry->dirty_capacity * sizeof *registry->dirty;
+    for (size_t i = 0; i < registry->rollout_count; i++)
+        ret_counts->memory_bytes += registry->rollouts[i].capacity + registry->rollouts[i].window_capacity * sizeof(uint16_t);
     pthread_rwlock_unlock(&registry->lock);
 }

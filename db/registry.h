@@ -23,7 +23,8 @@ struct db_device_hot {
     int64_t open_deployment; /* 0: none */
     int64_t open_release;
     enum fleet_deployment_state open_state;
-    bool open_by_policy;
+    bool open_by_policy;                        /* or by a rollout */
+    int64_t open_rollout;                       /* that made the open deployment; 0: none */
     int64_t quarantined[FLEET_MAX_QUARANTINED]; /* release ids */
     size_t quarantined_count;
     bool ddi_client;                /* its last poll was one of DDI (db/ddi.h) */
@@ -33,6 +34,7 @@ struct db_device_hot {
     int64_t last_seen;              /* 0: never */
     int64_t certificate_expires_at; /* of the certificate that it showed last; 0: never seen */
     uint32_t revision;              /* changes with every change that a decision could depend on */
+    uint32_t number;                /* of the entry; only out of db_registry_get() */
 
     /* The remembered decision; see db_offer_decide(). */
     enum fleet_reason told_reason; /* FLEET_REASON_REFUSED: none */
@@ -97,18 +99,5 @@ struct db_registry_counts {
 };
 
 void db_registry_count(struct db *db, struct db_registry_counts *ret_counts);
-
-/* Devices of one product and state that say they run the same version. */
-struct db_registry_group {
-    bool others; /* what is beyond the ceiling, of all products and versions */
-    char product[DB_ID_SIZE];
-    char version[DB_VERSION_SIZE];
-    enum fleet_device_state state;
-    size_t count;
-};
-
-/* The greatest groups, most first, at most max (> FLEET_DEVICE_STATE_COUNT); all others in one group a state behind them. Walks the whole registry
- * under its lock: 100,000 devices take about a millisecond. */
-bool db_registry_group(struct db *db, struct db_registry_group *ret_groups, size_t max, size_t *ret_count, struct err *err) MUST_USE;
 
 #endif

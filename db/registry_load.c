@@ -35,6 +35,7 @@ static const struct db_column open_columns[] = {
     DB_COLUMN_AS(DB_INT, struct db_device_hot, open_release, "release"),
     {.name = "state", .type = DB_NAME, .offset = offsetof(struct db_device_hot, open_state), .parse = db_query_parse_deployment_state},
     DB_COLUMN_AS(DB_BOOL, struct db_device_hot, open_by_policy, "by_policy"),
+    DB_COLUMN_AS(DB_INT, struct db_device_hot, open_rollout, "rollout"),
 };
 
 static const struct db_column ddi_columns[] = {
@@ -131,12 +132,15 @@ static void apply(struct db *db, void *arg, bool committed) {
     struct change *change = arg;
     struct registry_entry *entry;
     struct err err = {.code = ERR_NONE};
+    uint32_t number;
     bool ok = true;
 
     pthread_rwlock_wrlock(&registry->lock);
     if (committed) {
         entry = db_registry_table_make(registry, change->hot.id);
         ok = entry ? db_registry_table_set(registry, entry, &change->hot, change->installed, &err) : err_no_memory(&err);
+        if (ok && db_registry_table_find(registry, change->hot.id, &number))
+            db_registry_table_note(registry, number);
     } else if (change->was_unflushed) {
         entry = db_registry_table_find(registry, change->hot.id, NULL);
         if (entry)
@@ -238,6 +242,7 @@ static bool put_open(struct db_registry *registry, uint32_t *cursor, const struc
         entry->open_release = hot->open_release;
         entry->open_state = (uint8_t)hot->open_state;
         entry->open_by_policy = hot->open_by_policy;
+        entry->open_rollout = (uint32_t)hot->open_rollout;
     }
     return true;
 }

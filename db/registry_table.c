@@ -125,6 +125,24 @@ bool db_registry_table_mark(struct db_registry *registry, uint32_t number) {
     return true;
 }
 
+void db_registry_table_note(struct db_registry *registry, uint32_t number) {
+    struct registry_entry *entry = db_registry_table_at(registry, number);
+
+    if (!registry->want_newcomers || entry->newcomer)
+        return;
+    if (registry->newcomer_count == registry->newcomer_capacity) {
+        size_t capacity = registry->newcomer_capacity ? registry->newcomer_capacity * 2 : 256;
+        uint32_t *newcomers = reallocarray(registry->newcomers, capacity, sizeof *newcomers);
+
+        if (!newcomers)
+            return;
+        registry->newcomers = newcomers;
+        registry->newcomer_capacity = capacity;
+    }
+    registry->newcomers[registry->newcomer_count++] = number;
+    entry->newcomer = true;
+}
+
 static bool set_text(struct db_registry *registry, uint32_t *number, const char *text, struct err *err) {
     uint32_t added;
 
@@ -201,6 +219,7 @@ bool db_registry_table_set(struct db_registry *registry, struct registry_entry *
     entry->open_state = (uint8_t)hot->open_state;
     entry->open_by_policy = hot->open_by_policy;
     db_registry_table_set_ddi(entry, hot);
+    entry->open_rollout = (uint32_t)hot->open_rollout;
     entry->told_reason = FLEET_REASON_REFUSED;
     entry->revision++;
     return true;
@@ -233,6 +252,7 @@ void db_registry_table_copy(const struct db_registry *registry, const struct reg
     ret_hot->ddi_configured = entry->ddi_configured;
     ret_hot->ddi_fetched = entry->ddi_fetched;
     ret_hot->ddi_answered = entry->ddi_answered;
+    ret_hot->open_rollout = entry->open_rollout;
     ret_hot->quarantined_count = entry->quarantined_count;
     for (size_t i = 0; i < entry->quarantined_count; i++)
         ret_hot->quarantined[i] = entry->quarantined[i];

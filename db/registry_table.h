@@ -35,6 +35,7 @@ struct registry_entry {
     uint32_t place, place_before; /* hashes of the last two places it polled from; 0: none */
     uint32_t place_since;         /* UTC seconds: when the returns began to be counted */
     uint32_t product, hardware, version;
+    uint32_t open_rollout; /* that made the open deployment; 0: none */
     uint32_t revision;
     uint8_t state;
     uint8_t open_state;
@@ -53,12 +54,23 @@ struct registry_entry {
     bool ddi_configured : 1;
     bool ddi_fetched : 1;
     bool ddi_answered : 1;
+    bool newcomer : 1; /* on the list of newcomers */
 };
 
 struct registry_text_block {
     struct registry_text_block *next;
     size_t used;
     char text[REGISTRY_TEXT_BLOCK];
+};
+
+/* The members of one active rollout, by entry number (db/rollout_cells.c). */
+struct registry_rollout {
+    int64_t id;
+    int64_t in_flight;
+    uint8_t *cells; /* phase and state; 0: no member */
+    size_t capacity;
+    uint16_t *windows; /* a mask; NULL: nobody has one of his own */
+    size_t window_capacity;
 };
 
 struct db_registry {
@@ -76,6 +88,12 @@ struct db_registry {
     size_t dirty_count;
     size_t dirty_capacity;
     size_t by_state[FLEET_DEVICE_STATE_COUNT];
+    struct registry_rollout *rollouts;
+    size_t rollout_count;
+    bool want_newcomers;
+    uint32_t *newcomers; /* numbers of entries that changed while somebody wants to know */
+    size_t newcomer_count;
+    size_t newcomer_capacity;
 };
 
 struct registry_entry *db_registry_table_at(const struct db_registry *registry, uint32_t number);
@@ -88,6 +106,9 @@ struct registry_entry *db_registry_table_make(struct db_registry *registry, cons
 
 /* Puts the entry on the dirty list. False: no memory (it is not marked then). */
 bool db_registry_table_mark(struct db_registry *registry, uint32_t number);
+
+/* Notes that the entry changed, when somebody wants to know. Without memory for it the device is found by the next start. */
+void db_registry_table_note(struct db_registry *registry, uint32_t number);
 
 /* Everything but what is coalesced: state, pins, product …; installed only when asked for. */
 bool db_registry_table_set(struct db_registry *registry, struct registry_entry *entry, const struct db_device_hot *hot, bool installed,

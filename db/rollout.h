@@ -11,6 +11,7 @@
 
 enum {
     DB_ROLLOUT_MAX_IDS = 10000, /* in an explicit list */
+    DB_ROLLOUT_MAX_ACTIVE = 32, /* scheduled, running or paused ones of one product */
     DB_ROLLOUT_MAX_WINDOWS = 16,
     DB_ROLLOUT_NAME_MAX = 128, /* bytes */
 };
@@ -46,22 +47,26 @@ struct db_rollout {
     struct db_rollout_plan plan; /* phases with what has happened in them */
     const char *version;         /* of the release */
     int64_t sequence;
+    bool withdrawn; /* the release */
     uint64_t salt;
+    bool by_ids; /* the target is a list, be it read or left out */
     enum fleet_rollout_state state;
     enum fleet_halt halt;
     int64_t phase;           /* the newest open one; 0: none */
     int64_t matched;         /* devices chosen when it was last tried to begin; -1: not yet */
     bool awaits_approval;    /* scheduled, and more devices than may begin without */
     const char *created_by;  /* an actor, as in the audit */
+    const char *changed_by;  /* who wrote the plan last */
     const char *approved_by; /* "": nobody */
     int64_t created_at;
-    int64_t approved_at; /* 0: not */
-    int64_t started_at;  /* phase 1 opened; 0: not */
-    int64_t paused_at;   /* 0: not paused */
-    int64_t held_s;      /* spent paused before */
-    int64_t ended_at;    /* completed or stopped; 0: not */
-    bool working;        /* members or deployments are still being written: choosing, cancelling, retrying */
-    int64_t revision;    /* for the ETag: rises with what an operator does, and with every change of state or phase */
+    int64_t approved_at;    /* 0: not */
+    int64_t started_at;     /* phase 1 opened; 0: not */
+    int64_t paused_at;      /* 0: not paused */
+    int64_t held_s;         /* spent paused before */
+    int64_t ended_at;       /* completed or stopped; 0: not */
+    bool working;           /* its members or deployments are still being written: cancelling, retrying */
+    int64_t next_due_clock; /* of members with a deadline of their own; 0: none */
+    int64_t revision;       /* for the ETag: rises with what an operator does, and with every change of state or phase */
 };
 
 struct db_rollouts {
@@ -70,11 +75,14 @@ struct db_rollouts {
     bool more;
 };
 
-/* UTC of a time of the rollout's clock (0 stays 0), as things stand. */
+/* UTC of a time ahead of the rollout's clock (0 stays 0); of a paused one: as if it were resumed at once after it was paused. */
 int64_t db_rollout_time(const struct db_rollout *rollout, int64_t clock);
 
-/* The step it waits at, for people. */
-struct fleet_step db_rollout_next(const struct db_rollout *rollout, int64_t now);
+/* The rollout's own clock. */
+int64_t db_rollout_clock(const struct db_rollout *rollout, int64_t now);
+
+/* What it does next, or waits for. */
+struct fleet_step db_rollout_step(const struct db_rollout *rollout, int64_t now);
 
 /* Everything that can be wrong with a plan: ERR_INVALID with the field ("filter", "ids[3]", "phases[1].success_percent", "windows[0].zone",
  * "start_at", "max_in_flight", "name"), ERR_NOT_FOUND for product or release (field "release"), ERR_GONE for a withdrawn one, ERR_CONFLICT for one of
@@ -90,14 +98,15 @@ struct db_rollout_filter {
     const char *product;
     bool by_state;
     enum fleet_rollout_state state;
+    bool oldest_first;
 };
 
-/* Newest first, ids left out; after: id of the last one of the page before, or 0. */
+/* Newest first, or oldest; ids left out. after: id of the last one of the page before, or 0. */
 bool db_rollout_list(struct db_conn *conn, const struct db_rollout_filter *filter, int64_t after, size_t limit, struct arena *arena,
                      struct db_rollouts *ret_page, struct err *err) MUST_USE;
 
 /* The whole plan anew, of a draft (else ERR_CONFLICT); the product stays. ERR_PRECONDITION when the revision is another. Takes an approval back. */
-bool db_rollout_update(struct db_conn *tx, int64_t id, int64_t revision, const struct db_rollout_plan *plan, const char *actor, int64_t now,
+bool db_rollout_update(struct db_conn *tx, int64_t id, int64_t revision, const struct db_rollout_plan *plan, const char *actor,
                        struct err *err) MUST_USE;
 
 /* Of a draft; else ERR_CONFLICT. */
@@ -105,10 +114,11 @@ bool db_rollout_delete(struct db_conn *tx, int64_t id, int64_t revision, struct 
 
 /* An operator's move (SCHEDULE, START, PAUSE, RESUME, STOP). ERR_CONFLICT names the state when the table forbids it. *ret_changed false: it was there
  * already. Started or scheduled, it begins by itself when db_rollout_run() finds it due, approved and its members chosen. SCHEDULE needs a start_at
- * (ERR_INVALID, field "start_at"). Raises the event of the new state: rollout-scheduled, -running, -paused, -stopped. */
+ * (ERR_INVALID, field "start_at"). ERR_CONFLICT also for more than
+ * DB_ROLLOUT_MAX_ACTIVE. Raises the event of the new state: rollout-scheduled, -running, -paused, -stopped. */
 bool db_rollout_move(struct db_conn *tx, int64_t id, enum fleet_rollout_event event, int64_t now, bool *ret_changed, struct err *err) MUST_USE;
 
-/* Of a draft or scheduled one. ERR_FORBIDDEN: the actor made or changed it. *ret_changed false: it was approved. Raises rollout-approved. */
+/* Of a draft or scheduled one. ERR_CONFLICT: the actor made or changed it. *ret_changed false: it was approved. Raises rollout-approved. */
 bool db_rollout_approve(struct db_conn *tx, int64_t id, const char *actor, int64_t now, bool *ret_changed, struct err *err) MUST_USE;
 
 /* Failed, timed-out and cancelled members wait again, out of quarantine, with a deadline of their own; in slices, by db_rollout_run(). Of a running

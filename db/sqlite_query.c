@@ -301,3 +301,7 @@ bool db_query_parse_report(const char *name, void *ret_event) {
 bool db_query_parse_policy(const char *name, void *ret_policy) {
     return fleet_policy_parse(name, ret_policy);
 }
+
+bool db_query_parse_member_state(const char *name, void *ret_state) {
+    return fleet_member_state_parse(name, ret_state);
+}

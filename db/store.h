@@ -30,6 +30,13 @@ struct db {
     bool catalog_stale; /* writer thread only: a commit changed products or releases */
 
     struct db_token_uses *token_uses; /* db/token.c */
+
+    pthread_mutex_t wake_mutex; /* guards what follows; db/rollout_cells.c */
+    pthread_cond_t wake;        /* on the monotonic clock */
+    bool woken;
+    bool rollouts_end;
+
+    struct db_rollout_runner *runner; /* db/rollout_run.c, its caller's thread only; NULL: it never ran */
 };
 
 /* db/writer.c. Start after everything is loaded; stop runs what is queued. */

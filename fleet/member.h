@@ -2,7 +2,7 @@
 #ifndef PAWL_FLEET_MEMBER_H
 #define PAWL_FLEET_MEMBER_H
 
-#include "common/err.h"
+#include "fleet/deployment.h"
 
 /* Where a member stands. Three bits in memory. */
 enum fleet_member_state {
@@ -34,6 +34,9 @@ bool fleet_member_state_parse(const char *name, enum fleet_member_state *ret_sta
 
 /* True and *ret_to when the event moves it; false: it stays as it is. */
 bool fleet_member_move(enum fleet_member_state from, enum fleet_member_event event, enum fleet_member_state *ret_to) MUST_USE;
+
+/* What the end of a deployment means for the member that it was made for. False: nothing. */
+bool fleet_member_event_of(enum fleet_event event, enum fleet_member_event *ret_event) MUST_USE;
 
 /* Waiting, in flight, or retrying: there is something to wait for. */
 bool fleet_member_is_unsettled(enum fleet_member_state state) MUST_USE;

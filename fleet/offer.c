@@ -152,6 +152,83 @@ static bool is_held(const struct fleet_facts *facts, int64_t release) {
     return false;
 }
 
+enum fleet_reason fleet_offer_check_fit(const struct fleet_facts *facts, const struct fleet_release *release) {
+    enum fleet_reason reason = fleet_offer_check_release(facts, release);
+
+    if (reason != FLEET_REASON_OFFERED)
+        return reason;
+    if (facts->installed_known ? facts->installed_sequence == release->sequence : facts->floor.sequence == release->sequence)
+        return FLEET_REASON_UP_TO_DATE;
+    if (facts->installed_known && facts->installed_sequence > release->sequence)
+        return FLEET_REASON_BELOW_FLOOR;
+    /* The list holds no more than so many: whether this one would be on it is not known then. */
+    return facts->quarantined_count >= FLEET_MAX_QUARANTINED || is_held(facts, release->id) ? FLEET_REASON_QUARANTINED : FLEET_REASON_OFFERED;
+}
+
+/* May the rollout tell a device anything now? Asked of a deployment that was told and not begun, too. */
+static enum fleet_reason check_gates(const struct fleet_offer_rollout *rollout) {
+    if (rollout->state == FLEET_ROLLOUT_PAUSED)
+        return FLEET_REASON_ROLLOUT_PAUSED;
+    if (rollout->state != FLEET_ROLLOUT_RUNNING)
+        return FLEET_REASON_ROLLOUT_SETTLED;
+    if (rollout->phase < 1 || rollout->phase > rollout->open_phase)
+        return FLEET_REASON_PHASE_NOT_OPEN;
+    return rollout->window_open ? FLEET_REASON_OFFERED : FLEET_REASON_OUTSIDE_WINDOW;
+}
+
+enum fleet_reason fleet_offer_check_rollout(const struct fleet_facts *facts, const struct fleet_offer_rollout *rollout) {
+    enum fleet_reason reason;
+
+    if (rollout->member == FLEET_MEMBER_CONFIRMED)
+        return FLEET_REASON_UP_TO_DATE;
+    if (rollout->member == FLEET_MEMBER_CANCELLED || rollout->member == FLEET_MEMBER_SKIPPED)
+        return FLEET_REASON_ROLLOUT_SETTLED;
+    if (!rollout->release)
+        return FLEET_REASON_NO_RELEASE;
+    reason = fleet_offer_check_fit(facts, rollout->release);
+    if (reason == FLEET_REASON_OFFERED)
+        reason = check_gates(rollout);
+    if (reason == FLEET_REASON_OFFERED && !rollout->has_room)
+        reason = FLEET_REASON_IN_FLIGHT_LIMIT;
+    return reason;
+}
+
+/* The reasons for which a rollout keeps its member for itself. */
+static bool holds_back(enum fleet_reason reason) {
+    return reason == FLEET_REASON_ROLLOUT_PAUSED || reason == FLEET_REASON_PHASE_NOT_OPEN || reason == FLEET_REASON_OUTSIDE_WINDOW ||
+           reason == FLEET_REASON_IN_FLIGHT_LIMIT;
+}
+
+static int64_t stands_until(enum fleet_reason reason, const struct fleet_offer_rollout *rollout) {
+    switch (reason) {
+    case FLEET_REASON_OUTSIDE_WINDOW:
+        return rollout->window_until;
+    case FLEET_REASON_IN_FLIGHT_LIMIT:
+        return 0; /* any device that is done makes room */
+    default:
+        return INT64_MAX;
+    }
+}
+
+/* The first rollout that offers or holds back. Without one .rollout is NULL and the reason is the first one's, or FLEET_REASON_POLICY_HOLDS. */
+static struct fleet_offer decide_rollouts(const struct fleet_facts *facts) {
+    struct fleet_offer offer = {.reason = FLEET_REASON_POLICY_HOLDS, .until = INT64_MAX};
+
+    for (size_t i = 0; i < facts->rollout_count; i++) {
+        const struct fleet_offer_rollout *rollout = &facts->rollouts[i];
+        enum fleet_reason reason = fleet_offer_check_rollout(facts, rollout);
+
+        if (reason == FLEET_REASON_OFFERED)
+            return (struct fleet_offer){
+                .reason = reason, .release = rollout->release, .rollout = rollout, .until = INT64_MAX, .creates_deployment = true};
+        if (holds_back(reason))
+            return (struct fleet_offer){.reason = reason, .rollout = rollout, .until = stands_until(reason, rollout)};
+        if (i == 0)
+            offer.reason = reason;
+    }
+    return offer;
+}
+
 /* Releases that are held back and could otherwise be offered; what the device is past, or what was withdrawn, does not count. */
 static size_t count_held(const struct fleet_facts *facts, const struct fleet_line *line, int64_t above) {
     size_t count = 0;
@@ -163,7 +240,7 @@ static size_t count_held(const struct fleet_facts *facts, const struct fleet_lin
 
 /* What the product offers by itself: the newest release that fits. When none does, the reason is that of the newest one for this hardware. */
 static struct fleet_offer decide_latest(const struct fleet_facts *facts, const struct fleet_line *line) {
-    struct fleet_offer offer = {.reason = FLEET_REASON_NO_RELEASE};
+    struct fleet_offer offer = {.reason = FLEET_REASON_NO_RELEASE, .until = INT64_MAX};
     int64_t above = facts->floor.sequence;
     size_t held;
 
@@ -182,7 +259,7 @@ static struct fleet_offer decide_latest(const struct fleet_facts *facts, const s
         else if (reason == FLEET_REASON_OFFERED && (held >= FLEET_MAX_QUARANTINED || is_held(facts, release->id)))
             reason = FLEET_REASON_QUARANTINED;
         if (reason == FLEET_REASON_OFFERED)
-            return (struct fleet_offer){.reason = reason, .release = release, .creates_deployment = true};
+            return (struct fleet_offer){.reason = reason, .release = release, .until = INT64_MAX, .creates_deployment = true};
         if (offer.reason == FLEET_REASON_NO_RELEASE || offer.reason == FLEET_REASON_WRONG_HARDWARE)
             offer.reason = reason;
         if (reason == FLEET_REASON_UP_TO_DATE)
@@ -191,22 +268,37 @@ static struct fleet_offer decide_latest(const struct fleet_facts *facts, const s
     return offer;
 }
 
+/* The rollout that made the open deployment, if it is among those that are looked at; NULL: it has ended, or there was none. */
+static const struct fleet_offer_rollout *open_rollout(const struct fleet_facts *facts) {
+    for (size_t i = 0; facts->open_rollout != 0 && i < facts->rollout_count; i++) {
+        if (facts->rollouts[i].id == facts->open_rollout)
+            return &facts->rollouts[i];
+    }
+    return NULL;
+}
+
 static struct fleet_offer decide_open(const struct fleet_facts *facts) {
-    struct fleet_offer offer = {.reason = fleet_offer_check_release(facts, facts->open_release)};
+    struct fleet_offer offer = {.reason = fleet_offer_check_release(facts, facts->open_release), .until = INT64_MAX};
     bool runs_it = facts->installed_known && facts->installed_sequence == facts->open_release->sequence;
     bool past_install = facts->open_state == FLEET_INSTALLING || facts->open_state == FLEET_REBOOTING;
+    bool begun = facts->open_state != FLEET_ASSIGNED && facts->open_state != FLEET_OFFERED;
 
+    offer.rollout = open_rollout(facts);
     if (facts->open_state == FLEET_CANCELLING)
         offer.reason = FLEET_REASON_AWAITING_REPORT;
     else if (runs_it && (past_install || facts->open_by_policy))
         offer.reason = FLEET_REASON_AWAITING_REPORT;
+    if (offer.reason == FLEET_REASON_OFFERED && offer.rollout && !begun) {
+        offer.reason = check_gates(offer.rollout);
+        offer.until = stands_until(offer.reason, offer.rollout);
+    }
     if (offer.reason == FLEET_REASON_OFFERED)
         offer.release = facts->open_release;
     return offer;
 }
 
 struct fleet_offer fleet_offer_decide(const struct fleet_facts *facts, const struct fleet_line *line) {
-    struct fleet_offer offer = {.reason = check_state(facts->state)};
+    struct fleet_offer offer = {.reason = check_state(facts->state), .until = INT64_MAX};
     bool withdrawn = facts->has_open && (!facts->open_release || facts->open_release->withdrawn);
 
     if (offer.reason != FLEET_REASON_OFFERED)
@@ -220,10 +312,11 @@ struct fleet_offer fleet_offer_decide(const struct fleet_facts *facts, const str
         offer.reason = FLEET_REASON_WITHDRAWN; /* it is past the point of return: let it finish */
         return offer;
     }
-    if (line->policy == FLEET_POLICY_LATEST)
+    offer = decide_rollouts(facts);
+    if (!offer.rollout && line->policy == FLEET_POLICY_LATEST)
         offer = decide_latest(facts, line);
-    else
-        offer.reason = withdrawn ? FLEET_REASON_WITHDRAWN : FLEET_REASON_POLICY_HOLDS;
+    else if (!offer.rollout && withdrawn)
+        offer.reason = FLEET_REASON_WITHDRAWN;
     offer.supersedes_open = withdrawn && offer.reason == FLEET_REASON_OFFERED;
     return offer;
 }

@@ -5,6 +5,8 @@
 #include "fleet/deployment.h"
 #include "fleet/device.h"
 #include "fleet/floor.h"
+#include "fleet/member.h"
+#include "fleet/rollout.h"
 
 /* What a product does by itself. The zero value offers nothing. */
 enum fleet_policy {
@@ -72,6 +74,19 @@ struct fleet_release {
 /* At this many quarantined releases a device is offered nothing by itself until an operator looks. */
 enum { FLEET_MAX_QUARANTINED = 8 };
 
+/* A rollout that the device is a member of, as it stands now. */
+struct fleet_offer_rollout {
+    int64_t id;
+    const struct fleet_release *release; /* NULL: gone */
+    enum fleet_rollout_state state;
+    size_t open_phase; /* phases 1 … open_phase are open */
+    size_t phase;      /* the device's */
+    enum fleet_member_state member;
+    bool has_room;        /* fewer devices in flight than it allows */
+    bool window_open;     /* a maintenance window, or it has none */
+    int64_t window_until; /* the answer stands before this */
+};
+
 /* What is known of the device: recorded values, never what it claims at this moment (except installed, which can only hold it back). */
 struct fleet_facts {
     enum fleet_device_state state;
@@ -86,7 +101,10 @@ struct fleet_facts {
     const struct fleet_release *open_release; /* NULL: its release is gone; treated as withdrawn */
     const int64_t *quarantined;               /* release ids */
     size_t quarantined_count;
-    bool plain_only; /* its client cannot open sealed images */
+    bool plain_only;                            /* its client cannot open sealed images */
+    int64_t open_rollout;                       /* that made the open deployment; 0: none */
+    const struct fleet_offer_rollout *rollouts; /* that it is a member of, in the order in which they are asked */
+    size_t rollout_count;
 };
 
 /* The product's side. releases sorted by sequence, ascending, all of this product. */
@@ -99,16 +117,26 @@ struct fleet_line {
 
 struct fleet_offer {
     enum fleet_reason reason;
-    const struct fleet_release *release; /* only with FLEET_REASON_OFFERED */
-    bool creates_deployment;             /* the policy's offer, not an open deployment: must be made durable before it is told */
-    bool supersedes_open;                /* the open deployment (of a withdrawn release) must be superseded then */
+    const struct fleet_release *release;       /* only with FLEET_REASON_OFFERED */
+    const struct fleet_offer_rollout *rollout; /* that offers it, or that holds the device back; NULL: none */
+    int64_t until;           /* a "nothing" stands before this if nothing about device, catalog and rollouts changes; INT64_MAX: for ever */
+    bool creates_deployment; /* a rollout's or the policy's offer, not an open deployment: must be made durable before it is told */
+    bool supersedes_open;    /* the open deployment (of a withdrawn release) must be superseded then */
 };
 
+/* First the open deployment, then the rollouts in their order, then the product's policy. A rollout that only holds its member back for now (a later
+ * phase, no window, its limit, a pause) keeps it from the policy and the rollouts behind; one that has nothing for it does not. */
 struct fleet_offer fleet_offer_decide(const struct fleet_facts *facts, const struct fleet_line *line);
 
 /* May this release go onto this device at all? Asked at assignment and at every download, independent of policy and quarantine.
  * A repair (the floor's own sequence with the same sha256) passes. Returns FLEET_REASON_OFFERED or what stands against it. */
 enum fleet_reason fleet_offer_check_release(const struct fleet_facts *facts, const struct fleet_release *release) MUST_USE;
+
+/* Would a rollout of this release be for this device? Like the above, but what it runs already and what is quarantined is not. */
+enum fleet_reason fleet_offer_check_fit(const struct fleet_facts *facts, const struct fleet_release *release) MUST_USE;
+
+/* What this rollout has for the device at this moment. */
+enum fleet_reason fleet_offer_check_rollout(const struct fleet_facts *facts, const struct fleet_offer_rollout *rollout) MUST_USE;
 
 /* For a download in progress: like the above, but what the device runs (stepping stone) is not asked again. */
 enum fleet_reason fleet_offer_check_download(const struct fleet_facts *facts, const struct fleet_release *release) MUST_USE;

@@ -22,7 +22,7 @@ enum fleet_rollout_event {
     FLEET_ROLLOUT_SCHEDULE = 0, /* operator: at its start_at */
     FLEET_ROLLOUT_START,        /* operator: now, whatever start_at says */
     FLEET_ROLLOUT_PAUSE,        /* operator */
-    FLEET_ROLLOUT_RESUME,       /* operator: accepts the failures so far */
+    FLEET_ROLLOUT_RESUME,       /* operator: accepts what had halted it */
     FLEET_ROLLOUT_STOP,         /* operator: for good */
     FLEET_ROLLOUT_BEGIN,        /* system: it is time, it is approved, the members are chosen: phase 1 opens */
     FLEET_ROLLOUT_HALT,         /* system: pauses itself, see fleet_halt */
@@ -78,7 +78,9 @@ struct fleet_rollout_phase {
     int64_t soak_s;                /* how long to watch after success is reached */
     int64_t deadline_s;            /* after it opened; whoever is not confirmed then is timed out */
 
-    int64_t opened_clock;  /* 0: not open */
+    int64_t opened_clock; /* 0: not open */
+    int64_t opened_at;    /* the same and the next in UTC, for people */
+    int64_t reached_at;
     int64_t reached_clock; /* success reached, or accepted by an operator who resumed; 0: not yet */
     bool expired;          /* its deadline is past and all its silent members are timed out */
     int64_t pardoned;      /* failures that an operator accepted by resuming */
@@ -86,13 +88,14 @@ struct fleet_rollout_phase {
 };
 
 enum {
+    FLEET_ERROR_COUNT_MAX = 1000000000,
     FLEET_SOAK_MAX_S = 90 * 86400,
     FLEET_DEADLINE_MIN_S = 1,
     FLEET_DEADLINE_MAX_S = 366 * 86400,
 };
 
 /* A plan's phases: sizes that add up (fleet_phase_check), thresholds and times within their limits. ERR_INVALID with field
- * "phases[0].success_percent" … */
+ * "phases[0].success_percent", ".error_percent", ".error_count", ".soak_s", ".deadline_s". */
 bool fleet_rollout_check(const struct fleet_rollout_phase *phases, size_t count, struct err *err) MUST_USE;
 
 struct fleet_rollout {
@@ -141,7 +144,7 @@ struct fleet_step {
 /* One step; the caller applies it and asks again until it says NONE or WAIT. clock: the rollout's own. */
 struct fleet_step fleet_rollout_step(const struct fleet_rollout *rollout, int64_t clock);
 
-/* What an operator's RESUME accepts, in every open phase: failures so far; and too few confirmed, where that was the reason. */
+/* What an operator's RESUME accepts of what had halted it: in every open phase the failures so far, or in the newest one too few confirmed. */
 void fleet_rollout_pardon(struct fleet_rollout *rollout, enum fleet_halt halt, int64_t clock);
 
 /* Sums over a phase's members. */

@@ -18,6 +18,7 @@
 #include "server/online.h"
 #include "server/readiness.h"
 #include "server/reload.h"
+#include "server/rollouts.h"
 #include "server/sandbox.h"
 #include "server/server.h"
 #include "server/timers.h"
@@ -189,6 +190,7 @@ static bool open_all(struct server *server, struct err *err) {
 
 static void close_all(struct server *server) {
     wire_stop(atomic_exchange(&server->wire, NULL));
+    rollouts_stop(server);
     db_reader_close(server->main_reader);
     db_close(server->db);
     api_images_free(server->images);
@@ -281,6 +283,8 @@ static bool start(struct server *server, const struct listeners *listeners, stru
     if (wire == NULL)
         return false;
     atomic_store(&server->wire, wire);
+    if (!rollouts_start(server, err))
+        return false;
     if (!sandbox_syscalls(&syscalls, err))
         return false;
     if (!files || !syscalls)

@@ -41,6 +41,13 @@ struct server_scrub {
     _Atomic int64_t faults[DB_SCRUB_FAULT_COUNT];
 };
 
+/* Of rollouts.c. */
+struct server_rollouts {
+    pthread_t thread;
+    bool started;
+    struct db_conn *reader; /* that thread's */
+};
+
 struct server {
     struct server_config config;              /* of the start: for what a reload does not change */
     const struct server_config *_Atomic live; /* the newest: for what it does */
@@ -60,6 +67,7 @@ struct server {
     struct db_conn *main_reader; /* the main thread's */
     struct server_checkpoints checkpoints;
     struct server_scrub scrub;
+    struct server_rollouts rollouts;
     struct key *timestamp_key; /* the online keys at start … */
     struct key *directive_key;
     struct api_online online;                /* … and those in use */

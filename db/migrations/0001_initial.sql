@@ -116,7 +116,7 @@ CREATE TABLE deployment (
     release INTEGER NOT NULL REFERENCES release (id),
     state TEXT NOT NULL CHECK (state IN ('assigned', 'offered', 'downloading', 'downloaded', 'installing', 'rebooting', 'cancelling', 'confirmed',
         'failed', 'cancelled', 'superseded', 'timed-out')),
-    origin TEXT NOT NULL CHECK (origin IN ('manual', 'latest')), -- an operator, or the product's policy
+    origin TEXT NOT NULL CHECK (origin IN ('manual', 'rollout', 'latest')), -- an operator, a rollout, or the product's policy
     reason TEXT,                           -- why it was cancelled or superseded
     report_seq INTEGER NOT NULL,           -- highest one taken; 0: none
     report_count INTEGER NOT NULL,

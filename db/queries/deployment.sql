@@ -1,11 +1,11 @@
 -- name: deployment_hot
 -- The open ones of a range of devices, for the registry.
-SELECT device, id, release, state, CASE WHEN origin = 'manual' THEN 0 ELSE 1 END AS by_policy
+SELECT device, id, release, state, rollout, CASE WHEN origin = 'manual' THEN 0 ELSE 1 END AS by_policy
 FROM deployment WHERE closed_at IS NULL AND device >= $1 AND device <= $2 ORDER BY device;
 
 -- name: deployment_get
 SELECT p.id, p.device, p.release, r.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
-    p.error_text, p.created_at, p.updated_at, p.closed_at
+    p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
 FROM deployment p JOIN release r ON r.id = p.release
 WHERE p.id = $1;
 
@@ -13,7 +13,7 @@ WHERE p.id = $1;
 
 -- name: deployment_list
 SELECT p.id, p.device, p.release, r.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
-    p.error_text, p.created_at, p.updated_at, p.closed_at
+    p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
 FROM deployment p CROSS JOIN release r ON r.id = p.release
 WHERE p.id < $1
     AND (CAST($3 AS TEXT) IS NULL OR r.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4)
@@ -22,7 +22,7 @@ ORDER BY p.id DESC LIMIT $2;
 
 -- name: deployment_list_device
 SELECT p.id, p.device, p.release, r.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
-    p.error_text, p.created_at, p.updated_at, p.closed_at
+    p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
 FROM deployment p CROSS JOIN release r ON r.id = p.release
 WHERE p.device = $6 AND p.id < $1
     AND (CAST($3 AS TEXT) IS NULL OR r.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4)
@@ -31,16 +31,25 @@ ORDER BY p.id DESC LIMIT $2;
 
 -- name: deployment_list_release
 SELECT p.id, p.device, p.release, r.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
-    p.error_text, p.created_at, p.updated_at, p.closed_at
+    p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
 FROM deployment p CROSS JOIN release r ON r.id = p.release
 WHERE p.release = $7 AND p.id < $1 AND (CAST($6 AS TEXT) IS NULL OR p.device = $6)
     AND (CAST($3 AS TEXT) IS NULL OR r.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4)
     AND ($5 = 0 OR p.closed_at IS NULL)
 ORDER BY p.id DESC LIMIT $2;
 
+-- name: deployment_list_rollout
+SELECT p.id, p.device, p.release, r.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
+    p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
+FROM deployment p CROSS JOIN release r ON r.id = p.release
+WHERE p.rollout = $7 AND p.id < $1 AND (CAST($6 AS TEXT) IS NULL OR p.device = $6) AND (CAST($8 AS BIGINT) IS NULL OR p.release = $8)
+    AND (CAST($3 AS TEXT) IS NULL OR r.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4)
+    AND ($5 = 0 OR p.closed_at IS NULL)
+ORDER BY p.id DESC LIMIT $2;
+
 -- name: deployment_list_state
 SELECT p.id, p.device, p.release, r.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
-    p.error_text, p.created_at, p.updated_at, p.closed_at
+    p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
 FROM deployment p CROSS JOIN release r ON r.id = p.release
 WHERE p.state = $4 AND p.id < $1
     AND (CAST($3 AS TEXT) IS NULL OR r.product = $3) AND ($5 = 0 OR p.closed_at IS NULL)
@@ -51,15 +60,16 @@ SELECT state, COUNT(*) AS count FROM deployment GROUP BY state;
 
 -- name: deployment_insert
 -- Ids are those of DDI actions: from 1001 up, without those whose digits after the first are all zero (a client reads the id one character too late).
-INSERT INTO deployment (id, device, release, state, origin, report_seq, report_count, created_at, updated_at)
+INSERT INTO deployment (id, device, release, state, origin, report_seq, report_count, created_at, updated_at, rollout, phase)
 VALUES ((SELECT n.id + CASE WHEN REPLACE(SUBSTR(CAST(n.id AS TEXT), 2), '0', '') = '' THEN 1 ELSE 0 END
-    FROM (SELECT COALESCE(MAX(id), 1000) + 1 AS id FROM deployment) n), $1, $2, $3, $4, 0, 0, $5, $5)
+    FROM (SELECT COALESCE(MAX(id), 1000) + 1 AS id FROM deployment) n), $1, $2, $3, $4, 0, 0, $5, $5, CAST($6 AS BIGINT), CAST($7 AS BIGINT))
 RETURNING id;
 
 -- name: deployment_move
 -- The guard of the state table, repeated: no row when another was faster. $6 is NULL while it stays open.
 UPDATE deployment SET state = $3, reason = COALESCE(CAST($4 AS TEXT), reason), updated_at = $5, closed_at = CAST($6 AS BIGINT)
-WHERE id = $1 AND state = $2 AND closed_at IS NULL;
+WHERE id = $1 AND state = $2 AND closed_at IS NULL
+RETURNING device, rollout;
 
 -- name: deployment_report
 -- A move by a report.
@@ -84,6 +94,9 @@ SELECT device, release FROM quarantine WHERE device >= $1 AND device <= $2 AND h
 INSERT INTO quarantine (device, release, failures, held) VALUES ($1, $2, 1, CASE WHEN $3 <= 1 THEN 1 ELSE 0 END)
 ON CONFLICT (device, release) DO UPDATE SET failures = quarantine.failures + 1,
     held = CASE WHEN quarantine.failures + 1 >= $3 THEN 1 ELSE quarantine.held END;
+
+-- name: quarantine_held
+SELECT held FROM quarantine WHERE device = $1 AND release = $2;
 
 -- name: quarantine_hold
 INSERT INTO quarantine (device, release, failures, held) VALUES ($1, $2, 0, 1) ON CONFLICT (device, release) DO UPDATE SET held = 1;

@@ -2,6 +2,9 @@
 INSERT INTO event (id, time, kind, device, product, detail)
 VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM event), $1, $2, $3, (SELECT product FROM device WHERE id = $3), $4);
 
+-- name: event_insert_product
+INSERT INTO event (id, time, kind, product, detail) VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM event), $1, $2, $3, $4);
+
 -- The pages: newest first, ids below $1, $2 the limit, $3 kind, $4 device, $5 product; NULL is "any".
 
 -- name: event_list

@@ -10,6 +10,7 @@ static void assert_same(const struct db_device_hot *a, const struct db_device_ho
     struct db_device_hot left = *a, right = *b;
 
     left.revision = right.revision = 0;
+    left.number = right.number = 0; /* the order in which they came */
     left.told_reason = right.told_reason = FLEET_REASON_REFUSED;
     left.told_generation = right.told_generation = 0;
     left.told_until = right.told_until = 0;
