@@ -23,6 +23,7 @@ enum api_role {
 enum api_body {
     API_NO_BODY,
     API_JSON,   /* collected up to the row's limit before the handler runs */
+    API_BYTES,  /* the same of anything else; the handler looks at Content-Type */
     API_STREAM, /* the row's stream operations see it piece by piece; Content-Length is required */
 };
 
@@ -39,6 +40,7 @@ enum api_policy {
         4,        /* a token whose scope is limited to products is let in: the handler asks api_allow() for each object. Without it, it is not. */
     API_DDI = 8,  /* problems carry a "message", as existing clients want them */
     API_CUT = 16, /* an image to a client that would install an error's text: a refusal of 429 or from 500 up is a cut connection instead */
+    API_BY_ADDRESS = 32, /* requests are counted by address: 429 above [enrolment] requests */
 };
 
 enum { API_MAX_PARAMS = 12, API_MAX_VARS = 4, API_MAX_HEADERS = 12, API_REQUEST_ID_SIZE = 33 };
@@ -81,6 +83,8 @@ struct api_identity {
     char id[DB_DEVICE_ID_SIZE];
     uint8_t spki_sha256[32];
     int64_t not_after;
+    bool factory;                 /* by a factory's CA: enrolment listener only */
+    bool expired;                 /* it or a CA above it: enrolment listener only */
     struct certs_lineage lineage; /* the CAs behind it */
 };
 
@@ -159,9 +163,10 @@ struct api_call {
     size_t body_len;
     uint64_t content_length;
     void *stream_state; /* of the row's stream operations */
+    void *prepared;     /* of a handler that defers: what it found on the worker, in the arena; NULL before */
 
-    struct api_identity identity;  /* device listener; id is empty elsewhere */
-    struct db_device_hot device;   /* device listener, role API_ANY_DEVICE and API_ACTIVE: the registry entry, looked up for this request */
+    struct api_identity identity;  /* device and enrolment listener: by the certificate; id empty: none was shown */
+    struct db_device_hot device;   /* role API_ANY_DEVICE and API_ACTIVE: the registry entry, looked up for this request */
     struct api_operator operator_; /* administration listener, role API_OPERATOR */
 
     struct db_conn *db; /* the worker's read connection, or the writer's transaction */

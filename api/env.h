@@ -4,6 +4,7 @@
 
 #include "api/images.h"
 #include "api/served.h"
+#include "certs/issue.h"
 #include "trust/key.h"
 
 /* Of existing clients; NULL: not set. */
@@ -26,15 +27,22 @@ struct api_settings {
     _Atomic int64_t firmware_grace_s; /* a finished deployment still entitles to its image this long */
     _Atomic bool auto_accept;         /* unknown devices with a good certificate become active, not pending */
     _Atomic int64_t pending_max;
-    _Atomic int64_t approval_above;   /* a rollout to more devices needs a second actor's approval; 0: none does */
-    _Atomic int64_t expiry_warning_s; /* a certificate that ends sooner is told of */
-    struct api_ddi_settings ddi; /* as at the start */
+    _Atomic int64_t approval_above;         /* a rollout to more devices needs a second actor's approval; 0: none does */
+    _Atomic int64_t expiry_warning_s;       /* a certificate that ends sooner is told of */
+    _Atomic int64_t certificate_lifetime_s; /* of those issued here */
+    _Atomic int64_t renew_expired_s;        /* how long after its expiry a certificate may still be renewed */
+    struct api_ddi_settings ddi;            /* as at the start */
 };
 
 /* The online keys in use: the ones that the newest root names. A new root changes them while every thread goes on; no key ends before the process. */
 struct api_online {
     _Atomic(const struct key *) timestamp;
     _Atomic(const struct key *) directive;
+};
+
+/* The CA that issues, in use: SIGHUP may bring another. NULL: this server only verifies. */
+struct api_issuing {
+    _Atomic(const struct certs_issuer *) issuer;
 };
 
 /* Something that stops working at a known time. */
@@ -48,6 +56,7 @@ enum { API_EXPIRIES_CERTIFICATES = 3 };
 struct api_env {
     struct db *db;
     struct api_online *online;
+    struct api_issuing *issuing;
     struct api_served *served;
     struct api_images *images;
     struct api_settings settings;
@@ -59,7 +68,9 @@ struct api_env {
     size_t (*certificates)(struct server *server, struct api_expiry ret_expiries[API_EXPIRIES_CERTIFICATES]);
     bool (*ready)(struct server *server, int64_t *ret_free_bytes, struct err *err); /* false: what is missing; else what is free for the store */
     void (*metrics)(struct server *server, struct db_conn *db, struct buf *out);
-    void (*disconnect)(struct server *server, const char *device_id); /* cuts the device's open connections */
+    bool (*device_authorities)(struct server *server, struct buf *out, struct err *err); /* PKCS#7, base64 in lines */
+    bool (*failed_attempt)(struct server *server, const char *address, int64_t now);     /* counted; true: there were too many */
+    void (*disconnect)(struct server *server, const char *device_id);                    /* cuts the device's open connections */
 };
 
 #endif

@@ -71,6 +71,17 @@ bool api_token_get(struct api_call *call, struct err *err);
 bool api_token_delete(struct api_call *call, struct err *err);
 
 bool api_expiring_list(struct api_call *call, struct err *err);
+bool api_enrol_cacerts(struct api_call *call, struct err *err);
+bool api_enrol_simple(struct api_call *call, struct err *err);
+bool api_enrol_again(struct api_call *call, struct err *err);
+
+bool api_claim_list(struct api_call *call, struct err *err);
+bool api_claim_create(struct api_call *call, struct err *err);
+bool api_claim_get(struct api_call *call, struct err *err);
+bool api_claim_delete(struct api_call *call, struct err *err);
+
+bool api_certificate_list(struct api_call *call, struct err *err);
+bool api_certificate_get(struct api_call *call, struct err *err);
 
 bool api_event_list(struct api_call *call, struct err *err);
 bool api_audit_list(struct api_call *call, struct err *err);

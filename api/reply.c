@@ -62,7 +62,7 @@ static const struct problem problems[ERR_CODE_COUNT] = {
 int api_problem_status(enum err_code code, enum api_listener listener) {
     if (code <= ERR_NONE || code >= ERR_CODE_COUNT || problems[code].status == 0)
         return 500;
-    bool device = listener == API_DEVICE && problems[code].device_status != 0;
+    bool device = listener != API_ADMIN && problems[code].device_status != 0;
     return device ? problems[code].device_status : problems[code].status;
 }
 
@@ -191,12 +191,12 @@ static void problem_headers(struct api_call *call, enum err_code code, int statu
     struct err ignored;
     bool told = true;
     if (status == 401)
-        told = api_reply_header(call, "WWW-Authenticate", "Bearer realm=\"pawl\"", &ignored);
+        told = api_reply_header(call, "WWW-Authenticate", call->listener == API_ENROL ? "Basic realm=\"pawl\"" : "Bearer realm=\"pawl\"", &ignored);
     else if (status == 429)
         told = api_reply_header(call, "Retry-After", "60", &ignored);
     else if (status == 503)
         told = api_reply_header(call, "Retry-After", "2", &ignored);
-    if (code == ERR_DEVICE_PENDING && call->listener == API_DEVICE)
+    if (code == ERR_DEVICE_PENDING && call->listener != API_ADMIN)
         told = api_reply_poll_after(call, &ignored);
     (void)told; /* a problem without the hint is still the problem */
 }

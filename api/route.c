@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "certs/request.h"
 #include "common/text.h"
 
 /* Device rows stand first: they are asked for most. */
@@ -32,6 +33,12 @@ const struct api_route api_routes[] = {
     DDI("GET", "/cancelAction/{action}", API_NO_BODY, 0, API_READ, 0, api_ddi_cancel_get),
     DDI("POST", "/cancelAction/{action}/feedback", API_JSON, API_DDI_BODY_MAX, API_WRITE, 0, api_ddi_cancel_post),
     DDI("GET", "/installedBase/{action}", API_NO_BODY, 0, API_READ, 0, api_ddi_installed_get),
+
+    {API_ENROL, "GET", "/.well-known/est/cacerts", API_ANYONE, "", API_NO_BODY, 0, API_READ, API_BY_ADDRESS, api_enrol_cacerts, NULL},
+    {API_ENROL, "POST", "/.well-known/est/simpleenroll", API_ANYONE, "", API_BYTES, CERTS_REQUEST_MAX, API_READ, API_BY_ADDRESS, api_enrol_simple,
+     NULL},
+    {API_DEVICE | API_ENROL, "POST", "/.well-known/est/simplereenroll", API_ACTIVE, "", API_BYTES, CERTS_REQUEST_MAX, API_READ, API_BY_ADDRESS,
+     api_enrol_again, NULL},
 
     HEALTH("/healthz", api_system_healthz),
     HEALTH("/readyz", api_system_readyz),
@@ -84,6 +91,13 @@ const struct api_route api_routes[] = {
     ADMIN("DELETE", "/api/v1/tokens/{token}", "token:admin", API_NO_BODY, 0, API_WRITE, API_IF_MATCH, api_token_delete),
 
     ADMIN("GET", "/api/v1/certificates/expiring", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_expiring_list),
+    ADMIN("GET", "/api/v1/claims", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_claim_list),
+    ADMIN("POST", "/api/v1/claims", "device:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_claim_create),
+    ADMIN("GET", "/api/v1/claims/{claim}", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_claim_get),
+    ADMIN("DELETE", "/api/v1/claims/{claim}", "device:write", API_NO_BODY, 0, API_WRITE, API_IF_MATCH | API_BY_PRODUCT, api_claim_delete),
+
+    ADMIN("GET", "/api/v1/certificates", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_certificate_list),
+    ADMIN("GET", "/api/v1/certificates/{serial}", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_certificate_get),
 
     ADMIN("GET", "/api/v1/events", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_event_list),
     ADMIN("GET", "/api/v1/audit", "audit:read", API_NO_BODY, 0, API_READ, 0, api_audit_list),

@@ -1,48 +1,19 @@
 #include "api/token.h"
 
-#include <string.h>
-
 #include "api/call.h"
 #include "api/env.h"
 #include "api/handlers.h"
 #include "api/list.h"
+#include "api/secret.h"
 #include "api/shapes.h"
-#include "common/hash.h"
-#include "common/hex.h"
-#include "common/random.h"
 
 bool api_token_make(struct arena *arena, struct db_token *token, const char **ret_text, struct err *err) {
-    uint8_t secret[32];
-    char id[13];
-    struct buf text CLEANUP(buf_wipe) = BUF_INIT(128);
-    random_hex(id, 6);
-    random_bytes(secret, sizeof(secret));
-    buf_printf(&text, "pawl_%s_", id);
-    size_t head = text.len;
-    base64url_encode(&text, secret, sizeof(secret));
-    if (!buf_ok(&text, "the token", err) || !hash_sha256(text.data + head, text.len - head, token->secret_sha256, err))
-        return false;
-    token->id = arena_strdup(arena, id);
-    const char *copy = arena_strndup(arena, text.data, text.len);
-    if (token->id == NULL || copy == NULL)
-        return err_no_memory(err);
-    *ret_text = copy;
-    return true;
+    return api_secret_make(arena, API_SECRET_TOKEN, &token->id, token->secret_sha256, ret_text, err);
 }
 
 bool api_token_parse(const char *text, char ret_id[DB_TOKEN_ID_SIZE], uint8_t ret_secret_sha256[32]) {
-    if (strncmp(text, "pawl_", 5) != 0)
-        return false;
-    const char *id = text + 5;
-    size_t id_len = strspn(id, "0123456789abcdefghijklmnopqrstuvwxyz");
-    if (id_len == 0 || id_len >= DB_TOKEN_ID_SIZE || id[id_len] != '_' || strlen(id + id_len + 1) != API_TOKEN_SECRET_LEN)
-        return false;
-    struct err ignored;
-    if (!hash_sha256(id + id_len + 1, API_TOKEN_SECRET_LEN, ret_secret_sha256, &ignored))
-        return false;
-    memcpy(ret_id, id, id_len);
-    ret_id[id_len] = '\0';
-    return true;
+    _Static_assert((int)DB_TOKEN_ID_SIZE == (int)API_SECRET_ID_SIZE, "one size of id");
+    return api_secret_parse(text, API_SECRET_TOKEN, ret_id, ret_secret_sha256);
 }
 
 bool api_token_list(struct api_call *call, struct err *err) {

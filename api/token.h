@@ -5,7 +5,7 @@
 #include "common/arena.h"
 #include "db/token.h"
 
-enum { API_TOKEN_SECRET_LEN = 43, API_TOKEN_EXPIRY_S = 90 * 86400, API_TOKEN_EXPIRY_MAX_S = 365 * 86400 };
+enum { API_TOKEN_EXPIRY_S = 90 * 86400, API_TOKEN_EXPIRY_MAX_S = 365 * 86400 };
 
 /* Fills id and secret_sha256 of the token; *ret_text (arena) is what its owner keeps. */
 bool api_token_make(struct arena *arena, struct db_token *token, const char **ret_text, struct err *err) MUST_USE;

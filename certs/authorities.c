@@ -101,18 +101,45 @@ static void drop(struct certs_authorities **authorities) {
     certs_authorities_free(*authorities);
 }
 
+/* Behind the anchors that are there. */
+static bool add_factories(struct certs_authorities *authorities, const char *file, struct err *err) {
+    STACK_OF(X509) *factories = file != NULL ? certs_bundle_read(file, err) : NULL;
+    bool ok = file == NULL || factories != NULL;
+    authorities->factory_from = sk_X509_num(authorities->anchors);
+    while (ok && factories != NULL && sk_X509_num(factories) > 0) {
+        X509 *factory = sk_X509_shift(factories);
+        ok = sk_X509_push(authorities->anchors, factory) > 0 || err_no_memory(err);
+        if (!ok)
+            X509_free(factory);
+    }
+    sk_X509_pop_free(factories, X509_free);
+    return ok;
+}
+
 bool certs_authorities_load(const char *ca_file, const char *crl_file, struct certs_authorities **ret_authorities, struct err *err) {
+    return certs_authorities_load_both(ca_file, crl_file, NULL, ret_authorities, err);
+}
+
+bool certs_authorities_load_both(const char *ca_file, const char *crl_file, const char *factory_ca_file, struct certs_authorities **ret_authorities,
+                                 struct err *err) {
     struct certs_authorities *made CLEANUP(drop) = calloc(1, sizeof(*made));
     struct hash hash CLEANUP(hash_free) = {0};
     if (made == NULL)
         return err_no_memory(err);
     made->anchors = certs_bundle_read(ca_file, err);
-    if (made->anchors == NULL || !hash_sha256_begin(&hash, err) || !take_anchors(made, &hash, err) ||
+    if (made->anchors == NULL || !add_factories(made, factory_ca_file, err) || !hash_sha256_begin(&hash, err) || !take_anchors(made, &hash, err) ||
         (crl_file != NULL && !certs_crl_load(crl_file, made, &hash, err)) || !hash_sha256_end(&hash, made->digest, err))
         return false;
     *ret_authorities = made;
     made = NULL;
     return true;
+}
+
+bool certs_authorities_is_factory(const struct certs_authorities *authorities, X509 *anchor) {
+    for (int i = authorities->factory_from; i < sk_X509_num(authorities->anchors); i++)
+        if (X509_cmp(sk_X509_value(authorities->anchors, i), anchor) == 0)
+            return true;
+    return false;
 }
 
 void certs_authorities_free(struct certs_authorities *authorities) {

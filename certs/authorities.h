@@ -19,6 +19,7 @@ struct certs_crl {
 
 struct certs_authorities {
     STACK_OF(X509) * anchors;
+    int factory_from;     /* the anchors from this one on are factories' */
     uint64_t *anchor_ids; /* as many */
     struct certs_crl crls[CERTS_MAX_CRLS];
     size_t crl_count;
@@ -31,7 +32,14 @@ struct certs_authorities {
  * ca_file that may sign CRLs. A list past its next update is taken: that is an alarm, no reason to let nobody in. ERR_CONFIG names the file and what
  * is wrong: unreadable, signed by nobody known, a delta or an indirect CRL, an unknown critical extension. */
 bool certs_authorities_load(const char *ca_file, const char *crl_file, struct certs_authorities **ret_authorities, struct err *err) MUST_USE;
+
+/* With the CAs of factories beside those of ca_file (NULL: none), for a listener where both kinds of certificate may be shown. */
+bool certs_authorities_load_both(const char *ca_file, const char *crl_file, const char *factory_ca_file, struct certs_authorities **ret_authorities,
+                                 struct err *err) MUST_USE;
 void certs_authorities_free(struct certs_authorities *authorities); /* NULL is fine */
+
+/* Is this anchor of a verified chain one of factory_ca_file? */
+bool certs_authorities_is_factory(const struct certs_authorities *authorities, X509 *anchor) MUST_USE;
 
 /* Of a verified chain, leaf first, the anchor last. ERR_IDENTITY: longer than CERTS_LINEAGE and the anchor. */
 bool certs_lineage_of(const STACK_OF(X509) * chain, struct certs_lineage *ret_lineage, struct err *err) MUST_USE;

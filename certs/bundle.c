@@ -54,3 +54,14 @@ bool certs_bundle_disjoint(const char *file, const char *other, struct err *err)
     ERR_clear_error();
     return disjoint;
 }
+
+bool certs_bundle_holds(const char *file, const char *other, struct err *err) {
+    STACK_OF(X509) * ours CLEANUP(bundle_free) = certs_bundle_read(file, err);
+    STACK_OF(X509) * theirs CLEANUP(bundle_free) = ours != NULL ? certs_bundle_read(other, err) : NULL;
+    if (theirs == NULL)
+        return false;
+    for (int i = 0; i < sk_X509_num(ours); i++)
+        if (X509_cmp(sk_X509_value(ours, i), sk_X509_value(theirs, 0)) == 0)
+            return true;
+    return err_set(err, ERR_CONFIG, "the CA in '%s' is none of those in '%s'", other, file);
+}

@@ -13,4 +13,7 @@ struct stack_st_X509 *certs_bundle_read(const char *file, struct err *err) MUST_
  * be good on the other. ERR_CONFIG names a file that cannot be read, holds no certificate or a broken one. */
 bool certs_bundle_disjoint(const char *file, const char *other, struct err *err) MUST_USE;
 
+/* ERR_CONFIG unless the first certificate of the other file is one of this file. */
+bool certs_bundle_holds(const char *file, const char *other, struct err *err) MUST_USE;
+
 #endif

@@ -125,6 +125,10 @@ bool certs_issue_load(const char *certificate_file, const char *key_file, const 
     return true;
 }
 
+bool certs_issue_same(const struct certs_issuer *issuer, const struct certs_issuer *other) {
+    return issuer != NULL && other != NULL && X509_cmp(issuer->certificate, other->certificate) == 0;
+}
+
 const uint8_t *certs_issue_pin(const struct certs_issuer *issuer) {
     return issuer->pin;
 }

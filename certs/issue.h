@@ -16,6 +16,9 @@ bool certs_issue_load(const char *certificate_file, const char *key_file, const 
                       struct certs_issuer **ret_issuer, struct err *err) MUST_USE;
 void certs_issue_free(struct certs_issuer *issuer); /* NULL is fine */
 
+/* The same CA with the same certificate? NULL is nobody. */
+bool certs_issue_same(const struct certs_issuer *issuer, const struct certs_issuer *other) MUST_USE;
+
 /* SHA-256 of the CA's public key. */
 const uint8_t *certs_issue_pin(const struct certs_issuer *issuer);
 

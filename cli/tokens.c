@@ -1,7 +1,6 @@
-#include <string.h>
-
 #include "cli/groups.h"
 #include "cli/prompt.h"
+#include "cli/secret.h"
 #include "cli/view.h"
 #include "common/file.h"
 #include "common/text.h"
@@ -62,17 +61,6 @@ static const struct json_shape input_shape = JSON_SHAPE(struct token_input, inpu
 
 enum { EXPIRES_DEFAULT_S = 90 * 86400, EXPIRES_MIN_S = 60, EXPIRES_MAX_S = 365 * 86400 };
 
-struct new_token {
-    const char *token; /* as JSON */
-    const char *secret;
-};
-
-static const struct json_field new_fields[] = {
-    {"token", JSON_RAW, offsetof(struct new_token, token), JSON_REQUIRED, 0, 0, NULL},
-    {"secret", JSON_TEXT, offsetof(struct new_token, secret), JSON_NULLABLE, 0, 0, NULL},
-};
-static const struct json_shape new_shape = JSON_SHAPE_OPEN(struct new_token, new_fields);
-
 bool cli_tokens_list(struct cli *cli, const void *args UNUSED, const struct option_texts *operands UNUSED, struct err *err) {
     return cli_view_list(cli, TOKENS, NULL, 0, 0, &token_view, err);
 }
@@ -95,32 +83,6 @@ static bool request_token(struct cli *cli, const struct create_args *create, str
     return cli_client_post(cli, TOKENS, &body, ret_reply, err);
 }
 
-/* The secret goes to one place only: the file, or standard output. */
-static bool hand_over(struct cli *cli, const struct create_args *create, const struct cli_reply *reply, struct err *err) {
-    struct new_token made;
-    struct token token;
-    if (!json_read(&cli->arena, reply->body, reply->len, &new_shape, &made, NULL, err) ||
-        !json_read(&cli->arena, made.token, strlen(made.token), &token_shape, &token, NULL, err))
-        return err_prefix(err, "reply of the server");
-    if (made.secret == NULL)
-        return err_set(err, ERR_CONFLICT, "token %s was made, but its secret was in a reply that got lost: revoke it and make another", token.id);
-    const char *line = arena_printf(&cli->arena, "%s\n", made.secret);
-    if (line == NULL)
-        return err_no_memory(err);
-    if (create->out != NULL && !file_write_new(create->out, line, strlen(line), 0600, err))
-        return err_prefix(err, "token %s was made but cannot be kept (revoke it)", token.id);
-    if (cli->json)
-        return create->out != NULL ? cli_view_json(cli, made.token, strlen(made.token), err) : cli_view_json(cli, reply->body, reply->len, err);
-    if (create->out != NULL) {
-        cli_note(cli, "token %s is in %s", token.id, create->out);
-        return true;
-    }
-    cli_note(cli, "token %s; this is the only time that it is shown:", token.id);
-    CLEANUP(buf_wipe) struct buf out = BUF_INIT(1024);
-    buf_text(&out, line);
-    return cli_view_write(cli, &out, err);
-}
-
 bool cli_tokens_create(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
     const struct create_args *create = args;
     struct cli_reply reply;
@@ -128,7 +90,8 @@ bool cli_tokens_create(struct cli *cli, const void *args, const struct option_te
         return err_set(err, ERR_USAGE, "give at least one --scope (device:read, release:publish, …)");
     if (create->out != NULL && file_exists(create->out))
         return err_set(err, ERR_USAGE, "%s exists already", create->out);
-    return request_token(cli, create, &reply, err) && hand_over(cli, create, &reply, err);
+    const struct cli_secret secret = {.kind = "token", .out = create->out, .mode = 0600};
+    return request_token(cli, create, &reply, err) && cli_secret_hand_over(cli, &secret, &reply, err);
 }
 
 bool cli_tokens_revoke(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {

@@ -27,9 +27,17 @@ bool administrators_scopes(struct arena *arena, const char *text, struct db_toke
 }
 
 bool administrators_check_authorities(const struct server_config *config, struct err *err) {
-    if (config->tls.admin_ca == NULL || certs_bundle_disjoint(config->tls.device_ca, config->tls.admin_ca, err))
-        return true;
-    return err_prefix(err, "[tls] device_ca and admin_ca");
+    const struct {
+        const char *what, *one, *other;
+    } pairs[] = {
+        {"[tls] device_ca and admin_ca", config->tls.device_ca, config->tls.admin_ca},
+        {"[tls] device_ca and [enrolment] factory_ca", config->tls.device_ca, config->enrolment.factory_ca},
+        {"[tls] admin_ca and [enrolment] factory_ca", config->tls.admin_ca, config->enrolment.factory_ca},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
+        if (pairs[i].one != NULL && pairs[i].other != NULL && !certs_bundle_disjoint(pairs[i].one, pairs[i].other, err))
+            return err_prefix(err, "%s", pairs[i].what);
+    return true;
 }
 
 /* True for a request that a page of another origin may have caused. */

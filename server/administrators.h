@@ -11,7 +11,7 @@ enum { ADMINISTRATORS_MAX_SCOPES = 64 };
 /* The grants of "[admin] certificate_scopes", in the arena; none for NULL. ERR_CONFIG names the word at fault. */
 bool administrators_scopes(struct arena *arena, const char *text, struct db_token *ret_grants, struct err *err) MUST_USE;
 
-/* ERR_CONFIG unless devices' and administrators' CAs have nothing to do with each other. Reads the files. */
+/* ERR_CONFIG unless devices', factories' and administrators' CAs have nothing to do with each other. Reads the files. */
 bool administrators_check_authorities(const struct server_config *config, struct err *err) MUST_USE;
 
 /* The connection's certificate becomes the operator. ERR_UNAUTHENTICATED when it has ended meanwhile; ERR_FORBIDDEN for a change that a page of

@@ -1,9 +1,11 @@
 #include "server/auth.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "api/enrol.h"
 #include "api/notice.h"
 #include "api/reply.h"
 #include "api/token.h"
@@ -25,35 +27,66 @@ void auth_throttle_limit(struct auth_throttle *throttle, int64_t limit) {
     pthread_mutex_unlock(&throttle->lock);
 }
 
-static size_t slot_of(const char *address) {
+/* What is counted: an IPv4 address whole, an IPv6 address by its /64, which is what one customer has. */
+static void network_of(const char *address, char ret_network[INET6_ADDRSTRLEN]) {
+    struct in6_addr bytes;
+    if (!text_copy(ret_network, INET6_ADDRSTRLEN, address))
+        ret_network[0] = '\0';
+    if (inet_pton(AF_INET6, address, &bytes) != 1)
+        return;
+    memset(bytes.s6_addr + 8, 0, 8);
+    inet_ntop(AF_INET6, &bytes, ret_network, INET6_ADDRSTRLEN);
+}
+
+static size_t slot_of(const char *network) {
     uint32_t hash = 2166136261u;
-    for (const char *p = address; *p != '\0'; p++)
+    for (const char *p = network; *p != '\0'; p++)
         hash = (hash ^ (unsigned char)*p) * 16777619u;
     return hash % AUTH_THROTTLE_SLOTS;
 }
 
-void auth_throttle_failed(struct auth_throttle *throttle, const char *address, int64_t now) {
-    size_t i = slot_of(address);
+void auth_throttle_count(struct auth_throttle *throttle, const char *address, int64_t now) {
+    char network[INET6_ADDRSTRLEN];
+    network_of(address, network);
+    size_t i = slot_of(network);
     pthread_mutex_lock(&throttle->lock);
     bool past = now >= throttle->slots[i].window_start + AUTH_THROTTLE_WINDOW_S || now < throttle->slots[i].window_start;
     if (past) {
         throttle->slots[i].window_start = now;
-        throttle->slots[i].failures = 0;
-        if (!text_copy(throttle->slots[i].address, sizeof(throttle->slots[i].address), address))
+        throttle->slots[i].count = 0;
+        if (!text_copy(throttle->slots[i].address, sizeof(throttle->slots[i].address), network))
             throttle->slots[i].address[0] = '\0';
     }
-    if (strcmp(throttle->slots[i].address, address) == 0)
-        throttle->slots[i].failures++;
+    if (strcmp(throttle->slots[i].address, network) == 0)
+        throttle->slots[i].count++;
     pthread_mutex_unlock(&throttle->lock);
 }
 
 bool auth_throttle_over(struct auth_throttle *throttle, const char *address, int64_t now) {
-    size_t i = slot_of(address);
+    char network[INET6_ADDRSTRLEN];
+    network_of(address, network);
+    size_t i = slot_of(network);
     pthread_mutex_lock(&throttle->lock);
-    bool over = throttle->slots[i].failures >= throttle->limit && now >= throttle->slots[i].window_start &&
-                now < throttle->slots[i].window_start + AUTH_THROTTLE_WINDOW_S && strcmp(throttle->slots[i].address, address) == 0;
+    bool over = throttle->slots[i].count >= throttle->limit && now >= throttle->slots[i].window_start &&
+                now < throttle->slots[i].window_start + AUTH_THROTTLE_WINDOW_S && strcmp(throttle->slots[i].address, network) == 0;
     pthread_mutex_unlock(&throttle->lock);
     return over;
+}
+
+bool auth_failed_attempt(struct server *server, const char *address, int64_t now) {
+    bool over = auth_throttle_over(&server->throttle, address, now);
+    auth_throttle_count(&server->throttle, address, now);
+    return over;
+}
+
+bool auth_check_rate(const struct api_call *call, struct err *err) {
+    if ((call->route->policy & API_BY_ADDRESS) == 0)
+        return true;
+    struct auth_throttle *throttle = &call->env->server->enrolments;
+    if (auth_throttle_over(throttle, call->client_address, call->now))
+        return err_set(err, ERR_RATE, "too many enrolment requests from this address: wait a minute");
+    auth_throttle_count(throttle, call->client_address, call->now);
+    return true;
 }
 
 /* The text behind "Bearer "; NULL: there is none. */
@@ -86,13 +119,10 @@ static bool has_scope(const struct api_call *call, const struct db_token *token)
 }
 
 static bool check_token(struct api_call *call, const char *text, struct err *err) {
-    struct auth_throttle *throttle = &call->env->server->throttle;
     struct err why;
     const struct db_token *token = token_find(call, text, &why);
     if (token == NULL) {
-        bool over = auth_throttle_over(throttle, call->client_address, call->now);
-        auth_throttle_failed(throttle, call->client_address, call->now);
-        if (over)
+        if (auth_failed_attempt(call->env->server, call->client_address, call->now))
             return err_set(err, ERR_RATE, "too many failed attempts from this address: wait a minute");
         return err_set(err, ERR_UNAUTHENTICATED, "the token is unknown, expired or revoked");
     }
@@ -147,7 +177,14 @@ static bool check_entry(struct api_call *call, struct err *err) {
 static bool check_device(struct api_call *call, struct err *err) {
     if (call->identity.id[0] == '\0')
         return err_set(err, ERR_UNAUTHENTICATED, "a device certificate is required");
-    return !db_registry_get(call->env->db, call->identity.id, &call->device) || check_entry(call, err);
+    if (call->identity.factory)
+        return err_set(err, ERR_IDENTITY, "a factory's certificate is for the first enrolment alone");
+    bool known = db_registry_get(call->env->db, call->identity.id, &call->device);
+    if (call->listener == API_DEVICE)
+        return !known || check_entry(call, err);
+    /* Elsewhere nobody gets into the registry by a certificate, which may be one that has expired. */
+    return known && call->device.has_pin_current ? check_entry(call, err)
+                                                 : err_set(err, ERR_IDENTITY, "device '%s' is not known by this key", call->identity.id);
 }
 
 bool auth_check(struct api_call *call, struct err *err) {
@@ -169,16 +206,18 @@ static bool is_device_role(const struct api_call *call) {
     return call->route->role == API_ANY_DEVICE || call->route->role == API_ACTIVE;
 }
 
+static bool uses_next_key(const struct api_call *call) {
+    return call->device.has_pin_next && hash_equal(call->device.pin_next, call->identity.spki_sha256, DB_PIN_SIZE);
+}
+
 bool auth_needs_writer(const struct api_call *call) {
-    return is_device_role(call) && (call->device.id[0] == '\0' || !call->device.has_pin_current);
+    return is_device_role(call) && (call->device.id[0] == '\0' || !call->device.has_pin_current || uses_next_key(call));
 }
 
 static bool insert(struct api_call *call, struct err *err) {
     const struct api_settings *settings = &call->env->settings;
-    struct db_registry_counts counts;
-    db_registry_count(call->env->db, &counts);
-    if (!settings->auto_accept && counts.by_state[FLEET_DEVICE_PENDING] >= (size_t)settings->pending_max)
-        return err_set(err, ERR_BUSY, "too many devices wait to be accepted ([enrolment] pending_max)");
+    if (!settings->auto_accept && !api_enrol_has_room(call, err))
+        return false;
     const struct db_device_new device = {
         .id = call->identity.id,
         .state = settings->auto_accept ? FLEET_DEVICE_ACTIVE : FLEET_DEVICE_PENDING,
@@ -227,8 +266,10 @@ bool auth_register(struct api_call *call, bool *ret_refusal, struct err *err) {
         return true;
     if (db_registry_get(call->env->db, call->identity.id, &call->device) && call->device.has_pin_current) {
         *ret_refusal = !check_entry(call, err);
-        return true;
+        return *ret_refusal || !uses_next_key(call) || api_enrol_key_used(call, err);
     }
+    if (call->listener != API_DEVICE)
+        return err_set(err, ERR_IDENTITY, "device '%s' is not known by this key", call->identity.id);
 
     struct db_device row;
     bool fresh = !db_device_get(call->db, call->identity.id, call->arena, &row, err);

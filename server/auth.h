@@ -9,14 +9,17 @@
 
 enum { AUTH_THROTTLE_SLOTS = 1024, AUTH_THROTTLE_WINDOW_S = 60 };
 
-/* Failed token attempts by address; a fixed table: an address that shares a slot with a busier one takes it over when its window is past. */
+struct server;
+
+/* Requests of one kind (failed token attempts, enrolments) by address, IPv6 by its /64; a fixed table: an address that shares a slot with a busier
+ * one takes it over when its window is past. */
 struct auth_throttle {
     pthread_mutex_t lock;
-    int64_t limit; /* attempts in a window */
+    int64_t limit; /* in a window */
     struct {
         char address[48];
         int64_t window_start;
-        int64_t failures;
+        int64_t count;
     } slots[AUTH_THROTTLE_SLOTS];
 };
 
@@ -25,9 +28,15 @@ void auth_throttle_init(struct auth_throttle *throttle, int64_t limit);
 /* From any thread. */
 void auth_throttle_limit(struct auth_throttle *throttle, int64_t limit);
 
-/* Counts one failed attempt. */
-void auth_throttle_failed(struct auth_throttle *throttle, const char *address, int64_t now);
+/* Counts one more. */
+void auth_throttle_count(struct auth_throttle *throttle, const char *address, int64_t now);
 bool auth_throttle_over(struct auth_throttle *throttle, const char *address, int64_t now) MUST_USE;
+
+/* Counts a failed attempt with a token or a claim; true when there were too many from this address already. */
+bool auth_failed_attempt(struct server *server, const char *address, int64_t now) MUST_USE;
+
+/* For rows that count requests by address. ERR_RATE. */
+bool auth_check_rate(const struct api_call *call, struct err *err) MUST_USE;
 
 /* By the row's role. ERR_UNAUTHENTICATED, ERR_RATE, ERR_SCOPE; ERR_IDENTITY, ERR_DEVICE_PENDING, ERR_DEVICE_REVOKED, ERR_DEVICE_RETIRED. An unknown
  * device passes with an empty call->device: auth_register() on the writer is next. */

@@ -6,6 +6,7 @@
 #include "common/program.h"
 #include "db/db.h"
 #include "server/administrators.h"
+#include "server/issuing.h"
 #include "server/online.h"
 
 int commands_fail(const struct err *err) {
@@ -36,6 +37,7 @@ int commands_check_config(int argc, char **argv) {
     struct server_config config CLEANUP(server_config_free) = {0};
     struct key *timestamp CLEANUP(key_cleanup) = NULL;
     struct key *directive CLEANUP(key_cleanup) = NULL;
+    struct certs_issuer *issuer CLEANUP(issuing_drop) = NULL;
     struct err err;
     if (!commands_parse(options, ARRAY_LEN(options), argc, argv, &err))
         return commands_fail(&err);
@@ -45,7 +47,7 @@ int commands_check_config(int argc, char **argv) {
         option_help(stdout, options, ARRAY_LEN(options));
         return EXIT_OK;
     }
-    if (!commands_config(path, &config, &err) || !administrators_check_authorities(&config, &err) ||
+    if (!commands_config(path, &config, &err) || !administrators_check_authorities(&config, &err) || !issuing_open(&config, &issuer, &err) ||
         !online_load(&config, &timestamp, &directive, &err))
         return commands_fail(&err);
     printf("the configuration is good\n");

@@ -22,6 +22,8 @@ static const char *const formats[] = {"logfmt", "json", NULL};
 static const struct config_key keys[] = {
     KEY(listen, device, CONFIG_TEXT, "0.0.0.0:8443",
         .help = "Where devices connect: ADDRESS:PORT, [IPv6]:PORT, or off. A client certificate is required."),
+    KEY(listen, enrol, CONFIG_TEXT, "off",
+        .help = "Where devices without a certificate, or with one that has expired, ask for one (EST, RFC 7030): as device, usually port 8444."),
     KEY(listen, admin, CONFIG_TEXT, "127.0.0.1:9443", .help = "Where operators connect: bearer tokens, or certificates, over TLS; or off."),
     KEY(listen, proxies, CONFIG_TEXT, NULL,
         .help =
@@ -85,6 +87,21 @@ static const struct config_key keys[] = {
     KEY(enrolment, auto_accept, CONFIG_BOOL, "no", .flags = CONFIG_RELOADABLE,
         .help = "yes: an unknown device with a good certificate is active at once; no: it is pending until an administrator accepts it."),
     KEY(enrolment, pending_max, CONFIG_INT, "10000", .flags = CONFIG_RELOADABLE, .min = 1, .max = 10000000, .help = "Pending devices at most."),
+    KEY(enrolment, ca_certificate, CONFIG_PATH, NULL, .flags = CONFIG_RELOADABLE,
+        .help = "The CA that issues device certificates, PEM, one of those in [tls] device_ca. Without it the server verifies and does not issue."),
+    KEY(enrolment, ca_key, CONFIG_PATH, NULL, .flags = CONFIG_RELOADABLE, .help = "Its private key: encrypted PKCS#8, mode 0400."),
+    KEY(enrolment, ca_passphrase_file, CONFIG_PATH, NULL, .flags = CONFIG_RELOADABLE,
+        .help = "File with that key's passphrase, mode 0400 or 0600. Without it [trust] passphrase_file."),
+    KEY(enrolment, lifetime, CONFIG_DURATION, "90d", .flags = CONFIG_RELOADABLE, .min = 60, .max = 315360000,
+        .help = "How long a certificate that is issued here lives."),
+    KEY(enrolment, renew_expired, CONFIG_DURATION, "365d", .flags = CONFIG_RELOADABLE, .min = 0, .max = 315360000,
+        .help = "How long after its expiry an active device may still renew its certificate, with the same key."),
+    KEY(enrolment, factory_ca, CONFIG_PATH, NULL, .flags = CONFIG_RELOADABLE,
+        .help = "CAs of factories, PEM, none of them among the other CAs: a certificate of theirs is a device's ticket for its first enrolment."),
+    KEY(enrolment, factory_identity, CONFIG_CHOICE, "san", .choices = identities,
+        .help = "Where a factory's certificate says the id; as [tls] identity."),
+    KEY(enrolment, requests, CONFIG_INT, "300", .flags = CONFIG_RELOADABLE, .min = 1, .max = 10000000,
+        .help = "Enrolment requests a minute from one address (IPv6: one /64); beyond it 429."),
 
     KEY(fleet, poll_after, CONFIG_DURATION, "5m", .flags = CONFIG_RELOADABLE, .min = 1, .max = 604800,
         .help = "How often devices are asked to poll."),
@@ -166,8 +183,13 @@ static bool is_base_url(const char *text) {
 bool server_config_check(const struct server_config *config, struct err *err) {
     if (!check_scopes(config->admin.certificate_scopes, err) || !check_proxies(config->listen.proxies, err))
         return false;
-    if (!check_listener(config->listen.device, "[listen] device", err) || !check_listener(config->listen.admin, "[listen] admin", err))
+    if (!check_listener(config->listen.device, "[listen] device", err) || !check_listener(config->listen.enrol, "[listen] enrol", err) ||
+        !check_listener(config->listen.admin, "[listen] admin", err))
         return false;
+    if ((config->enrolment.ca_certificate != NULL) != (config->enrolment.ca_key != NULL))
+        return err_set(err, ERR_CONFIG, "[enrolment] ca_certificate and ca_key belong together: one of them is missing");
+    if (config->enrolment.factory_ca != NULL && strcmp(config->listen.enrol, "off") == 0)
+        return err_set(err, ERR_CONFIG, "[enrolment] factory_ca needs [listen] enrol: it is believed there alone");
     if (strcmp(config->listen.device, "off") == 0 && strcmp(config->listen.admin, "off") == 0)
         return err_set(err, ERR_CONFIG, "[listen] device and admin are both off: nothing would be served");
     if (config->tls.admin_crl != NULL && config->tls.admin_ca == NULL)

@@ -12,6 +12,7 @@ enum server_config_identity { SERVER_IDENTITY_SAN, SERVER_IDENTITY_CN };
 struct server_config {
     struct {
         char *device; /* "ADDRESS:PORT" (port 0: any free one), or "off" */
+        char *enrol;
         char *admin;
         char *proxies;   /* NULL: none; network_list_parse() */
         int64_t workers; /* 0: one for each core */
@@ -55,6 +56,12 @@ struct server_config {
     struct {
         bool auto_accept;
         int64_t pending_max;
+        char *ca_certificate, *ca_key; /* NULL: nothing is issued */
+        char *ca_passphrase_file;      /* NULL: that of [trust] */
+        char *factory_ca;              /* NULL: none */
+        int factory_identity;          /* enum server_config_identity */
+        int64_t lifetime, renew_expired;
+        int64_t requests; /* a minute, from one address */
     } enrolment;
     struct {
         int64_t poll_after, poll_jitter; /* seconds, percent */

@@ -115,6 +115,9 @@ static bool run_once(struct api_call *call, const char *key, struct err *err) {
 
 bool dispatch_run(struct api_call *call, struct err *err) {
     bool refusal = false;
+    /* Not at the head: a refusal there ends the connection, and the next handshake costs more than this. */
+    if (!call->writing && !auth_check_rate(call, err))
+        return false;
     if (call->writing && !auth_register(call, &refusal, err)) {
         if (call->route->stream != NULL)
             call->route->stream->discard(call);

@@ -241,7 +241,7 @@ void front_accept_take(struct worker *worker, const struct worker_listener *list
 
 /* "": no device is at the other end. Administrators have names of their own, which may be the same. */
 static const char *device_of(const struct front_conn *conn) {
-    return conn->role == API_DEVICE ? conn->tls.identity.id : "";
+    return conn->role != API_ADMIN ? conn->tls.identity.id : "";
 }
 
 bool front_admit(struct front_conn *conn) {

@@ -35,7 +35,7 @@ static int usage(FILE *out) {
 }
 
 static void print_policy(unsigned policy) {
-    static const char *const names[] = {"idempotent", "if-match", "by-product", "ddi", "cut"};
+    static const char *const names[] = {"idempotent", "if-match", "by-product", "ddi", "cut", "by-address"};
     const char *separator = "";
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if ((policy & 1u << i) == 0)
@@ -46,14 +46,26 @@ static void print_policy(unsigned policy) {
     printf("%s\n", policy == 0 ? "-" : "");
 }
 
+static void print_listeners(unsigned listeners) {
+    static const char *const names[] = {"device", "enrol", "admin"};
+    const char *separator = "";
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if ((listeners & 1u << i) == 0)
+            continue;
+        printf("%s%s", separator, names[i]);
+        separator = "|";
+    }
+}
+
 static int dump_routes(void) {
     static const char *const roles[] = {"nobody", "anyone", "any-device", "active-device", "operator"};
-    static const char *const bodies[] = {"none", "json", "stream"};
+    static const char *const bodies[] = {"none", "json", "bytes", "stream"};
     static const char *const runs[] = {"read", "write"};
     for (size_t i = 0; i < api_route_count; i++) {
         const struct api_route *route = &api_routes[i];
-        printf("%s\t%s\t%s\t%s\t%s\t%s\t%zu\t%s\t", route->listeners == API_DEVICE ? "device" : "admin", route->method, route->pattern,
-               roles[route->role], route->scope[0] != '\0' ? route->scope : "-", bodies[route->body], route->body_limit, runs[route->run]);
+        print_listeners(route->listeners);
+        printf("\t%s\t%s\t%s\t%s\t%s\t%zu\t%s\t", route->method, route->pattern, roles[route->role], route->scope[0] != '\0' ? route->scope : "-",
+               bodies[route->body], route->body_limit, runs[route->run]);
         print_policy(route->policy);
     }
     return EXIT_OK;

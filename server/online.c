@@ -12,14 +12,19 @@ static bool load_one(const char *path, const char *what, const struct buf *passp
     return key_load_private(path, passphrase->data, passphrase->len, ret_key, err) ? true : err_prefix(err, "[trust] %s", what);
 }
 
-static bool read_passphrase(const struct server_config *config, struct buf *passphrase, struct err *err) {
-    if (config->trust.passphrase_file == NULL)
-        return err_set(err, ERR_CONFIG, "[trust] passphrase_file is not set");
-    if (!file_read_secret(config->trust.passphrase_file, passphrase, err))
-        return err_prefix(err, "[trust] passphrase_file");
-    while (passphrase->len > 0 && (passphrase->data[passphrase->len - 1] == '\n' || passphrase->data[passphrase->len - 1] == '\r'))
-        passphrase->len--;
+bool online_passphrase(const char *path, const char *what, struct buf *ret_passphrase, struct err *err) {
+    if (path == NULL)
+        return err_set(err, ERR_CONFIG, "%s is not set", what);
+    if (!file_read_secret(path, ret_passphrase, err))
+        return err_prefix(err, "%s", what);
+    while (ret_passphrase->len > 0 &&
+           (ret_passphrase->data[ret_passphrase->len - 1] == '\n' || ret_passphrase->data[ret_passphrase->len - 1] == '\r'))
+        ret_passphrase->len--;
     return true;
+}
+
+static bool read_passphrase(const struct server_config *config, struct buf *passphrase, struct err *err) {
+    return online_passphrase(config->trust.passphrase_file, "[trust] passphrase_file", passphrase, err);
 }
 
 bool online_load(const struct server_config *config, struct key **ret_timestamp, struct key **ret_directive, struct err *err) {

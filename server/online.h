@@ -5,6 +5,9 @@
 #include "server/config.h"
 #include "trust/envelope.h"
 
+/* The first line of a file that only its owner can read; `what` is the key that names it. */
+bool online_passphrase(const char *path, const char *what, struct buf *ret_passphrase, struct err *err) MUST_USE;
+
 /* ERR_KEY, ERR_PASSPHRASE and ERR_NOT_FOUND name the file. Both are the caller's. */
 bool online_load(const struct server_config *config, struct key **ret_timestamp, struct key **ret_directive, struct err *err) MUST_USE;
 

@@ -171,9 +171,10 @@ static bool begin_link(struct front_conn *conn, const char *data, size_t len) {
     return true;
 }
 
-/* A connection may outlive the certificate that it began with. */
-static bool is_expired(const struct api_identity *identity) {
-    return identity->id[0] != '\0' && identity->not_after < clock_now();
+/* A connection may outlive the certificate that it began with. Where certificates are renewed that is for the handler to judge. */
+static bool is_expired(const struct front_conn *conn) {
+    const struct api_identity *identity = &conn->tls.identity;
+    return conn->role != API_ENROL && identity->id[0] != '\0' && identity->not_after < clock_now();
 }
 
 static bool step_head(struct front_conn *conn) {
@@ -203,7 +204,7 @@ static bool step_head(struct front_conn *conn) {
     }
     conn->first = false;
     worker_add(&conn->worker->counters.requests, 1);
-    if (is_expired(&conn->tls.identity) || !front_trusted(conn)) {
+    if (is_expired(conn) || !front_trusted(conn)) {
         pump_close(conn); /* as the next handshake will say */
         return true;
     }

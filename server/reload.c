@@ -45,6 +45,8 @@ void reload_settings(const struct server_config *config, struct api_settings *se
     settings->pending_max = config->enrolment.pending_max;
     settings->approval_above = config->fleet.approval_above;
     settings->expiry_warning_s = config->tls.expiry_warning;
+    settings->certificate_lifetime_s = config->enrolment.lifetime;
+    settings->renew_expired_s = config->enrolment.renew_expired;
 }
 
 void reload_take(struct server *server, struct reload *reload) {
@@ -55,6 +57,7 @@ void reload_take(struct server *server, struct reload *reload) {
     atomic_store(&server->live, &reload->config);
     log_set_level((enum log_level)reload->config.log.level);
     auth_throttle_limit(&server->throttle, reload->config.limits.auth_failures);
+    auth_throttle_limit(&server->enrolments, reload->config.enrolment.requests);
 }
 
 void reload_free(struct reload *reload) {

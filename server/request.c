@@ -137,7 +137,7 @@ static bool fill_call(struct request *request, const struct request_peer *peer, 
     call->head = strcmp(method, "HEAD") == 0;
     call->method = call->head ? "GET" : method;
     call->path = target;
-    if (peer->listener == API_DEVICE) {
+    if (peer->listener != API_ADMIN) {
         call->identity = peer->identity;
     } else if (peer->identity.id[0] != '\0' && !keep_certificate(call, &peer->identity)) {
         return false;
@@ -171,7 +171,7 @@ bool request_begin(struct request *request, const struct request_peer *peer, con
         return true;
     }
     request->stream_open = call->route->body == API_STREAM;
-    buf_init(&request->body, call->route->body == API_JSON ? (size_t)call->content_length : 0);
+    buf_init(&request->body, call->route->body == API_JSON || call->route->body == API_BYTES ? (size_t)call->content_length : 0);
     return true;
 }
 

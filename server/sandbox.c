@@ -89,8 +89,19 @@ bool sandbox_files(const struct server_config *config, const char *config_file, 
     int rules CLEANUP(file_close) = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
     if (rules < 0)
         return err_errno(err, "Landlock");
-    const char *const files[] = {config->tls.certificate, config->tls.key, config->tls.device_ca, config->tls.device_crl, config->tls.admin_ca,
-                                 config->tls.admin_crl,   config_file};
+    const char *const files[] = {config_file,
+                                 config->tls.certificate,
+                                 config->tls.key,
+                                 config->tls.device_ca,
+                                 config->tls.device_crl,
+                                 config->tls.admin_ca,
+                                 config->tls.admin_crl,
+                                 config->enrolment.ca_certificate,
+                                 config->enrolment.ca_key,
+                                 config->enrolment.factory_ca,
+                                 config->enrolment.ca_key == NULL               ? NULL
+                                 : config->enrolment.ca_passphrase_file != NULL ? config->enrolment.ca_passphrase_file
+                                                                                : config->trust.passphrase_file};
     for (size_t i = 0; i < ARRAY_LEN(system_folders); i++)
         if (!allow(rules, system_folders[i], READS, err))
             return false;

@@ -15,6 +15,7 @@
 #include "server/checkpoints.h"
 #include "server/commands.h"
 #include "server/expiry.h"
+#include "server/issuing.h"
 #include "server/online.h"
 #include "server/readiness.h"
 #include "server/reload.h"
@@ -26,8 +27,8 @@
 /* The listeners of the settings in the order they are started, and where they were asked to be. */
 struct listeners {
     struct wire_settings settings;
-    char hosts[2][64];
-    const char *names[2];
+    char hosts[3][64];
+    const char *names[3];
 };
 
 static bool add_listener(struct listeners *listeners, const struct server_config *config, const char *text, const char *name,
@@ -60,6 +61,16 @@ static bool fill_listeners(const struct server_config *config, struct listeners 
         .identity_from_cn = config->tls.identity == SERVER_IDENTITY_CN,
         .proxied = true,
     };
+    const struct wire_listener enrol = {
+        .role = API_ENROL,
+        .client_certificate = WIRE_CERTIFICATE_REQUESTED,
+        .client_ca_file = config->tls.device_ca,
+        .crl_file = config->tls.device_crl,
+        .identity_from_cn = config->tls.identity == SERVER_IDENTITY_CN,
+        .proxied = true,
+        .factory_ca_file = config->enrolment.factory_ca,
+        .factory_from_cn = config->enrolment.factory_identity == SERVER_IDENTITY_CN,
+    };
     const struct wire_listener admin = {
         .role = API_ADMIN,
         .client_certificate = config->tls.admin_ca != NULL ? WIRE_CERTIFICATE_REQUESTED : WIRE_CERTIFICATE_NONE,
@@ -84,6 +95,7 @@ static bool fill_listeners(const struct server_config *config, struct listeners 
     if (!network_list_parse(config->listen.proxies, &listeners->settings.proxies, err))
         return err_prefix(err, "[listen] proxies");
     return add_listener(listeners, config, config->listen.device, "device", &device, err) &&
+           add_listener(listeners, config, config->listen.enrol, "enrol", &enrol, err) &&
            add_listener(listeners, config, config->listen.admin, "admin", &admin, err);
 }
 
@@ -138,6 +150,7 @@ static void fill_env(struct server *server) {
     server->env = (struct api_env){
         .db = server->db,
         .online = &server->online,
+        .issuing = &server->issuing,
         .served = &server->served,
         .images = server->images,
         .settings = {.ddi = ddi_settings(&server->config)},
@@ -146,6 +159,8 @@ static void fill_env(struct server *server) {
         .certificates = expiry_certificates,
         .ready = readiness_check,
         .metrics = metrics_write,
+        .device_authorities = issuing_authorities,
+        .failed_attempt = auth_failed_attempt,
         .disconnect = disconnect,
     };
     reload_settings(&server->config, &server->env.settings);
@@ -199,30 +214,35 @@ static void close_all(struct server *server) {
     key_free(server->checkpoints.key);
     for (size_t i = 0; i < server->next_key_count; i++)
         key_free(server->next_keys[i]);
+    for (size_t i = 0; i < server->issuer_count; i++)
+        certs_issue_free(server->issuers[i]);
 }
 
 /* One line with the addresses that are really bound. */
 static void log_ready(struct server *server, const struct listeners *listeners) {
-    char places[2][96];
-    const char *device = NULL, *admin = NULL;
+    char places[3][96];
+    const char *device = NULL, *enrol = NULL, *admin = NULL;
     for (size_t i = 0; i < listeners->settings.listener_count; i++) {
         const char *host = listeners->hosts[i];
         bool brackets = strchr(host, ':') != NULL;
         snprintf(places[i], sizeof(places[i]), "%s%s%s:%d", brackets ? "[" : "", host, brackets ? "]" : "", wire_port(server->wire, i));
         if (strcmp(listeners->names[i], "device") == 0)
             device = places[i];
+        else if (strcmp(listeners->names[i], "enrol") == 0)
+            enrol = places[i];
         else
             admin = places[i];
     }
-    log_event(LOG_INFO, "ready", "version", PAWL_VERSION, "device", device, "admin", admin, (char *)NULL);
+    log_event(LOG_INFO, "ready", "version", PAWL_VERSION, "device", device, "enrol", enrol, "admin", admin, (char *)NULL);
 }
 
 /* The files of [tls] where the configuration says that they are. */
 static bool reload_files(struct server *server, const struct server_config *config) {
     struct listeners listeners;
     struct err err;
-    bool done = administrators_check_authorities(config, &err) && fill_listeners(config, &listeners, &err) &&
-                wire_reload(server->wire, &listeners.settings, &err);
+    struct certs_issuer *issuer CLEANUP(issuing_drop) = NULL;
+    bool done = administrators_check_authorities(config, &err) && issuing_open(config, &issuer, &err) && fill_listeners(config, &listeners, &err) &&
+                wire_reload(server->wire, &listeners.settings, &err) && issuing_use(server, &issuer, &err);
     expiry_forget(server);
     if (done)
         log_event(LOG_INFO, "certificates reloaded", (char *)NULL);
@@ -270,12 +290,13 @@ static void loop(struct server *server, const sigset_t *signals) {
 
 static bool start(struct server *server, const struct listeners *listeners, struct err *err) {
     bool files = false, syscalls = false;
+    struct certs_issuer *issuer CLEANUP(issuing_drop) = NULL;
     if (!file_exists(server->config.store.data))
         return err_set(err, ERR_CONFIG, "[store] data: %s is not there; 'pawld init' makes it", server->config.store.data);
     /* The key files are read before the sandbox closes over them; later only the folder of next keys and the passphrase stay within reach. */
     if (!administrators_scopes(&server->arena, server->config.admin.certificate_scopes, &server->first_grants, err) ||
-        !administrators_check_authorities(&server->config, err) ||
-        !online_load(&server->config, &server->timestamp_key, &server->directive_key, err) ||
+        !administrators_check_authorities(&server->config, err) || !issuing_open(&server->config, &issuer, err) ||
+        !issuing_use(server, &issuer, err) || !online_load(&server->config, &server->timestamp_key, &server->directive_key, err) ||
         !online_load_audit(&server->config, &server->checkpoints.key, err) || !sandbox_files(&server->config, server->config_file, &files, err) ||
         !open_all(server, err))
         return false;
@@ -342,6 +363,7 @@ int commands_serve(int argc, char **argv) {
     }
     log_setup((enum log_level)server->config.log.level, (enum log_format)server->config.log.format);
     auth_throttle_init(&server->throttle, server->config.limits.auth_failures);
+    auth_throttle_init(&server->enrolments, server->config.enrolment.requests);
     pthread_mutex_init(&server->expiry.lock, NULL);
     arena_init(&server->arena, 65536);
     server->started_at = clock_now();

@@ -13,7 +13,7 @@
 #include "server/wire.h"
 #include "trust/checkpoint.h"
 
-enum { SERVER_NEXT_KEYS = 64 };
+enum { SERVER_NEXT_KEYS = 64, SERVER_ISSUERS = 16 };
 
 /* What expiry.c read last. */
 struct server_expiry {
@@ -58,7 +58,8 @@ struct server {
     struct db *db;
     struct wire *_Atomic wire; /* NULL until it is started */
     struct api_images *images;
-    struct auth_throttle throttle;
+    struct auth_throttle throttle;                     /* failed attempts */
+    struct auth_throttle enrolments;                   /* requests */
     const struct db_token *_Atomic certificate_grants; /* what an administrator's certificate may do */
     struct db_token first_grants;                      /* … at the start; in the arena */
     struct arena arena;                                /* as long as the process */
@@ -73,6 +74,9 @@ struct server {
     struct api_online online;                /* … and those in use */
     struct key *next_keys[SERVER_NEXT_KEYS]; /* found since, for new roots; the writer's */
     size_t next_key_count;
+    struct api_issuing issuing;
+    struct certs_issuer *issuers[SERVER_ISSUERS]; /* loaded since the start, the newest last: a certificate may be on its way with any of them */
+    size_t issuer_count;
     int64_t started_at;
     atomic_bool draining;
     atomic_bool purge_again;  /* old rows are left */

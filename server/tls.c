@@ -31,6 +31,7 @@ struct tls_context {
     struct tls_environment environment;
     enum api_listener role;
     enum certs_id_source id_source;
+    enum certs_id_source factory_id_source;
     uint8_t id_context[8]; /* role and generation: a session is good for the listener and the CA set that made it */
     atomic_int references;
 };
@@ -107,21 +108,22 @@ static int check_peer(struct tls *tls, X509_STORE_CTX *store_ctx) {
     struct err err;
     struct certs_identity found;
     X509 *leaf = X509_STORE_CTX_get0_cert(store_ctx);
-    if (!certs_identity_check_chain(X509_STORE_CTX_get0_chain(store_ctx), &err)) {
+    STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store_ctx);
+    if (!certs_identity_check_chain(chain, &err)) {
         return X509_V_ERR_APPLICATION_VERIFICATION;
     }
-    if (!certs_identity_from_x509(leaf, tls->context->id_source, &found, &err)) {
+    bool factory = certs_authorities_is_factory(tls->context->authorities, sk_X509_value(chain, sk_X509_num(chain) - 1));
+    if (!certs_identity_from_x509(leaf, factory ? tls->context->factory_id_source : tls->context->id_source, &found, &err)) {
         return X509_V_ERR_APPLICATION_VERIFICATION;
     }
-    struct api_identity identity = {.not_after = found.not_after};
+    struct api_identity identity = {.not_after = found.not_after, .factory = factory, .expired = tls->expired};
     _Static_assert(sizeof(identity.id) == sizeof(found.id), "one size of id");
     memcpy(identity.id, found.id, sizeof(identity.id));
     memcpy(identity.spki_sha256, found.spki_sha256, sizeof(identity.spki_sha256));
-    if (!certs_lineage_of(X509_STORE_CTX_get0_chain(store_ctx), &identity.lineage, &err) ||
-        !certs_authorities_admit(tls->context->authorities, &identity.lineage, &err)) {
+    if (!certs_lineage_of(chain, &identity.lineage, &err) || !certs_authorities_admit(tls->context->authorities, &identity.lineage, &err)) {
         return X509_V_ERR_CERT_REVOKED;
     }
-    if (tls->context->role == API_DEVICE && !admitted(tls, &identity)) {
+    if (tls->context->role != API_ADMIN && !admitted(tls, &identity)) {
         return X509_V_ERR_CERT_REVOKED;
     }
     tls->identity = identity;
@@ -130,8 +132,22 @@ static int check_peer(struct tls *tls, X509_STORE_CTX *store_ctx) {
     return X509_V_OK;
 }
 
+/* A device whose certificate ran out while it was switched off may still ask for the next one: of all that can be wrong, only that is passed over,
+ * and only where nothing else than enrolment is served. */
+static bool is_pardoned(struct tls *tls, X509_STORE_CTX *store_ctx) {
+    if (tls->context->role != API_ENROL || X509_STORE_CTX_get_error(store_ctx) != X509_V_ERR_CERT_HAS_EXPIRED) {
+        return false;
+    }
+    tls->expired = true;
+    X509_STORE_CTX_set_error(store_ctx, X509_V_OK);
+    return true;
+}
+
 static int on_verify(int good, X509_STORE_CTX *store_ctx) {
     SSL *ssl = X509_STORE_CTX_get_ex_data(store_ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
+    if (!good && is_pardoned(tls_of(ssl), store_ctx)) {
+        return 1;
+    }
     if (!good || X509_STORE_CTX_get_error_depth(store_ctx) > 0) {
         return good;
     }
@@ -277,6 +293,7 @@ struct tls_context *tls_context_new(const struct wire_listener *listener, struct
     context->environment = *environment;
     context->role = listener->role;
     context->id_source = listener->role == API_ADMIN ? CERTS_ID_ADMIN_URI : listener->identity_from_cn ? CERTS_ID_COMMON_NAME : CERTS_ID_SAN_URI;
+    context->factory_id_source = listener->factory_from_cn ? CERTS_ID_COMMON_NAME : CERTS_ID_SAN_URI;
     context->id_context[0] = (uint8_t)listener->role;
     memcpy(context->id_context + 1, &environment->generation, sizeof(environment->generation));
     ERR_clear_error();

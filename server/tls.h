@@ -47,6 +47,7 @@ struct tls {
     bool dead;            /* the socket failed */
     bool resumed;         /* after the handshake */
     bool refused;         /* admit() said no */
+    bool expired;         /* something in the chain has expired, and this listener does not mind */
     enum tls_proof proof; /* of identity */
     bool offered;         /* the client named a session */
     unsigned stored;      /* sessions that went into the store */

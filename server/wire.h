@@ -22,7 +22,9 @@ struct wire_listener {
     enum wire_client_certificate client_certificate;
     const char *client_ca_file;   /* PEM, each certificate in it is an anchor; must be set unless WIRE_CERTIFICATE_NONE */
     const char *crl_file;         /* what these CAs have revoked, certs_authorities_load(); NULL: none */
+    const char *factory_ca_file;  /* enrolment: the CAs of factories, believed there alone; NULL: none */
     bool identity_from_cn;        /* device listeners: the id is the subject's CN instead of the SAN URI urn:pawl:device:<id> */
+    bool factory_from_cn;         /* the same for a factory's certificates */
     const char *certificate_file; /* PEM, the server's own, then its intermediates */
     const char *key_file;         /* PEM, not encrypted; refused when group or others can read it */
     bool proxied;                 /* connections from settings.proxies begin with a PROXY header; those from elsewhere never */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/shapes.h"
+#include "api/secret.h"
 #include "api/token.h"
 
 static void test_made_and_parsed(void **state) {
@@ -20,7 +21,7 @@ static void test_made_and_parsed(void **state) {
     (void)state;
     arena_init(&arena, 1 << 20);
     assert_true(api_token_make(&arena, &token, &text, &err));
-    assert_int_equal(strlen(text), 5 + 12 + 1 + API_TOKEN_SECRET_LEN);
+    assert_int_equal(strlen(text), 5 + 12 + 1 + API_SECRET_LEN);
     assert_true(api_token_parse(text, id, secret));
     assert_string_equal(id, token.id);
     assert_memory_equal(secret, token.secret_sha256, 32);

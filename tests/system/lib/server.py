@@ -67,7 +67,7 @@ class Server:
         self.config_path = self.folder / "pawld.conf"
         self.environment = dict(environment or {})
         self.process = None
-        self.device_port = self.admin_port = None
+        self.device_port = self.enrol_port = self.admin_port = None
         self.clients = {}
         self.write_config(config or {})
         if root:  # a root of the test's own making, from the online keys
@@ -135,6 +135,8 @@ class Server:
             time.sleep(0.01)
         self.device_port = int(re.search(r"\bdevice=\S+:(\d+)", ready).group(1))
         self.admin_port = int(re.search(r"\badmin=\S+:(\d+)", ready).group(1))
+        enrol = re.search(r"\benrol=\S+:(\d+)", ready)
+        self.enrol_port = int(enrol.group(1)) if enrol else None
         return self
 
     @property

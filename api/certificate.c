@@ -1,0 +1,42 @@
+/* The certificates that this server has issued. */
+#include "db/certificate.h"
+
+#include <string.h>
+
+#include "api/call.h"
+#include "api/enrol_shapes.h"
+#include "api/handlers.h"
+#include "api/list.h"
+#include "common/clock.h"
+
+bool api_certificate_list(struct api_call *call, struct err *err) {
+    static const char *const filters[] = {"device", "product", "expires_before", "in_use", NULL};
+    struct api_list list;
+    struct db_certificates page;
+    struct db_certificate_filter filter = {.device = api_query(call, "device"), .product = api_query(call, "product")};
+    const char *before = api_query(call, "expires_before"), *in_use = api_query(call, "in_use");
+    if (!api_allow_list(call, err) || !api_list_begin(call, filters, true, &list, err))
+        return false;
+    if (before != NULL && !clock_parse_rfc3339(before, &filter.expires_before))
+        return err_set_field(err, ERR_INVALID, "expires_before", "'expires_before' must be a time as RFC 3339 writes it");
+    if (in_use != NULL && strcmp(in_use, "true") != 0)
+        return err_set_field(err, ERR_INVALID, "in_use", "'in_use' must be true, or left out");
+    filter.in_use = in_use != NULL;
+    if (!db_certificate_list(call->db, &filter, list.after_number, list.limit, call->arena, &page, err))
+        return false;
+    struct api_certificate *items = arena_array(call->arena, page.count, sizeof(*items));
+    if (items == NULL && page.count > 0)
+        return err_no_memory(err);
+    for (size_t i = 0; i < page.count; i++)
+        if (!api_certificate_from(call->arena, &page.items[i], &items[i], err))
+            return false;
+    const char *last = page.more ? arena_printf(call->arena, "%lld", (long long)page.items[page.count - 1].id) : NULL;
+    return api_list_reply(call, &api_shape_certificate, items, page.count, last, err);
+}
+
+bool api_certificate_get(struct api_call *call, struct err *err) {
+    struct db_certificate row;
+    struct api_certificate reply;
+    return db_certificate_get(call->db, api_var(call, "serial"), call->arena, &row, err) && api_allow(call, row.product, err) &&
+           api_certificate_from(call->arena, &row, &reply, err) && api_reply_json(call, 0, &api_shape_certificate, &reply, err);
+}

@@ -1,0 +1,112 @@
+#include "cli/groups.h"
+#include "cli/prompt.h"
+#include "cli/secret.h"
+#include "cli/view.h"
+#include "common/file.h"
+#include "common/text.h"
+
+#define CLAIMS "/api/v1/claims"
+
+struct claim {
+    const char *id, *state, *device, *product, *note, *created_by, *spent_device;
+    int64_t created_at, expires_at, spent_at, revoked_at;
+};
+
+static const struct json_field claim_fields[] = {
+    {"id", JSON_TEXT, offsetof(struct claim, id), JSON_REQUIRED, 0, 0, NULL},
+    {"state", JSON_TEXT, offsetof(struct claim, state), JSON_NULLABLE, 0, 0, NULL},
+    {"device", JSON_TEXT, offsetof(struct claim, device), JSON_NULLABLE, 0, 0, NULL},
+    {"product", JSON_TEXT, offsetof(struct claim, product), JSON_NULLABLE, 0, 0, NULL},
+    {"note", JSON_TEXT, offsetof(struct claim, note), JSON_NULLABLE, 0, 0, NULL},
+    {"created_by", JSON_TEXT, offsetof(struct claim, created_by), JSON_NULLABLE, 0, 0, NULL},
+    {"created_at", JSON_TIME, offsetof(struct claim, created_at), JSON_NULLABLE, 0, 0, NULL},
+    {"expires_at", JSON_TIME, offsetof(struct claim, expires_at), JSON_NULLABLE, 0, 0, NULL},
+    {"spent_at", JSON_TIME, offsetof(struct claim, spent_at), JSON_NULLABLE, 0, 0, NULL},
+    {"spent_device", JSON_TEXT, offsetof(struct claim, spent_device), JSON_NULLABLE, 0, 0, NULL},
+    {"revoked_at", JSON_TIME, offsetof(struct claim, revoked_at), JSON_NULLABLE, 0, 0, NULL},
+};
+static const struct json_shape claim_shape = JSON_SHAPE_OPEN(struct claim, claim_fields);
+
+static const struct cli_column claim_columns[] = {
+    {.title = "CLAIM", .field = "id"},           {.title = "STATE", .field = "state"}, {.title = "DEVICE", .field = "device"},
+    {.title = "PRODUCT", .field = "product"},    {.title = "EXPIRES", .field = "expires_at"}, {.title = "SPENT BY", .field = "spent_device"},
+    {.title = "BY", .field = "created_by"},      {.title = "NOTE", .field = "note"},
+};
+static const struct cli_view claim_view = {.shape = &claim_shape, .list = claim_columns, .list_count = ARRAY_LEN(claim_columns), .none = "no claims"};
+
+struct list_args {
+    const char *device, *product;
+};
+
+static const struct cli_option list_options[] = {
+    {"device", 0, OPTION_TEXT, offsetof(struct list_args, device), "DEVICE", "only those for this id"},
+    {"product", 0, OPTION_TEXT, offsetof(struct list_args, product), "PRODUCT", "only those for new devices of this product"},
+};
+const struct cli_options cli_claims_list_options = CLI_OPTIONS(struct list_args, list_options);
+
+struct create_args {
+    const char *device, *product, *note, *expires, *out;
+};
+
+static const struct cli_option create_options[] = {
+    {"device", 0, OPTION_TEXT, offsetof(struct create_args, device), "DEVICE", "for this id, known already or not"},
+    {"product", 0, OPTION_TEXT, offsetof(struct create_args, product), "PRODUCT", "for one new device of this product"},
+    {"expires", 0, OPTION_TEXT, offsetof(struct create_args, expires), "DURATION", "30m, 12h, 7d; at most 30d [24h]"},
+    {"note", 0, OPTION_TEXT, offsetof(struct create_args, note), "TEXT", "a note for people"},
+    {"out", 'o', OPTION_TEXT, offsetof(struct create_args, out), "FILE", "write the claim to a new file of mode 0400 instead of showing it"},
+};
+const struct cli_options cli_claims_create_options = CLI_OPTIONS(struct create_args, create_options);
+
+struct claim_input {
+    const char *device, *product, *note;
+    int64_t expires_in_s;
+};
+
+static const struct json_field input_fields[] = {
+    {"device", JSON_TEXT, offsetof(struct claim_input, device), 0, 0, 0, NULL},
+    {"product", JSON_TEXT, offsetof(struct claim_input, product), 0, 0, 0, NULL},
+    {"note", JSON_TEXT, offsetof(struct claim_input, note), 0, 0, 0, NULL},
+    {"expires_in_s", JSON_INT, offsetof(struct claim_input, expires_in_s), 0, 0, 0, NULL},
+};
+static const struct json_shape input_shape = JSON_SHAPE(struct claim_input, input_fields);
+
+enum { EXPIRES_DEFAULT_S = 86400, EXPIRES_MIN_S = 60, EXPIRES_MAX_S = 30 * 86400 };
+
+bool cli_claims_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
+    const struct list_args *list = args;
+    const struct cli_query query[] = {{"device", list->device}, {"product", list->product}};
+    return cli_view_list(cli, CLAIMS, query, ARRAY_LEN(query), 0, &claim_view, err);
+}
+
+bool cli_claims_show(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
+    return cli_view_get(cli, cli_view_path(&cli->arena, CLAIMS, operands->items[0], (char *)NULL), &claim_view, err);
+}
+
+bool cli_claims_create(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
+    const struct create_args *create = args;
+    struct claim_input input = {.device = create->device, .product = create->product, .note = create->note, .expires_in_s = EXPIRES_DEFAULT_S};
+    struct cli_reply reply;
+    if ((create->device == NULL) == (create->product == NULL))
+        return err_set(err, ERR_USAGE, "give either --device or --product");
+    if (create->expires != NULL &&
+        (!text_to_duration(create->expires, &input.expires_in_s) || input.expires_in_s < EXPIRES_MIN_S || input.expires_in_s > EXPIRES_MAX_S))
+        return err_set(err, ERR_USAGE, "--expires '%s' must be from 60s to 30d", create->expires);
+    if (create->out != NULL && file_exists(create->out))
+        return err_set(err, ERR_USAGE, "%s exists already", create->out);
+    CLEANUP(buf_free) struct buf body = BUF_INIT(16 * 1024);
+    json_write(&body, &input_shape, &input);
+    const struct cli_secret secret = {.kind = "claim", .out = create->out, .mode = 0400};
+    return cli_client_post(cli, CLAIMS, &body, &reply, err) && cli_secret_hand_over(cli, &secret, &reply, err);
+}
+
+bool cli_claims_revoke(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
+    const char *asked = arena_printf(&cli->arena, "Refuse claim %s from now on?", operands->items[0]);
+    const char *path = cli_view_path(&cli->arena, CLAIMS, operands->items[0], (char *)NULL);
+    struct cli_reply reply;
+    if (asked == NULL || path == NULL)
+        return err_no_memory(err);
+    if (!cli_prompt_confirm(cli, asked, err) || !cli_client_update(cli, "DELETE", path, NULL, &reply, err))
+        return false;
+    cli_note(cli, "claim %s is refused from now on", operands->items[0]);
+    return true;
+}

@@ -1,0 +1,57 @@
+#include "fleet/enrol.h"
+
+enum {
+    OPEN = 1 << FLEET_ENROL_OPEN,
+    DEVICE_CLAIM = 1 << FLEET_ENROL_DEVICE_CLAIM,
+    PRODUCT_CLAIM = 1 << FLEET_ENROL_PRODUCT_CLAIM,
+    FACTORY = 1 << FLEET_ENROL_FACTORY,
+    RENEWAL = 1 << FLEET_ENROL_RENEWAL,
+    ANY_WAY = OPEN | DEVICE_CLAIM | PRODUCT_CLAIM | FACTORY | RENEWAL,
+
+    NEW = 1,
+    PENDING = 2 << FLEET_DEVICE_PENDING,
+    ACTIVE = 2 << FLEET_DEVICE_ACTIVE,
+    REVOKED = 2 << FLEET_DEVICE_REVOKED,
+    RETIRED = 2 << FLEET_DEVICE_RETIRED,
+
+    OTHER = 1 << FLEET_ENROL_OTHER_KEY,
+    FIRST = 1 << FLEET_ENROL_FIRST_KEY,
+    SAME = 1 << FLEET_ENROL_SAME_KEY,
+    ANY_KEY = OTHER | FIRST | SAME,
+};
+
+/* Read from the top: the first row that fits decides; when none does, the key is refused. */
+static const struct {
+    int ways, states, keys;
+    enum fleet_enrol_verdict verdict;
+} rows[] = {
+    {ANY_WAY, REVOKED, ANY_KEY, FLEET_ENROL_REFUSE_REVOKED},
+    {ANY_WAY, RETIRED, ANY_KEY, FLEET_ENROL_REFUSE_RETIRED},
+
+    /* A claim for an id and a factory's certificate say who the device is: also one that has lost its key, also one whose id somebody else registered
+     * without any right. */
+    {DEVICE_CLAIM | FACTORY, NEW, ANY_KEY, FLEET_ENROL_ADMIT},
+    {DEVICE_CLAIM | FACTORY, PENDING, ANY_KEY, FLEET_ENROL_ACCEPT},
+    {DEVICE_CLAIM | FACTORY, ACTIVE, ANY_KEY, FLEET_ENROL_ISSUE},
+
+    /* A claim for a product must not take over a device that is there. */
+    {PRODUCT_CLAIM, NEW, ANY_KEY, FLEET_ENROL_ADMIT},
+    {PRODUCT_CLAIM, PENDING, FIRST | SAME, FLEET_ENROL_ACCEPT},
+    {PRODUCT_CLAIM, ACTIVE, FIRST | SAME, FLEET_ENROL_ISSUE},
+
+    {OPEN, NEW, ANY_KEY, FLEET_ENROL_REGISTER},
+    {OPEN, PENDING, SAME, FLEET_ENROL_WAIT},
+    {OPEN, ACTIVE, SAME, FLEET_ENROL_SHOW},
+
+    /* Whoever renews has shown a key of the device already. */
+    {RENEWAL, ACTIVE, ANY_KEY, FLEET_ENROL_ISSUE},
+    {RENEWAL, NEW, ANY_KEY, FLEET_ENROL_REFUSE_UNKNOWN},
+};
+
+enum fleet_enrol_verdict fleet_enrol_decide(enum fleet_enrol_way way, bool known, enum fleet_device_state state, enum fleet_enrol_key key) {
+    int its_state = known ? 2 << state : NEW;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if ((rows[i].ways & 1 << way) != 0 && (rows[i].states & its_state) != 0 && (rows[i].keys & 1 << key) != 0)
+            return rows[i].verdict;
+    return FLEET_ENROL_REFUSE_KEY;
+}
