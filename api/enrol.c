@@ -135,10 +135,10 @@ static bool prepare(struct api_call *call, bool renewal, struct err *err) {
     if (ask == NULL)
         return err_no_memory(err);
     *ask = (struct api_ask){.way = FLEET_ENROL_OPEN};
-    if (atomic_load(&call->env->issuing->issuer) == NULL)
-        return err_set(err, ERR_NOT_IMPLEMENTED, "this server issues no certificates: it has no [enrolment] ca_key");
     if (!read_body(call, &ask->request, err))
         return false;
+    if (atomic_load(&call->env->issuing->issuer) == NULL)
+        return err_set(err, ERR_NOT_IMPLEMENTED, "this server issues no certificates: it has no [enrolment] ca_key");
     bool shown = renewal                        ? show_certificate(call, ask, err)
                  : header != NULL               ? show_claim(call, header, ask, err)
                  : call->identity.id[0] != '\0' ? show_factory(call, ask, err)

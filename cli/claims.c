@@ -28,9 +28,9 @@ static const struct json_field claim_fields[] = {
 static const struct json_shape claim_shape = JSON_SHAPE_OPEN(struct claim, claim_fields);
 
 static const struct cli_column claim_columns[] = {
-    {.title = "CLAIM", .field = "id"},           {.title = "STATE", .field = "state"}, {.title = "DEVICE", .field = "device"},
-    {.title = "PRODUCT", .field = "product"},    {.title = "EXPIRES", .field = "expires_at"}, {.title = "SPENT BY", .field = "spent_device"},
-    {.title = "BY", .field = "created_by"},      {.title = "NOTE", .field = "note"},
+    {.title = "CLAIM", .field = "id"},        {.title = "STATE", .field = "state"},        {.title = "DEVICE", .field = "device"},
+    {.title = "PRODUCT", .field = "product"}, {.title = "EXPIRES", .field = "expires_at"}, {.title = "SPENT BY", .field = "spent_device"},
+    {.title = "BY", .field = "created_by"},   {.title = "NOTE", .field = "note"},
 };
 static const struct cli_view claim_view = {.shape = &claim_shape, .list = claim_columns, .list_count = ARRAY_LEN(claim_columns), .none = "no claims"};
 

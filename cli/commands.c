@@ -12,6 +12,7 @@ static const struct {
     {"devices", "the registry of devices"},
     {"deployments", "one device, one release"},
     {"tokens", "who may use the administrator's API"},
+    {"claims", "one-time tokens by which devices enrol"},
     {"certificates", "devices' certificates, and when they end"},
     {"events", "what happened in the fleet"},
     {"audit", "who changed what"},
@@ -118,6 +119,14 @@ const struct cli_command cli_commands[] = {
     {"tokens", "list", "", 0, 0, "all tokens, without their secrets", NULL, NULL, cli_tokens_list},
     {"tokens", "show", "TOKEN", 1, 1, "one token", NULL, NULL, cli_tokens_show},
     {"tokens", "revoke", "TOKEN", 1, 1, "refuse a token from now on", NULL, NULL, cli_tokens_revoke},
+
+    {"claims", "create", "", 0, 0, "a one-time token by which a device gets its certificate",
+     "For one id (a device that is there gets a new key), or for one new device of a product. Shown once; `pawl-agent enrol`\n"
+     "takes it from a file. Whoever has it can enrol: send it as you would send a key.",
+     &cli_claims_create_options, cli_claims_create},
+    {"claims", "list", "", 0, 0, "claims, without their secrets", NULL, &cli_claims_list_options, cli_claims_list},
+    {"claims", "show", "CLAIM", 1, 1, "one claim", NULL, NULL, cli_claims_show},
+    {"claims", "revoke", "CLAIM", 1, 1, "refuse a claim from now on", "A certificate that it brought stays.", NULL, cli_claims_revoke},
 
     {"certificates", "expiring", "", 0, 0, "devices whose certificate ends soon, the first to end first",
      "Of each device the certificate that it polled with last counts, whoever issued it.", &cli_certificates_expiring_options,

@@ -97,6 +97,14 @@ CLI_COMMAND(cli_deployments_cancel);
 CLI_COMMAND(cli_deployments_retry);
 CLI_COMMAND(cli_deployments_force_close);
 
+/* claims.c */
+extern const struct cli_options cli_claims_create_options;
+extern const struct cli_options cli_claims_list_options;
+CLI_COMMAND(cli_claims_create);
+CLI_COMMAND(cli_claims_list);
+CLI_COMMAND(cli_claims_show);
+CLI_COMMAND(cli_claims_revoke);
+
 /* tokens.c */
 extern const struct cli_options cli_tokens_create_options;
 CLI_COMMAND(cli_tokens_list);

@@ -27,6 +27,9 @@ SHAPES = {
     "GET /{tenant}/controller/v1/{controller}/installedBase/{action}": ("/default/controller/v1/matrix-active/installedBase/999", None),
     "GET /{tenant}/controller/v1/{controller}/softwaremodules/{module}/artifacts": ("/default/controller/v1/matrix-active/softwaremodules/1/artifacts", None),
     "GET /{tenant}/controller/v1/{controller}/softwaremodules/{module}/artifacts/{file}": ("/default/controller/v1/matrix-active/softwaremodules/1/artifacts/u-boot.bin", None),
+    "GET /.well-known/est/cacerts": ("/.well-known/est/cacerts", None),
+    "POST /.well-known/est/simpleenroll": ("/.well-known/est/simpleenroll", {}),
+    "POST /.well-known/est/simplereenroll": ("/.well-known/est/simplereenroll", {}),
     "GET /healthz": ("/healthz", None),
     "GET /readyz": ("/readyz", None),
     "GET /metrics": ("/metrics", None),
@@ -63,6 +66,12 @@ SHAPES = {
     "POST /api/v1/tokens": ("/api/v1/tokens", {}),
     "GET /api/v1/tokens/{token}": ("/api/v1/tokens/nothing", None),
     "DELETE /api/v1/tokens/{token}": ("/api/v1/tokens/nothing", None),
+    "GET /api/v1/claims": ("/api/v1/claims", None),
+    "POST /api/v1/claims": ("/api/v1/claims", {}),
+    "GET /api/v1/claims/{claim}": ("/api/v1/claims/nothing", None),
+    "DELETE /api/v1/claims/{claim}": ("/api/v1/claims/nothing", None),
+    "GET /api/v1/certificates": ("/api/v1/certificates", None),
+    "GET /api/v1/certificates/{serial}": ("/api/v1/certificates/nothing", None),
     "GET /api/v1/certificates/expiring": ("/api/v1/certificates/expiring", None),
     "GET /api/v1/events": ("/api/v1/events", None),
     "GET /api/v1/audit": ("/api/v1/audit", None),
@@ -85,10 +94,11 @@ def test_rows_say_what_the_contract_says(contract):
     for row in ROWS:
         item = next(item for template, _, item in contract.templates if template == row.pattern)
         operation = item[row.method.lower()]
-        assert ("device" in operation["tags"]) == ("device" in row.listeners), row
+        for listener in ("device", "enrol"):
+            assert (listener in operation["tags"]) == (listener in row.listeners), row
         security = operation["security"]
         if row.role == "anyone":
-            assert security == [], row
+            assert security in ([], [{"claimToken": []}, {"factoryCertificate": []}, {}]), row
         elif row.role == "operator":
             scopes = [row.scope] if row.scope else []
             assert security == [{"bearerToken": scopes}, {"adminCertificate": scopes}], row
@@ -180,12 +190,27 @@ def test_open_route(matrix, row):
     assert ask(client, row).status == 200
 
 
-def http_bytes(server, certificate, row, version=None):
+@pytest.mark.parametrize("row", [row for row in ROWS if "enrol" in row.listeners], ids=repr)
+def test_strangers_at_the_enrolment_listener(enrolling, row):
+    """A certificate is asked for there: none may be shown, but none that does not verify."""
+    pki = enrolling.pki
+    for certificate in (pki.device("matrix-active", "--foreign"), pki.admin("root"), pki.device("matrix-active", "--eku", "server")):
+        for version in ("1.2", "1.3"):
+            assert http_bytes(enrolling, certificate, row, version, enrolling.enrol_port) == b""
+    assert http_bytes(enrolling, None, row, None, enrolling.enrol_port).startswith(b"HTTP/1.1 401 " if row.role == "active-device" else b"HTTP/1.1 ")
+
+
+@pytest.fixture(scope="module")
+def enrolling(servers):
+    return servers({"listen": {"enrol": "127.0.0.1:0"}})
+
+
+def http_bytes(server, certificate, row, version=None, port=None):
     path, body = SHAPES[repr(row)]
     tls = context(server.pki.server_ca, certificate and certificate.cert, certificate and certificate.key, version)
     try:
-        with Connection(server.device_port, tls, timeout=10) as connection:
-            connection.send(head_bytes(row.method, path, [("Content-Length", "2")] if body is not None else []) + (b"{}" if body is not None else b""))
+        with Connection(port or server.device_port, tls, timeout=10) as connection:
+            connection.send(head_bytes(row.method, path, [("Connection", "close")] + ([("Content-Length", "2")] if body is not None else [])) + (b"{}" if body is not None else b""))
             return connection.receive_all(10)
     except Closed as closed:
         return closed.received

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "api/shapes.h"
 #include "api/secret.h"
+#include "api/shapes.h"
 #include "api/token.h"
 
 static void test_made_and_parsed(void **state) {
