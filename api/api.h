@@ -124,6 +124,18 @@ struct api_pull {
     int64_t wait_ms;              /* set by next() before it returns API_PULL_WAIT */
 };
 
+/* Lines of an import that cannot be. */
+struct api_problem_row {
+    int64_t line;      /* from 1 */
+    const char *field; /* "": the line as a whole */
+    const char *detail;
+};
+
+struct api_problem_rows {
+    const struct api_problem_row *items;
+    size_t count;
+};
+
 struct api_reply {
     int status; /* 0: 200 with a body, 204 without */
     const char *content_type;
@@ -139,6 +151,7 @@ struct api_reply {
     const char *reason;      /* for the log and the metrics: why nothing was offered, which problem; static or arena */
     const void *stored_body; /* what an Idempotency-Key replays, when the body held a secret; in the arena */
     size_t stored_body_len;
+    struct api_problem_rows *problem_rows; /* with an error: what exactly is at fault, instead of its one field; in the arena */
 };
 
 struct api_call {
@@ -162,8 +175,9 @@ struct api_call {
     const void *body;
     size_t body_len;
     uint64_t content_length;
-    void *stream_state; /* of the row's stream operations */
-    void *prepared;     /* of a handler that defers: what it found on the worker, in the arena; NULL before */
+    void *stream_state;           /* of the row's stream operations */
+    const uint8_t *stream_sha256; /* of the whole streamed body, set by its operations when an Idempotency-Key is to stand for it; NULL: not known */
+    void *prepared;               /* of a handler that defers: what it found on the worker, in the arena; NULL before */
 
     struct api_identity identity;  /* device and enrolment listener: by the certificate; id empty: none was shown */
     struct db_device_hot device;   /* role API_ANY_DEVICE and API_ACTIVE: the registry entry, looked up for this request */
@@ -174,6 +188,10 @@ struct api_call {
 
     /* A handler of an API_READ row that finds it must write sets this, changes nothing and returns true: it runs again with writing = true. */
     bool defer_to_writer;
+
+    /* Set on the writer by a handler that has done a part: it is called again in another turn, behind whoever waits, and makes its reply at the end.
+     * What a turn wrote is committed. */
+    bool again;
 
     /* Set on the writer by a handler that returns false: the reply is the problem, and what was written (an event about it) is committed. */
     bool keep_writes;

@@ -88,6 +88,15 @@ bool api_check_id(const char *text, const char *field, struct err *err) {
     return err_set_field(err, ERR_INVALID, field, "'%s' must be 1 to 64 of A-Z a-z 0-9 . _ : -", field);
 }
 
+bool api_check_attribute(const char *name, const char *value, struct err *err) {
+    enum { NAME_MAX_BYTES = 64, VALUE_MAX_BYTES = 256 };
+    size_t len = strlen(name);
+    if (len > 0 && len <= NAME_MAX_BYTES && (value == NULL || strlen(value) <= VALUE_MAX_BYTES))
+        return true;
+    return err_set_field(err, ERR_INVALID, "attributes", "an attribute has a name of 1 to %d bytes and a text of at most %d", NAME_MAX_BYTES,
+                         VALUE_MAX_BYTES);
+}
+
 bool api_number(const char *text, const char *what, int64_t *ret_number, struct err *err) {
     if (text_to_int(text, 1, INT64_MAX, ret_number))
         return true;

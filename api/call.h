@@ -26,6 +26,9 @@ const char *api_detail(struct api_call *call, ...) __attribute__((sentinel)) MUS
 /* ERR_INVALID naming the field unless text is an identifier. */
 bool api_check_id(const char *text, const char *field, struct err *err) MUST_USE;
 
+/* The name and the value (NULL: taken away) of a device's attribute. ERR_INVALID. */
+bool api_check_attribute(const char *name, const char *value, struct err *err) MUST_USE;
+
 /* A number that a path or a body gives as text: ids of deployments. ERR_NOT_FOUND for anything else: no such thing exists. */
 bool api_number(const char *text, const char *what, int64_t *ret_number, struct err *err) MUST_USE;
 

@@ -1,3 +1,4 @@
+#include "db/device_import.h"
 #include "db/select.h"
 
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include "common/hex.h"
 #include "common/text.h"
 
-enum { PATCH_MAX = 16384, ATTRIBUTE_NAME_MAX = 64, ATTRIBUTE_VALUE_MAX = 256, ATTRIBUTES_MAX = 8192 };
+enum { PATCH_MAX = 16384 };
 
 static bool reply_device(struct api_call *call, int status, const char *id, struct err *err) {
     struct db_device device;
@@ -157,13 +158,9 @@ bool api_device_tags(struct api_call *call, struct err *err) {
 }
 
 static bool check_attributes(const struct json_map *attributes, struct err *err) {
-    for (size_t i = 0; i < attributes->count; i++) {
-        const struct json_pair *pair = &attributes->items[i];
-        size_t len = strlen(pair->name);
-        if (len == 0 || len > ATTRIBUTE_NAME_MAX || (pair->value != NULL && strlen(pair->value) > ATTRIBUTE_VALUE_MAX))
-            return err_set_field(err, ERR_INVALID, "attributes", "an attribute has a name of 1 to %d bytes and a text of at most %d",
-                                 ATTRIBUTE_NAME_MAX, ATTRIBUTE_VALUE_MAX);
-    }
+    for (size_t i = 0; i < attributes->count; i++)
+        if (!api_check_attribute(attributes->items[i].name, attributes->items[i].value, err))
+            return false;
     return true;
 }
 
@@ -180,8 +177,8 @@ static bool check_result(struct api_call *call, const char *id, struct err *err)
     struct db_device device;
     if (!db_device_get(call->db, id, call->arena, &device, err))
         return false;
-    return strlen(device.attributes) <= ATTRIBUTES_MAX ||
-           err_set_field(err, ERR_INVALID, "attributes", "the device's attributes would be longer than %d bytes", ATTRIBUTES_MAX);
+    return strlen(device.attributes) <= DB_ATTRIBUTES_MAX ||
+           err_set_field(err, ERR_INVALID, "attributes", "the device's attributes would be longer than %d bytes", DB_ATTRIBUTES_MAX);
 }
 
 bool api_device_patch(struct api_call *call, struct err *err) {

@@ -45,6 +45,9 @@ bool api_device_accept(struct api_call *call, struct err *err);
 bool api_device_revoke(struct api_call *call, struct err *err);
 bool api_device_retire(struct api_call *call, struct err *err);
 
+bool api_device_import(struct api_call *call, struct err *err);
+extern const struct api_stream api_device_import_stream;
+
 bool api_image_get(struct api_call *call, struct err *err);
 bool api_image_put(struct api_call *call, struct err *err);
 extern const struct api_stream api_image_stream;

@@ -89,6 +89,13 @@ struct problem_error {
     const char *detail;
 };
 
+static const struct json_field row_fields[] = {
+    {.name = "line", .type = JSON_INT, .offset = offsetof(struct api_problem_row, line)},
+    {.name = "field", .type = JSON_TEXT, .offset = offsetof(struct api_problem_row, field)},
+    {.name = "detail", .type = JSON_TEXT, .offset = offsetof(struct api_problem_row, detail)},
+};
+const struct json_shape api_shape_problem_row = JSON_SHAPE(struct api_problem_row, row_fields);
+
 struct problem_body {
     const char *type;
     const char *title;
@@ -97,6 +104,7 @@ struct problem_body {
     const char *request_id;
     const char *message; /* the detail once more, for DDI clients */
     struct json_list errors;
+    struct json_list rows;
 };
 
 static const struct json_field error_fields[] = {
@@ -106,6 +114,7 @@ static const struct json_field error_fields[] = {
 static const struct json_shape error_shape = JSON_SHAPE(struct problem_error, error_fields);
 
 static const struct json_field problem_fields[] = {
+    {.name = "errors", .type = JSON_STRUCTS, .offset = offsetof(struct problem_body, rows), .shape = &api_shape_problem_row},
     {.name = "type", .type = JSON_TEXT, .offset = offsetof(struct problem_body, type)},
     {.name = "title", .type = JSON_TEXT, .offset = offsetof(struct problem_body, title)},
     {.name = "status", .type = JSON_INT, .offset = offsetof(struct problem_body, status)},
@@ -114,10 +123,13 @@ static const struct json_field problem_fields[] = {
     {.name = "message", .type = JSON_TEXT, .offset = offsetof(struct problem_body, message)},
     {.name = "errors", .type = JSON_STRUCTS, .offset = offsetof(struct problem_body, errors), .shape = &error_shape},
 };
-/* Without a field at fault there are no errors[]. */
-static const struct json_shape problem_shape = {
+/* The errors[] are rows (the first member), or the one field at fault (the last), or there are none. */
+static const struct json_shape problem_rows_shape = {
     .fields = problem_fields, .count = ARRAY_LEN(problem_fields) - 1, .size = sizeof(struct problem_body)};
-static const struct json_shape problem_errors_shape = JSON_SHAPE(struct problem_body, problem_fields);
+static const struct json_shape problem_shape = {
+    .fields = problem_fields + 1, .count = ARRAY_LEN(problem_fields) - 2, .size = sizeof(struct problem_body)};
+static const struct json_shape problem_errors_shape = {
+    .fields = problem_fields + 1, .count = ARRAY_LEN(problem_fields) - 1, .size = sizeof(struct problem_body)};
 
 void api_reply_drop(struct api_reply *reply) {
     if (reply->blob.release != NULL)
@@ -228,9 +240,14 @@ void api_reply_problem(struct api_call *call, const struct err *err) {
         .message = call->route != NULL && (call->route->policy & API_DDI) != 0 ? detail : NULL,
         .errors = {.count = 1, .items = &error},
     };
-    struct buf text CLEANUP(buf_free) = BUF_INIT(8192);
+    struct buf text CLEANUP(buf_free) = BUF_INIT(256 * 1024);
     struct err ignored;
-    json_write(&text, err->field[0] != '\0' ? &problem_errors_shape : &problem_shape, &body);
+    const struct json_shape *shape = err->field[0] != '\0' ? &problem_errors_shape : &problem_shape;
+    if (reply->problem_rows != NULL) {
+        body.rows = (struct json_list){.count = reply->problem_rows->count, .items = (void *)(uintptr_t)reply->problem_rows->items};
+        shape = &problem_rows_shape;
+    }
+    json_write(&text, shape, &body);
     if (!keep_body(call, &text, &ignored)) {
         reply->body = NULL;
         reply->body_len = 0;

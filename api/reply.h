@@ -30,6 +30,9 @@ bool api_reply_poll_after(struct api_call *call, struct err *err) MUST_USE;
 /* Turns the reply into the problem that err says; header fields that are set stay (below 500). Never fails: without memory the body is empty. */
 void api_reply_problem(struct api_call *call, const struct err *err);
 
+/* {line, field, detail}: a struct api_problem_row. */
+extern const struct json_shape api_shape_problem_row;
+
 /* From the one table. On the device listener a downgrade is 403, an operator's is 409. */
 int api_problem_status(enum err_code code, enum api_listener listener);
 const char *api_problem_title(enum err_code code);

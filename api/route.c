@@ -1,4 +1,5 @@
 #include "api/handlers.h"
+#include "api/import.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -53,6 +54,8 @@ const struct api_route api_routes[] = {
 
     ADMIN("GET", "/api/v1/devices", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_device_list),
     ADMIN("POST", "/api/v1/devices", "device:write", API_JSON, 16384, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_device_create),
+    {API_ADMIN, "POST", "/api/v1/devices/import", API_OPERATOR, "device:write", API_STREAM, API_IMPORT_BODY_MAX, API_READ,
+     API_IDEMPOTENT | API_BY_PRODUCT, api_device_import, &api_device_import_stream},
     ADMIN("GET", "/api/v1/devices/{device}", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_device_get),
     ADMIN("PATCH", "/api/v1/devices/{device}", "device:write", API_JSON, 16384, API_WRITE, API_IF_MATCH | API_BY_PRODUCT, api_device_patch),
     ADMIN("PUT", "/api/v1/devices/{device}/tags", "device:write", API_JSON, 16384, API_WRITE, API_IF_MATCH | API_BY_PRODUCT, api_device_tags),

@@ -117,6 +117,16 @@ static const struct json_field device_input_fields[] = {
 };
 const struct json_shape api_shape_device_input = JSON_SHAPE(struct api_device_input, device_input_fields);
 
+static const struct json_field device_row_fields[] = {
+    {.name = "id", .type = JSON_TEXT, AT(api_device_row, id), .flags = JSON_REQUIRED, .max = 64},
+    {.name = "product", .type = JSON_TEXT, AT(api_device_row, product), .flags = JSON_NULLABLE, .max = 64},
+    {.name = "hardware", .type = JSON_TEXT, AT(api_device_row, hardware), .flags = JSON_NULLABLE, .max = 64},
+    {.name = "tags", .type = JSON_TEXTS, AT(api_device_row, tags), .max = 32},
+    {.name = "attributes", .type = JSON_MAP, AT(api_device_row, attributes), .max = 100},
+    {.name = "spki_sha256", .type = JSON_TEXT, AT(api_device_row, spki_sha256), .flags = JSON_NULLABLE, .min = 64, .max = 64},
+};
+const struct json_shape api_shape_device_row = JSON_SHAPE(struct api_device_row, device_row_fields);
+
 static const struct json_field device_patch_fields[] = {
     {.name = "product", .type = JSON_TEXT, AT(api_device_patch, product), .max = 64},
     {.name = "hardware", .type = JSON_TEXT, AT(api_device_patch, hardware), .max = 64},

@@ -83,6 +83,14 @@ struct api_device_input {
 };
 extern const struct json_shape api_shape_device_input;
 
+/* A line of an import. */
+struct api_device_row {
+    const char *id, *product, *hardware, *spki_sha256;
+    struct json_texts tags;
+    struct json_map attributes; /* a NULL value takes the attribute away */
+};
+extern const struct json_shape api_shape_device_row;
+
 struct api_device_patch {
     const char *product, *hardware;
     struct json_map attributes; /* a NULL value takes the attribute away */

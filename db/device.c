@@ -134,7 +134,7 @@ static bool check_product(struct db_conn *tx, const char *product, struct err *e
 }
 
 /* A key identifies one device alone. */
-static bool check_pin(struct db_conn *tx, const char *id, const uint8_t pin[DB_PIN_SIZE], struct err *err) {
+bool db_device_check_pin(struct db_conn *tx, const char *id, const uint8_t pin[DB_PIN_SIZE], struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_DEVICE_PIN_OWNER);
     bool row;
 
@@ -175,6 +175,7 @@ static bool insert_device(struct db_conn *tx, const struct db_device_new *device
     db_query_opt_text(stmt, 4, device->hardware);
     db_query_blob(stmt, 5, device->pin, DB_PIN_SIZE);
     db_query_int(stmt, 6, now);
+    db_query_text(stmt, 7, device->attributes);
     if (!db_query_run(stmt, &changes, err))
         return false;
     return changes == 1 || err_set(err, ERR_CONFLICT, "device '%s' exists", device->id);
@@ -183,7 +184,7 @@ static bool insert_device(struct db_conn *tx, const struct db_device_new *device
 bool db_device_insert(struct db_conn *tx, const struct db_device_new *device, int64_t now, struct err *err) {
     if (!text_is_id(device->id))
         return err_set_field(err, ERR_INVALID, "id", "device id: 1 to 64 of A-Z a-z 0-9 . _ : -");
-    return check_product(tx, device->product, err) && (!device->pin || check_pin(tx, device->id, device->pin, err)) &&
+    return check_product(tx, device->product, err) && (!device->pin || db_device_check_pin(tx, device->id, device->pin, err)) &&
            insert_device(tx, device, now, err) && insert_seen(tx, device->id, err) && write_tags(tx, device->id, &device->tags, err) &&
            db_event_insert(tx, now, "registered", device->id, "", err) && db_registry_touch(tx, device->id, true, err);
 }
@@ -236,21 +237,21 @@ bool db_device_move(struct db_conn *tx, const char *id, enum fleet_device_state 
 }
 
 /* Floors belong to (device, product): a device with a history does not change its line. */
-static bool check_change(struct db_conn *tx, const struct db_device_hot *hot, const struct db_device_change *change, struct err *err) {
-    if (!given(change->product) || !hot->product[0] || strcmp(hot->product, change->product) == 0)
-        return check_product(tx, change->product, err);
+bool db_device_check_product(struct db_conn *tx, const struct db_device_hot *hot, const char *product, struct err *err) {
+    if (!given(product) || !hot->product[0] || strcmp(hot->product, product) == 0)
+        return check_product(tx, product, err);
     if (hot->open_deployment)
         return err_set_field(err, ERR_CONFLICT, "product", "device '%s' has an open deployment of product '%s'", hot->id, hot->product);
     if (hot->floor.sequence > 0)
         return err_set_field(err, ERR_CONFLICT, "product", "device '%s' has confirmed releases of product '%s'", hot->id, hot->product);
-    return check_product(tx, change->product, err);
+    return check_product(tx, product, err);
 }
 
 bool db_device_update(struct db_conn *tx, const char *id, int64_t revision, const struct db_device_change *change, struct err *err) {
     struct db_device_hot hot;
     struct db_stmt *stmt;
 
-    if (!db_registry_read(tx, id, &hot, err) || !check_revision(tx, id, revision, err) || !check_change(tx, &hot, change, err))
+    if (!db_registry_read(tx, id, &hot, err) || !check_revision(tx, id, revision, err) || !db_device_check_product(tx, &hot, change->product, err))
         return false;
     stmt = db_query_begin(tx, DB_QUERY_DEVICE_UPDATE);
     db_query_text(stmt, 1, id);
@@ -272,7 +273,7 @@ bool db_device_set_pins(struct db_conn *tx, const char *id, const uint8_t curren
     struct db_stmt *stmt;
     int64_t changes;
 
-    if (!check_pin(tx, id, current, err) || (next && !check_pin(tx, id, next, err)))
+    if (!db_device_check_pin(tx, id, current, err) || (next && !db_device_check_pin(tx, id, next, err)))
         return false;
     stmt = db_query_begin(tx, DB_QUERY_DEVICE_SET_PINS);
     db_query_text(stmt, 1, id);
@@ -289,7 +290,7 @@ bool db_device_pin_first(struct db_conn *tx, const char *id, const uint8_t pin[D
     struct db_stmt *stmt;
     int64_t changes;
 
-    if (!check_pin(tx, id, pin, err))
+    if (!db_device_check_pin(tx, id, pin, err))
         return false;
     stmt = db_query_begin(tx, DB_QUERY_DEVICE_PIN_FIRST);
     db_query_text(stmt, 1, id);

@@ -56,6 +56,7 @@ struct db_device_new {
     const char *product;           /* NULL or "": not known yet; else it must exist (ERR_NOT_FOUND) */
     const char *hardware;          /* NULL or "": not known yet */
     const uint8_t *pin;            /* NULL: the first certificate seen is pinned */
+    const char *attributes;        /* a JSON object as text; NULL: none */
     struct db_texts tags;
 };
 
@@ -77,6 +78,12 @@ struct db_device_change {
 /* An administrator's change. ERR_PRECONDITION when the revision is another (0: whatever it is). A change of product while a deployment is open, or
  * after something was confirmed for the old product, is ERR_CONFLICT: floors belong to (device, product). */
 bool db_device_update(struct db_conn *tx, const char *id, int64_t revision, const struct db_device_change *change, struct err *err) MUST_USE;
+
+/* Would db_device_update() take this product, as things stand? ERR_NOT_FOUND, ERR_CONFLICT. hot: of the device. */
+bool db_device_check_product(struct db_conn *conn, const struct db_device_hot *hot, const char *product, struct err *err) MUST_USE;
+
+/* ERR_CONFLICT: the key belongs to another device than this. */
+bool db_device_check_pin(struct db_conn *conn, const char *id, const uint8_t pin[DB_PIN_SIZE], struct err *err) MUST_USE;
 
 /* next may be NULL. ERR_CONFLICT: one of the keys belongs to another device. */
 bool db_device_set_pins(struct db_conn *tx, const char *id, const uint8_t current[DB_PIN_SIZE], const uint8_t *next, struct err *err) MUST_USE;

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/json.h"
 #include "common/text.h"
+#include "db/device_import.h"
 #include "db/query.h"
 #include "db/store.h"
 
@@ -48,21 +48,11 @@ static bool by_text(enum db_device_sort sort) {
 
 /* ---- does it match? ---- */
 
-static const struct json_field attributes_fields[] = {{.name = "a", .type = JSON_MAP, .offset = 0}};
-static const struct json_shape attributes_shape = JSON_SHAPE(struct json_map, attributes_fields);
-
 static bool read_attributes(struct db_conn *conn, const char *id, struct arena *arena, struct fleet_filter_subject *subject, struct err *err) {
-    CLEANUP(buf_free) struct buf text = BUF_INIT(1 << 20);
-    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_DEVICE_ATTRIBUTES);
-    struct db_texts rows;
-    struct json_map map;
     struct fleet_filter_attribute *attributes;
+    struct json_map map;
 
-    db_query_text(stmt, 1, id);
-    if (!db_query_texts(stmt, arena, &rows, err))
-        return false;
-    buf_printf(&text, "{\"a\":%s}", rows.count > 0 ? rows.items[0] : "{}");
-    if (!buf_ok(&text, "attributes", err) || !json_read(arena, text.data, text.len, &attributes_shape, &map, NULL, err))
+    if (!db_device_attributes(conn, id, arena, &map, err))
         return false;
     attributes = arena_array(arena, map.count, sizeof *attributes);
     if (map.count > 0 && !attributes)

@@ -53,11 +53,22 @@ bool dispatch_needs_writer(const struct api_call *call) {
     return call->route->run == API_WRITE || call->defer_to_writer || auth_needs_writer(call);
 }
 
-/* What makes a repeat the same request: method, path and body. */
+/* "name=value" of the query, in the order sent. */
+static bool hash_query(const struct api_call *call, struct hash *hash, struct err *err) {
+    for (size_t i = 0; i < call->query_count; i++)
+        if (!hash_update(hash, call->query[i].name, strlen(call->query[i].name) + 1, err) ||
+            !hash_update(hash, call->query[i].value, strlen(call->query[i].value) + 1, err))
+            return false;
+    return true;
+}
+
+/* What makes a repeat the same request: method, path, query and body. */
 static bool request_hash(const struct api_call *call, uint8_t ret_hash[SHA256_SIZE], struct err *err) {
     struct hash hash CLEANUP(hash_free) = {0};
     return hash_sha256_begin(&hash, err) && hash_update(&hash, call->method, strlen(call->method) + 1, err) &&
-           hash_update(&hash, call->path, strlen(call->path) + 1, err) && hash_update(&hash, call->body, call->body_len, err) &&
+           hash_update(&hash, call->path, strlen(call->path) + 1, err) && hash_query(call, &hash, err) &&
+           (call->stream_sha256 != NULL ? hash_update(&hash, call->stream_sha256, SHA256_SIZE, err)
+                                        : hash_update(&hash, call->body, call->body_len, err)) &&
            hash_sha256_end(&hash, ret_hash, err);
 }
 
@@ -98,34 +109,42 @@ static bool remember(const struct api_call *call, const char *key, const uint8_t
     return db_idempotency_insert(call->db, &row, err);
 }
 
+static void drop_stream(struct api_call *call) {
+    if (call->route->stream != NULL && call->stream_state != NULL)
+        call->route->stream->discard(call);
+}
+
 /* On the writer, so that a parallel duplicate finds the first one's reply. What only reads runs on its worker, and goes to the writer with its reply
  * to have it remembered. */
 static bool run_once(struct api_call *call, const char *key, struct err *err) {
     struct db_idempotency stored;
     uint8_t hash[SHA256_SIZE];
-    if (!request_hash(call, hash, err))
-        return false;
-    if (db_idempotency_get(call->db, call->operator_.actor, key, call->arena, &stored, err))
-        return replay(call, &stored, hash, err);
-    if (err->code != ERR_NOT_FOUND || (call->reply.body == NULL && !call->route->handler(call, err)))
+    bool ok = request_hash(call, hash, err);
+    bool known = ok && db_idempotency_get(call->db, call->operator_.actor, key, call->arena, &stored, err);
+    if (!ok || known || err->code != ERR_NOT_FOUND) {
+        drop_stream(call);
+        return known && replay(call, &stored, hash, err);
+    }
+    if (call->reply.body == NULL && !call->route->handler(call, err))
         return false;
     call->defer_to_writer = !call->writing;
-    return !call->writing || remember(call, key, hash, err);
+    return !call->writing || call->again || remember(call, key, hash, err);
 }
 
 bool dispatch_run(struct api_call *call, struct err *err) {
     bool refusal = false;
+    call->again = false;
     /* Not at the head: a refusal there ends the connection, and the next handshake costs more than this. */
-    if (!call->writing && !auth_check_rate(call, err))
+    if (!call->writing && !auth_check_rate(call, err)) {
+        drop_stream(call);
         return false;
+    }
     if (call->writing && !auth_register(call, &refusal, err)) {
-        if (call->route->stream != NULL)
-            call->route->stream->discard(call);
+        drop_stream(call);
         return false;
     }
     if (refusal) {
-        if (call->route->stream != NULL)
-            call->route->stream->discard(call);
+        drop_stream(call);
         dispatch_refuse(call, err);
         return true;
     }

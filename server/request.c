@@ -240,12 +240,18 @@ void requests_collect(struct requests *requests) {
     while (list) {
         struct request *request = list;
         list = request->next;
+        struct err err = {0};
+        bool again = request->call.again && !request->writer_failed;
         requests->at_writer--;
+        if (again && give_to_writer(request, &err)) {
+            continue;
+        }
         request->call.db = requests->reader;
         request->step = REQUEST_REPLY;
-        if (request->writer_failed) {
-            request->stream_open = !request->call.writing && request->call.stream_state; /* the job never ran: nobody took the stream */
-            refuse(request, &request->err);
+        if (request->writer_failed || again) {
+            /* The job never ran: nobody took the stream. */
+            request->stream_open = (!request->call.writing || request->call.again) && request->call.stream_state;
+            refuse(request, again ? &err : &request->err);
         }
         request->resume(request);
     }
@@ -267,6 +273,7 @@ bool request_run(struct request *request) {
         to_writer = ok && call->defer_to_writer;
     }
     if (to_writer) {
+        request->stream_open = call->stream_state != NULL;
         ok = give_to_writer(request, &err);
         if (ok) {
             return false;

@@ -20,7 +20,7 @@ INSERT INTO device_tag (tag, device) VALUES ($1, $2) ON CONFLICT DO NOTHING;
 
 -- name: device_insert
 INSERT INTO device (id, state, product, hardware, pin_current, floor_sequence, floor_security, attributes, created_at, revision)
-VALUES ($1, $2, $3, $4, $5, 0, 0, '{}', $6, 1) ON CONFLICT DO NOTHING;
+VALUES ($1, $2, $3, $4, $5, 0, 0, COALESCE(CAST($7 AS TEXT), '{}'), $6, 1) ON CONFLICT DO NOTHING;
 
 -- name: device_seen_insert
 INSERT INTO device_seen (device) VALUES ($1);

@@ -41,6 +41,7 @@ SHAPES = {
     "PUT /api/v1/products/{product}": ("/api/v1/products/router", {}),
     "GET /api/v1/devices": ("/api/v1/devices", None),
     "POST /api/v1/devices": ("/api/v1/devices", {}),
+    "POST /api/v1/devices/import": ("/api/v1/devices/import", b"{"),
     "GET /api/v1/devices/{device}": ("/api/v1/devices/matrix-active", None),
     "PATCH /api/v1/devices/{device}": ("/api/v1/devices/nobody", {}),
     "PUT /api/v1/devices/{device}/tags": ("/api/v1/devices/matrix-active/tags", {}),
