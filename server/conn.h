@@ -17,6 +17,16 @@ enum front_phase {
     FRONT_PHASE_COUNT
 };
 
+/* What a connection holds of the limits on downloads (download.c). */
+struct download {
+    bool waits;      /* for a place, or for its bytes' time; the deadline is that one's */
+    bool placed;     /* counted among the downloads */
+    int64_t rollout; /* where it is counted too; 0: nowhere */
+    struct pace_device *device;
+    size_t granted; /* bytes whose time is reserved */
+    int64_t granted_at_ns;
+};
+
 struct front_conn {
     struct source client; /* of the TCP socket */
     struct source end;    /* of our end of the link's socket pair */
@@ -53,6 +63,7 @@ struct front_conn {
     struct request *direct; /* of FRONT_DIRECT */
     const char *body;       /* of its reply: what is left of it */
     uint64_t body_left;
+    struct download download;
 
     struct deadline deadline;
     uint64_t received;  /* of this request's body */
@@ -93,6 +104,9 @@ void pump_refuse(struct front_conn *conn, enum gate_refusal refusal);
 void front_kill(struct front_conn *conn);
 
 void front_set_deadline(struct front_conn *conn, int64_t in_ms);
+
+/* Bytes that the client's machine has acknowledged, of all that were sent. */
+uint64_t front_acknowledged(const struct front_conn *conn);
 
 /* Is the certificate still good, by the CAs and CRLs of now? */
 bool front_trusted(struct front_conn *conn) MUST_USE;

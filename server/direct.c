@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "common/clock.h"
+#include "server/download.h"
 #include "server/guard.h"
 #include "server/phrase.h"
 #include "server/pull.h"
@@ -174,7 +175,7 @@ static bool send_head(struct front_conn *conn) {
         conn->body = reply->blob.release ? reply->blob.data : reply->body;
         conn->body_left = body ? request_reply_length(request) : 0;
         memcpy(conn->worker->write_buffer, head.data, head.len);
-        size_t first = beginning(head.len, conn->body_left);
+        size_t first = download_is_paced(conn) ? 0 : beginning(head.len, conn->body_left);
         ok = (first == 0 || guard_copy(conn->worker->write_buffer + head.len, conn->body, first)) &&
              tls_write(&conn->tls, conn->worker->write_buffer, head.len + first);
         conn->body += first;
@@ -202,6 +203,7 @@ static bool send_piece(struct front_conn *conn, size_t max) {
 
 static void finish(struct front_conn *conn) {
     struct request *request = conn->direct;
+    download_end(conn);
     conn->direct = NULL;
     request_finish(request);
     if (conn->closing) {
@@ -219,13 +221,23 @@ bool direct_step(struct front_conn *conn) {
     if (request->step == REQUEST_WRITER || (conn->tls.pending && !pump_flush(conn)) || conn->in_waiting) {
         return false;
     }
+    if (request->step < REQUEST_SENDING && !download_begin(conn)) {
+        return false;
+    }
     bool ok = request->step >= REQUEST_SENDING || send_head(conn);
     if (ok && conn->body_left == 0 && pull_is_open(request)) {
         ok = pull_next(conn);
     }
     size_t room = ok && conn->body_left > 0 ? tls_room(&conn->tls) : 0;
+    bool paced = download_is_paced(conn);
     while (ok && conn->body_left > 0 && gather->len < room && gather->len + TLS_WRITE_MAX + TLS_WRITE_EXTRA <= TLS_GATHER_SIZE) {
-        ok = send_piece(conn, room - gather->len);
+        size_t max = room - gather->len;
+        if (paced && !download_grant(conn, &max)) {
+            break;
+        }
+        uint64_t before = conn->body_left;
+        ok = send_piece(conn, max);
+        download_sent(conn, (size_t)(before - conn->body_left));
     }
     if (!ok) {
         front_kill(conn); /* the head is out, the rest cannot follow */
@@ -235,7 +247,7 @@ bool direct_step(struct front_conn *conn) {
         return false;
     }
     if (conn->body_left > 0) {
-        return true;
+        return !conn->download.waits;
     }
     if (pull_waits(conn)) {
         pull_wait(conn);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "server/direct.h"
+#include "server/download.h"
 #include "server/pull.h"
 
 #define CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
@@ -293,6 +294,7 @@ void front_kill(struct front_conn *conn) {
     worker->gather.len = 0;
     pull_drop(conn);
     direct_drop(conn);
+    download_leave(conn);
     if (conn->link) {
         http_detach(conn->link);
         close(conn->link_fd);
@@ -384,21 +386,29 @@ static void request_deadline(struct front_conn *conn) {
     front_set_deadline(conn, FRONT_BODY_WINDOW_MS);
 }
 
+uint64_t front_acknowledged(const struct front_conn *conn) {
+    int queued = 0;
+    (void)ioctl(conn->fd, SIOCOUTQ, &queued);
+    return queued > 0 && (uint64_t)queued < conn->tls.sent_bytes ? conn->tls.sent_bytes - (uint64_t)queued : queued > 0 ? 0 : conn->tls.sent_bytes;
+}
+
 /* A client must go on acknowledging what is on its way to it. While the handler works there is nothing on its way. */
 static void reply_deadline(struct front_conn *conn) {
     int64_t least = conn->worker->wire->settings.reply_min_bytes_per_s * FRONT_REPLY_WINDOW_MS / 1000;
-    int queued = 0;
-    (void)ioctl(conn->fd, SIOCOUTQ, &queued);
-    int64_t acknowledged = (int64_t)conn->tls.sent_bytes - queued;
-    if ((conn->tls.pending || queued > 0) && acknowledged - (int64_t)conn->mark < least) {
+    uint64_t acknowledged = front_acknowledged(conn);
+    bool owed = conn->tls.pending || acknowledged < conn->tls.sent_bytes;
+    if (owed && (int64_t)acknowledged - (int64_t)conn->mark < least) {
         cut(conn, &conn->worker->counters.cut_reply);
         return;
     }
-    conn->mark = acknowledged > 0 ? (uint64_t)acknowledged : 0;
+    conn->mark = acknowledged;
     front_set_deadline(conn, FRONT_REPLY_WINDOW_MS);
 }
 
 static void direct_deadline(struct front_conn *conn) {
+    if (download_deadline(conn)) {
+        return;
+    }
     if (!pull_waits(conn)) {
         reply_deadline(conn);
     } else if (!pull_deadline(conn)) {

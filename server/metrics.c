@@ -170,6 +170,8 @@ static void write_wire(struct server *server, struct buf *out) {
     buf_printf(out, "pawl_connections_cut_total{phase=\"reply\"} %llu\n", (unsigned long long)wire.cut_reply);
     counter(out, "pawl_requests_refused_at_gate_total", "Malformed requests.", wire.refused_at_gate);
     counter(out, "pawl_connections_refused_total", "Connections over a ceiling.", wire.refused_at_capacity);
+    gauge(out, "pawl_downloads", "Images on their way.", (int64_t)wire.open_downloads);
+    counter(out, "pawl_downloads_refused_total", "Downloads over the number at one time.", wire.refused_downloads);
     counter(out, "pawl_connections_refused_proxy_total", "Connections from a balancer without a good PROXY header.", wire.refused_proxy);
     counter(out, "pawl_bytes_received_total", "HTTP bytes received.", wire.bytes_received);
     counter(out, "pawl_bytes_sent_total", "HTTP bytes sent.", wire.bytes_sent);

@@ -1,9 +1,7 @@
 #include "server/pull.h"
 
-#include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "common/log.h"
 
@@ -126,10 +124,8 @@ void pull_go_on(struct front_conn *conn) {
 
 /* What was sent while waiting is little: any progress will do, but a peer that is gone makes none. */
 bool pull_deadline(struct front_conn *conn) {
-    int queued = 0;
-    (void)ioctl(conn->fd, SIOCOUTQ, &queued);
-    uint64_t acknowledged = conn->tls.sent_bytes > (uint64_t)queued ? conn->tls.sent_bytes - (uint64_t)queued : 0;
-    if (queued == 0 || acknowledged > conn->mark || conn->mark_at_ms == 0) {
+    uint64_t acknowledged = front_acknowledged(conn);
+    if (acknowledged == conn->tls.sent_bytes || acknowledged > conn->mark || conn->mark_at_ms == 0) {
         conn->mark = acknowledged;
         conn->mark_at_ms = conn->worker->now_ms;
     } else if (conn->worker->now_ms - conn->mark_at_ms >= FRONT_REPLY_WINDOW_MS) {

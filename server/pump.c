@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/random.h"
 #include "server/direct.h"
+#include "server/download.h"
 #include "server/proxied.h"
 
 /* ---- small moves ---- */
@@ -156,6 +157,7 @@ static bool begin_direct(struct front_conn *conn, const char *data, size_t len) 
 }
 
 static bool begin_link(struct front_conn *conn, const char *data, size_t len) {
+    download_leave(conn);
     if (!conn->link && !front_open_link(conn)) {
         pump_refuse(conn, GATE_OVERLOADED);
         return true;

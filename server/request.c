@@ -99,7 +99,7 @@ static void discard_stream(struct request *request) {
 }
 
 /* Headers that were set on the way belong to the refusal too (Allow, WWW-Authenticate, Content-Range). */
-static void refuse(struct request *request, const struct err *err) {
+void request_refuse(struct request *request, const struct err *err) {
     discard_stream(request);
     dispatch_refuse(&request->call, err);
     request->failed = true;
@@ -167,7 +167,7 @@ bool request_begin(struct request *request, const struct request_peer *peer, con
     request->begun = true;
     request->step = REQUEST_BODY;
     if (!dispatch_begin(call, question ? question + 1 : "", &err)) {
-        refuse(request, &err);
+        request_refuse(request, &err);
         return true;
     }
     request->stream_open = call->route->body == API_STREAM;
@@ -184,13 +184,13 @@ void request_take(struct request *request, const void *data, size_t len) {
     }
     if (route->body == API_STREAM) {
         if (!route->stream->write(&request->call, data, len, &err)) {
-            refuse(request, &err);
+            request_refuse(request, &err);
         }
         return;
     }
     buf_append(&request->body, data, len);
     if (!buf_ok(&request->body, "request body", &err)) {
-        refuse(request, &err);
+        request_refuse(request, &err);
     }
 }
 
@@ -251,7 +251,7 @@ void requests_collect(struct requests *requests) {
         if (request->writer_failed || again) {
             /* The job never ran: nobody took the stream. */
             request->stream_open = (!request->call.writing || request->call.again) && request->call.stream_state;
-            refuse(request, again ? &err : &request->err);
+            request_refuse(request, again ? &err : &request->err);
         }
         request->resume(request);
     }
@@ -281,7 +281,7 @@ bool request_run(struct request *request) {
     }
     request->step = REQUEST_REPLY;
     if (!ok) {
-        refuse(request, &err);
+        request_refuse(request, &err);
     }
     return true;
 }

@@ -82,6 +82,9 @@ void request_take(struct request *request, const void *data, size_t len);
 /* The body is complete. True: the reply is made. False: the writer has it, resume() will be called. */
 bool request_run(struct request *request) MUST_USE;
 
+/* The reply that was made is another: this refusal. */
+void request_refuse(struct request *request, const struct err *err);
+
 /* The status the reply has, with what 0 stands for filled in; and the length of its body. */
 int request_status(struct request *request);
 uint64_t request_reply_length(const struct request *request);

@@ -90,6 +90,9 @@ static bool fill_listeners(const struct server_config *config, struct listeners 
         .max_connections_per_address = config->limits.connections_per_address,
         .max_connections_per_device = config->limits.connections_per_device,
         .max_handshakes = config->limits.handshakes,
+        .max_downloads = config->limits.downloads,
+        .download_rate = config->limits.download_rate,
+        .device_download_rate = config->limits.device_download_rate,
         .admit = auth_may_connect,
     };
     if (!network_list_parse(config->listen.proxies, &listeners->settings.proxies, err))

@@ -14,7 +14,7 @@
 #include "server/guard.h"
 #include "server/worker.h"
 
-enum { BACKLOG = 4096 };
+enum { BACKLOG = 4096, MAX_ROLLOUTS = 1024 };
 
 /* The numbers of the settings and what 0 stands for. */
 static const struct fallback {
@@ -244,10 +244,16 @@ static bool start(struct wire *wire, struct err *err) {
         return false;
     }
     wire->sessions = session_store_new((size_t)settings->session_store_records);
-    wire->limits = limits_new((size_t)settings->max_connections * 3);
+    wire->limits = limits_new((size_t)settings->max_connections * 3 + MAX_ROLLOUTS);
     wire->workers = calloc((size_t)settings->workers, sizeof(struct worker));
     if (!wire->sessions || !wire->limits || !wire->workers) {
         return err_no_memory(err);
+    }
+    if (settings->download_rate > 0 || settings->device_download_rate > 0) {
+        wire->pace = pace_new(settings->download_rate, settings->device_download_rate);
+        if (!wire->pace) {
+            return err_no_memory(err);
+        }
     }
     struct trust trust CLEANUP(free_trust) = {0};
     if (!load_trust(settings, &trust, err) || !make_contexts(wire, settings, &trust, session_store_generation(wire->sessions), wire->contexts, err)) {
@@ -344,6 +350,7 @@ void wire_stop(struct wire *wire) {
     }
     session_store_free(wire->sessions);
     limits_free(wire->limits);
+    pace_free(wire->pace);
     free(wire->workers);
     pthread_mutex_destroy(&wire->contexts_lock);
     free(wire);

@@ -49,6 +49,9 @@ struct wire_settings {
     int64_t max_connections_per_address; /* 4,000; devices share NAT addresses */
     int64_t max_connections_per_device;  /* 8; by the verified identity */
     int64_t max_handshakes;        /* 256; under way at once, over all workers, of devices and as many of administrators; others wait (admission.h) */
+    int64_t max_downloads;         /* 0: any number; images on their way at once, over all workers */
+    int64_t download_rate;         /* 0: none; bytes a second of images, all together */
+    int64_t device_download_rate;  /* 0: none; bytes a second of images to one device */
     int64_t session_store_records; /* 65,536; TLS sessions that can be resumed, 216 bytes each, two a connection */
 
     /* May this device connect? Asked at each full handshake (after the certificate verified) and at each resumption, on worker threads; false
@@ -68,7 +71,9 @@ struct wire_counters {
     uint64_t bytes_received; /* of HTTP, decrypted */
     uint64_t bytes_sent;
     uint64_t requests;
-    uint64_t refused_at_gate;     /* answered 4xx/5xx by the gate itself */
+    uint64_t refused_at_gate; /* answered 4xx/5xx by the gate itself */
+    uint64_t open_downloads;
+    uint64_t refused_downloads;   /* 503: too many at one time */
     uint64_t refused_proxy;       /* from a balancer, without a good PROXY header */
     uint64_t refused_at_capacity; /* closed at accept() or after the handshake: a ceiling on connections */
     uint64_t cut_handshake;       /* deadlines, by phase */

@@ -10,6 +10,7 @@
 #include "server/deadline.h"
 #include "server/http.h"
 #include "server/limits.h"
+#include "server/pace.h"
 #include "server/tls.h"
 
 enum { WORKER_READ_SIZE = 16 * 1024 };
@@ -26,6 +27,7 @@ struct wire {
     struct db *db;
     struct session_store *sessions;
     struct limits *limits;
+    struct pace *pace; /* NULL: images leave as fast as they can */
     pthread_mutex_t contexts_lock;
     struct tls_context *contexts[WIRE_MAX_LISTENERS];
     atomic_uint_fast32_t trust; /* rises when a CA or a CRL changes: what was believed before is to be looked at again */
