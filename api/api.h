@@ -161,7 +161,7 @@ struct api_call {
     const struct api_route *route;
     struct arena *arena;
     enum api_listener listener;
-    int64_t now; /* UTC seconds, one reading a request */
+    int64_t now; /* UTC seconds, one reading a request; of a pulled body one a piece */
     char request_id[API_REQUEST_ID_SIZE];
     const char *client_address;
 

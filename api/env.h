@@ -2,6 +2,8 @@
 #ifndef PAWL_API_ENV_H
 #define PAWL_API_ENV_H
 
+#include <stdatomic.h>
+
 #include "api/images.h"
 #include "api/served.h"
 #include "certs/issue.h"
@@ -51,6 +53,12 @@ struct api_expiry {
     int64_t expires_at;
 };
 
+/* Event streams that are open, over all workers. */
+struct api_streams {
+    atomic_int open;
+    int max;
+};
+
 enum { API_EXPIRIES_CERTIFICATES = 3 };
 
 struct api_env {
@@ -59,6 +67,7 @@ struct api_env {
     struct api_issuing *issuing;
     struct api_served *served;
     struct api_images *images;
+    struct api_streams *streams;
     struct api_settings settings;
 
     /* The process around it (server/). */

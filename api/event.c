@@ -1,9 +1,10 @@
-#include "db/event.h"
+#include "api/event.h"
 
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/list.h"
 #include "api/shapes.h"
+#include "common/clock.h"
 
 struct event {
     const char *id;
@@ -21,33 +22,51 @@ static const struct json_field fields[] = {
 };
 static const struct json_shape shape = JSON_SHAPE(struct event, fields);
 
+static bool event_from(struct arena *arena, const struct db_event *event, struct event *ret_event, struct err *err) {
+    *ret_event = (struct event){
+        .id = arena_printf(arena, "%lld", (long long)event->id),
+        .time = event->time,
+        .kind = event->kind,
+        .device = api_or_null(event->device),
+        .product = api_or_null(event->product),
+        .detail = api_or_null(event->detail),
+    };
+    return ret_event->id != NULL || err_no_memory(err);
+}
+
+bool api_event_write(struct arena *arena, const struct db_event *event, struct buf *out, struct err *err) {
+    struct event shown;
+    if (!event_from(arena, event, &shown, err))
+        return false;
+    json_write(out, &shape, &shown);
+    return true;
+}
+
+static bool read_since(struct api_call *call, int64_t *ret_since, struct err *err) {
+    const char *since = api_query(call, "since");
+    *ret_since = 0;
+    if (since == NULL || clock_parse_rfc3339(since, ret_since))
+        return true;
+    return err_set_field(err, ERR_INVALID, "since", "'since' must be a time like 2026-11-22T08:00:00Z");
+}
+
 bool api_event_list(struct api_call *call, struct err *err) {
-    static const char *const filters[] = {"kind", "device", "product", NULL};
+    static const char *const filters[] = {"kind", "device", "product", "since", NULL};
     struct api_list list;
     struct db_events page;
-    const struct db_event_filter filter = {
+    struct db_event_filter filter = {
         .kind = api_query(call, "kind"),
         .device = api_query(call, "device"),
         .product = api_query(call, "product"),
     };
-    if (!api_allow_list(call, err) || !api_list_begin(call, filters, true, &list, err) ||
+    if (!api_allow_list(call, err) || !api_list_begin(call, filters, true, &list, err) || !read_since(call, &filter.since, err) ||
         !db_event_list(call->db, &filter, list.after_number, list.limit, call->arena, &page, err))
         return false;
     struct event *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)
         return err_no_memory(err);
-    for (size_t i = 0; i < page.count; i++) {
-        const struct db_event *event = &page.items[i];
-        items[i] = (struct event){
-            .id = arena_printf(call->arena, "%lld", (long long)event->id),
-            .time = event->time,
-            .kind = event->kind,
-            .device = api_or_null(event->device),
-            .product = api_or_null(event->product),
-            .detail = api_or_null(event->detail),
-        };
-        if (items[i].id == NULL)
-            return err_no_memory(err);
-    }
+    for (size_t i = 0; i < page.count; i++)
+        if (!event_from(call->arena, &page.items[i], &items[i], err))
+            return false;
     return api_list_reply(call, &shape, items, page.count, page.more ? items[page.count - 1].id : NULL, err);
 }

@@ -67,6 +67,7 @@ bool api_deployment_cancel(struct api_call *call, struct err *err);
 bool api_deployment_retry(struct api_call *call, struct err *err);
 bool api_deployment_force_close(struct api_call *call, struct err *err);
 
+bool api_stream_events(struct api_call *call, struct err *err);
 bool api_audit_checkpoint(struct api_call *call, struct err *err);
 bool api_token_list(struct api_call *call, struct err *err);
 bool api_token_create(struct api_call *call, struct err *err);

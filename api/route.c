@@ -103,6 +103,7 @@ const struct api_route api_routes[] = {
     ADMIN("GET", "/api/v1/certificates/{serial}", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_certificate_get),
 
     ADMIN("GET", "/api/v1/events", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_event_list),
+    ADMIN("GET", "/api/v1/events/stream", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_stream_events),
     ADMIN("GET", "/api/v1/audit", "audit:read", API_NO_BODY, 0, API_READ, 0, api_audit_list),
     ADMIN("GET", "/api/v1/audit/checkpoint", "audit:read", API_NO_BODY, 0, API_READ, 0, api_audit_checkpoint),
 #undef DEVICE

@@ -133,6 +133,8 @@ const struct cli_command cli_commands[] = {
      cli_certificates_expiring},
 
     {"events", "list", "", 0, 0, "events, the newest first", NULL, &cli_events_list_options, cli_events_list},
+    {"events", "follow", "", 0, 0, "events as they happen, one line each",
+     "With --json one object a line. When the connection breaks it is made again, and no event is missed.", &cli_follow_options, cli_follow_events},
     {"audit", "list", "", 0, 0, "every change in its order", NULL, &cli_audit_list_options, cli_audit_list},
     {"audit", "checkpoint", "", 0, 0, "the newest signed checkpoint",
      "Keep it somewhere else: it shows later that nothing before it was changed or cut off.", &cli_audit_checkpoint_options, cli_audit_checkpoint},

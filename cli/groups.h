@@ -122,6 +122,10 @@ extern const struct cli_options cli_audit_list_options;
 CLI_COMMAND(cli_events_list);
 CLI_COMMAND(cli_audit_list);
 
+/* follow.c */
+extern const struct cli_options cli_follow_options;
+CLI_COMMAND(cli_follow_events);
+
 /* audit_export.c and audit_verify.c */
 extern const struct cli_options cli_audit_checkpoint_options;
 extern const struct cli_options cli_audit_verify_options;

@@ -1,6 +1,10 @@
 #include "db/event.h"
 
+#include <stdio.h>
+
+#include "db/delivery.h"
 #include "db/query.h"
+#include "db/store.h"
 
 static const struct db_column columns[] = {
     DB_COLUMN(DB_INT, struct db_event, id),      DB_COLUMN(DB_INT, struct db_event, time),     DB_COLUMN(DB_TEXT, struct db_event, kind),
@@ -8,33 +12,118 @@ static const struct db_column columns[] = {
 };
 static const struct db_shape shape = DB_SHAPE(struct db_event, columns);
 
-bool db_event_insert(struct db_conn *tx, int64_t now, const char *kind, const char *device, const char *detail, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_EVENT_INSERT);
+static void tell(struct db *db, void *arg, bool committed) {
+    (void)arg;
+    if (committed)
+        db->event_told(db->event_context);
+}
 
-    db_query_int(stmt, 1, now);
-    db_query_text(stmt, 2, kind);
-    db_query_opt_text(stmt, 3, device);
-    db_query_text(stmt, 4, detail ? detail : "");
-    return db_query_run(stmt, NULL, err);
+/* What the new row has become: its id, and the product that was found for it. */
+struct added {
+    int64_t id;
+    const char *product;
+};
+static const struct db_column added_columns[] = {DB_COLUMN(DB_INT, struct added, id), DB_COLUMN(DB_TEXT, struct added, product)};
+static const struct db_shape added_shape = DB_SHAPE(struct added, added_columns);
+
+bool db_event_add(struct db_conn *tx, const struct db_event_new *event, int64_t *ret_id, struct err *err) {
+    CLEANUP(arena_clear) struct arena arena;
+    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_EVENT_INSERT);
+    struct added added;
+
+    arena_init(&arena, 4096);
+    db_query_int(stmt, 1, event->time);
+    db_query_text(stmt, 2, event->kind);
+    db_query_opt_text(stmt, 3, event->device);
+    db_query_text(stmt, 4, event->detail ? event->detail : "");
+    db_query_opt_text(stmt, 5, event->product);
+    if (!db_query_one(stmt, &added_shape, &arena, &added, "event", event->kind, err) ||
+        !db_delivery_fan_out(tx, event->kind, added.product, event->time, err))
+        return false;
+    if (ret_id)
+        *ret_id = added.id;
+    return !db_conn_db(tx)->event_told || db_on_commit(tx, tell, NULL, err);
+}
+
+bool db_event_insert(struct db_conn *tx, int64_t now, const char *kind, const char *device, const char *detail, struct err *err) {
+    const struct db_event_new event = {.time = now, .kind = kind, .device = device, .detail = detail};
+
+    return db_event_add(tx, &event, NULL, err);
+}
+
+void db_event_listen(struct db *db, void (*told)(void *context), void *context) {
+    db->event_context = context;
+    db->event_told = told;
+}
+
+bool db_event_get(struct db_conn *conn, int64_t id, struct arena *arena, struct db_event *ret_event, struct err *err) {
+    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_EVENT_GET);
+    char which[24];
+
+    snprintf(which, sizeof which, "%lld", (long long)id);
+    db_query_int(stmt, 1, id);
+    return db_query_one(stmt, &shape, arena, ret_event, "event", which, err);
+}
+
+/* A single number, or this when there is no row. */
+static bool read_id(struct db_stmt *stmt, int64_t none, int64_t *ret_id, struct err *err) {
+    bool row;
+
+    if (!db_query_next(stmt, &row, err))
+        return false;
+    *ret_id = row ? db_query_column_int(stmt, "id") : none;
+    db_query_end(stmt);
+    return true;
+}
+
+bool db_event_newest(struct db_conn *conn, int64_t *ret_id, struct err *err) {
+    return read_id(db_query_begin(conn, DB_QUERY_EVENT_NEWEST), 0, ret_id, err);
+}
+
+bool db_event_after(struct db_conn *conn, int64_t after, size_t limit, struct arena *arena, struct db_events *ret_page, struct err *err) {
+    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_EVENT_AFTER);
+    struct db_events page = {.count = 0};
+    void *items;
+
+    db_query_int(stmt, 1, after);
+    db_query_int(stmt, 2, (int64_t)limit + 1);
+    if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
+        return false;
+    page.items = items;
+    *ret_page = page;
+    return true;
+}
+
+/* The first id that is young enough: ids and times go the same way, but for a clock that was set. */
+static bool first_since(struct db_conn *conn, int64_t since, int64_t *ret_first, struct err *err) {
+    struct db_stmt *stmt;
+
+    *ret_first = 0;
+    if (since <= 0)
+        return true;
+    stmt = db_query_begin(conn, DB_QUERY_EVENT_SINCE);
+    db_query_int(stmt, 1, since);
+    return read_id(stmt, INT64_MAX, ret_first, err);
 }
 
 bool db_event_insert_product(struct db_conn *tx, int64_t now, const char *kind, const char *product, const char *detail, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_EVENT_INSERT_PRODUCT);
+    const struct db_event_new event = {.time = now, .kind = kind, .product = product, .detail = detail};
 
-    db_query_int(stmt, 1, now);
-    db_query_text(stmt, 2, kind);
-    db_query_text(stmt, 3, product);
-    db_query_text(stmt, 4, detail ? detail : "");
-    return db_query_run(stmt, NULL, err);
+    return db_event_add(tx, &event, NULL, err);
 }
 
 bool db_event_list(struct db_conn *conn, const struct db_event_filter *filter, int64_t after, size_t limit, struct arena *arena,
                    struct db_events *ret_page, struct err *err) {
     bool by_device = filter->device && filter->device[0], by_kind = filter->kind && filter->kind[0];
-    struct db_stmt *stmt = db_query_begin(conn, by_device ? DB_QUERY_EVENT_LIST_DEVICE : by_kind ? DB_QUERY_EVENT_LIST_KIND : DB_QUERY_EVENT_LIST);
     struct db_events page = {.count = 0};
+    struct db_stmt *stmt;
+    int64_t first;
     void *items;
 
+    if (!first_since(conn, filter->since, &first, err))
+        return false;
+    stmt = db_query_begin(conn, by_device ? DB_QUERY_EVENT_LIST_DEVICE : by_kind ? DB_QUERY_EVENT_LIST_KIND : DB_QUERY_EVENT_LIST);
+    db_query_int(stmt, 6, first);
     db_query_int(stmt, 1, after > 0 ? after : INT64_MAX);
     db_query_int(stmt, 2, (int64_t)limit + 1);
     if (by_device || by_kind)

@@ -37,6 +37,9 @@ struct db {
     bool rollouts_end;
 
     struct db_rollout_runner *runner; /* db/rollout_run.c, its caller's thread only; NULL: it never ran */
+
+    void (*event_told)(void *context); /* db/event.c; NULL: nobody listens */
+    void *event_context;
 };
 
 /* db/writer.c. Start after everything is loaded; stop runs what is queued. */

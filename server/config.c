@@ -86,6 +86,7 @@ static const struct config_key keys[] = {
     KEY(limits, image_bytes, CONFIG_SIZE, "4G", .flags = CONFIG_RELOADABLE, .min = 1024, .max = 1099511627776,
         .help = "Greatest image that is taken."),
     KEY(limits, writer_queue, CONFIG_INT, "4096", .min = 16, .max = 1000000, .help = "Requests waiting to be written; beyond it 503."),
+    KEY(limits, event_streams, CONFIG_INT, "64", .min = 0, .max = 100000, .help = "Event streams open at one time; beyond it 503."),
     KEY(limits, auth_failures, CONFIG_INT, "10", .flags = CONFIG_RELOADABLE, .min = 1, .max = 100000,
         .help = "Failed token attempts a minute from one address; beyond it 429."),
 

@@ -53,6 +53,7 @@ struct server_config {
         int64_t download_rate, device_download_rate; /* bytes a second; 0: none */
         int64_t image_bytes;
         int64_t writer_queue;
+        int64_t event_streams;
         int64_t auth_failures; /* a minute, from one address */
     } limits;
     struct {

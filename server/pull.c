@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 
 enum {
@@ -24,6 +25,7 @@ static enum api_pull_step ask(struct request *request, struct err *err) {
     struct arena *kept = call->arena, arena;
     arena_init(&arena, ARENA_BYTES);
     call->arena = &arena;
+    call->now = clock_now();
     enum api_pull_step step = pull->next(call, pull->state, &request->piece, err);
     call->arena = kept;
     arena_clear(&arena);

@@ -10,6 +10,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/program.h"
+#include "db/event.h"
 #include "server/administrators.h"
 #include "server/alarms.h"
 #include "server/checkpoints.h"
@@ -149,6 +150,14 @@ static struct api_ddi_settings ddi_settings(const struct server_config *config) 
     };
 }
 
+/* The writer thread, after events were committed. */
+static void tell_news(void *context) {
+    struct server *server = context;
+    struct wire *wire = atomic_load(&server->wire);
+    if (wire != NULL && atomic_load(&server->streams.open) > 0)
+        wire_tell_news(wire);
+}
+
 static void fill_env(struct server *server) {
     server->env = (struct api_env){
         .db = server->db,
@@ -156,6 +165,7 @@ static void fill_env(struct server *server) {
         .issuing = &server->issuing,
         .served = &server->served,
         .images = server->images,
+        .streams = &server->streams,
         .settings = {.ddi = ddi_settings(&server->config)},
         .server = server,
         .find_key = find_key,
@@ -202,6 +212,8 @@ static bool open_all(struct server *server, struct err *err) {
         return false;
     atomic_store(&server->online.timestamp, server->timestamp_key);
     atomic_store(&server->online.directive, server->directive_key);
+    server->streams.max = (int)server->config.limits.event_streams;
+    db_event_listen(server->db, tell_news, server);
     fill_env(server);
     return db_reader_open(server->db, &server->main_reader, err) && verify_served(server, err) && timers_renew_now(server, err);
 }

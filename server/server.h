@@ -58,6 +58,7 @@ struct server {
     struct db *db;
     struct wire *_Atomic wire; /* NULL until it is started */
     struct api_images *images;
+    struct api_streams streams;
     struct auth_throttle throttle;                     /* failed attempts */
     struct auth_throttle enrolments;                   /* requests */
     const struct db_token *_Atomic certificate_grants; /* what an administrator's certificate may do */

@@ -75,6 +75,7 @@ SHAPES = {
     "GET /api/v1/certificates/{serial}": ("/api/v1/certificates/nothing", None),
     "GET /api/v1/certificates/expiring": ("/api/v1/certificates/expiring", None),
     "GET /api/v1/events": ("/api/v1/events", None),
+    "GET /api/v1/events/stream": ("/api/v1/events/stream?after=nothing", None),
     "GET /api/v1/audit": ("/api/v1/audit", None),
     "GET /api/v1/audit/checkpoint": ("/api/v1/audit/checkpoint", None),
 }

@@ -1,0 +1,12 @@
+/* One event as the list, the stream and the webhooks show it. */
+#ifndef PAWL_API_EVENT_H
+#define PAWL_API_EVENT_H
+
+#include "common/arena.h"
+#include "common/buf.h"
+#include "db/event.h"
+
+/* Appends {"id","time","kind","device","product","detail"}, one line. */
+bool api_event_write(struct arena *arena, const struct db_event *event, struct buf *out, struct err *err) MUST_USE;
+
+#endif
