@@ -43,7 +43,7 @@ enum api_policy {
     API_BY_ADDRESS = 32, /* requests are counted by address: 429 above [enrolment] requests */
 };
 
-enum { API_MAX_PARAMS = 12, API_MAX_VARS = 4, API_MAX_HEADERS = 12, API_REQUEST_ID_SIZE = 33 };
+enum { API_MAX_PARAMS = 16, API_MAX_VARS = 4, API_MAX_HEADERS = 12, API_REQUEST_ID_SIZE = 33 };
 
 struct api_call;
 struct api_env;

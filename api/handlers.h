@@ -26,6 +26,14 @@ bool api_ddi_cancel_post(struct api_call *call, struct err *err);
 bool api_ddi_artifact_list(struct api_call *call, struct err *err);
 bool api_ddi_artifact_get(struct api_call *call, struct err *err);
 
+bool api_ddi_general_get(struct api_call *call, struct err *err);
+bool api_ddi_general_log(struct api_call *call, struct err *err);
+bool api_ddi_client_get(struct api_call *call, struct err *err);
+bool api_ddi_client_ask(struct api_call *call, struct err *err);
+bool api_ddi_token_create(struct api_call *call, struct err *err);
+bool api_ddi_token_revoke(struct api_call *call, struct err *err);
+bool api_ddi_log_list(struct api_call *call, struct err *err);
+
 bool api_system_healthz(struct api_call *call, struct err *err);
 bool api_system_readyz(struct api_call *call, struct err *err);
 bool api_system_metrics(struct api_call *call, struct err *err);

@@ -206,6 +206,8 @@ static void problem_headers(struct api_call *call, enum err_code code, int statu
         told = api_reply_header(call, "WWW-Authenticate", call->listener == API_ENROL ? "Basic realm=\"pawl\"" : "Bearer realm=\"pawl\"", &ignored);
     else if (status == 429)
         told = api_reply_header(call, "Retry-After", "60", &ignored);
+    else if (status == 503 && call->route != NULL && (call->route->policy & API_DDI) != 0)
+        told = api_reply_headerf(call, &ignored, "Retry-After", "%lld", (long long)api_poll_after(call)); /* clients keep to it from then on */
     else if (status == 503)
         told = api_reply_header(call, "Retry-After", "2", &ignored);
     if (code == ERR_DEVICE_PENDING && call->listener != API_ADMIN)

@@ -71,6 +71,13 @@ bool db_ddi_action_fetched(struct db_conn *tx, const char *device, int64_t deplo
     return db_query_run(stmt, NULL, err) && db_registry_touch(tx, device, false, err);
 }
 
+bool db_ddi_action_known(struct db_conn *tx, int64_t deployment, struct err *err) {
+    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_DDI_ACTION_KNOWN);
+
+    db_query_int(stmt, 1, deployment);
+    return db_query_run(stmt, NULL, err);
+}
+
 /* What it runs is no release of its product: nothing is known of its sequence. */
 static bool install_unknown(struct db_conn *tx, const struct db_device_hot *hot, const char *version, struct err *err) {
     struct db_stmt *stmt;
@@ -101,21 +108,18 @@ static bool observe(struct db_conn *tx, const char *device, const struct db_ddi_
     return db_device_observe(tx, device, &seen, now, err);
 }
 
-/* A success that waited for the version: does it run now? */
-static bool confirm(struct db_conn *tx, const char *device, int64_t now, struct err *err) {
+/* The open deployment is confirmed when it is the one that runs. */
+static bool confirm(struct db_conn *tx, const struct db_device_hot *hot, int64_t now, struct err *err) {
     CLEANUP(arena_clear) struct arena arena;
     struct db_deployment deployment;
-    struct db_device_hot hot;
+    enum fleet_deployment_state to;
     struct db_reported reported;
 
     arena_init(&arena, SCRATCH_BYTES);
-    if (!db_registry_read(tx, device, &hot, err))
+    if (!db_deployment_get(tx, hot->open_deployment, &arena, &deployment, err))
         return false;
-    if (!hot.open_deployment || !hot.ddi_answered)
-        return true;
-    if (!db_deployment_get(tx, hot.open_deployment, &arena, &deployment, err))
-        return false;
-    if (!hot.installed_known || hot.installed_sequence != deployment.sequence)
+    if (!hot->installed_known || hot->installed_sequence != deployment.sequence ||
+        fleet_deployment_move(deployment.state, FLEET_REPORT_CONFIRMED, &to) != FLEET_MOVE_TAKEN)
         return true;
     const struct db_report_new report = {
         .deployment = deployment.id,
@@ -126,17 +130,30 @@ static bool confirm(struct db_conn *tx, const char *device, int64_t now, struct 
         .installed_sequence = deployment.sequence,
         .installed_version = deployment.version,
     };
-    return db_deployment_report(tx, device, &report, now, &reported, err);
+    return db_deployment_report(tx, hot->id, &report, now, &reported, err);
+}
+
+bool db_ddi_arrived(struct db_conn *tx, const char *device, const struct db_observation *seen, int64_t now, struct err *err) {
+    struct db_device_hot hot;
+
+    if (!db_device_observe(tx, device, seen, now, err) || !db_registry_read(tx, device, &hot, err))
+        return false;
+    return hot.open_deployment == 0 || confirm(tx, &hot, now, err);
 }
 
 bool db_ddi_device_configure(struct db_conn *tx, const char *device, const struct db_ddi_attributes *attributes, int64_t now, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_DDI_DEVICE_CONFIGURE);
+    struct db_device_hot hot;
 
     db_query_text(stmt, 1, device);
     db_query_text(stmt, 2, attributes->json);
     db_query_int(stmt, 3, now);
-    return db_query_run(stmt, NULL, err) && observe(tx, device, attributes, now, err) && confirm(tx, device, now, err) &&
-           db_registry_touch(tx, device, false, err);
+    if (!db_query_run(stmt, NULL, err) || !observe(tx, device, attributes, now, err) || !db_registry_read(tx, device, &hot, err))
+        return false;
+    /* A success that waited for the version. */
+    if (hot.open_deployment != 0 && hot.ddi_answered && !confirm(tx, &hot, now, err))
+        return false;
+    return db_registry_touch(tx, device, false, err);
 }
 
 static const struct db_column entry_columns[] = {

@@ -39,14 +39,14 @@ struct db_ddi_attributes {
 bool db_ddi_device_configure(struct db_conn *tx, const char *device, const struct db_ddi_attributes *attributes, int64_t now,
                              struct err *err) MUST_USE;
 
-struct db_ddi_action {
-    int64_t fetched_at; /* 0: never fetched */
-    enum fleet_ddi_result result;
-    enum fleet_ddi_result cancel_result;
-};
-
 /* The client has read the deployment: a cancel must ask it from now on. */
 bool db_ddi_action_fetched(struct db_conn *tx, const char *device, int64_t deployment, int64_t now, struct err *err) MUST_USE;
+
+/* A client that cannot be asked to stop works on the deployment: it may have a log. */
+bool db_ddi_action_known(struct db_conn *tx, int64_t deployment, struct err *err) MUST_USE;
+
+/* The device came back with the version of its open deployment: that is noted, and the deployment confirmed where the state table lets it. */
+bool db_ddi_arrived(struct db_conn *tx, const char *device, const struct db_observation *seen, int64_t now, struct err *err) MUST_USE;
 
 /* The deployment becomes `cancelling`: what the client answered to an earlier cancel does not count. For db/deployment*.c. */
 bool db_ddi_cancelling(struct db_conn *tx, int64_t deployment, struct err *err) MUST_USE;

@@ -10,10 +10,10 @@ CREATE TABLE ddi_device (
     token_sha256 BLOB CHECK (length(token_sha256) = 32)       -- of its TargetToken; NULL: it has none
 ) STRICT, WITHOUT ROWID;
 
--- A deployment that a DDI client has fetched: an action.
+-- A deployment that an existing client knows: an action.
 CREATE TABLE ddi_action (
     deployment INTEGER PRIMARY KEY REFERENCES deployment (id),
-    fetched_at INTEGER NOT NULL,
+    fetched_at INTEGER,          -- when a DDI client read it: a cancel must ask it; NULL: never
     result TEXT CHECK (result IN ('success', 'failure', 'cancelled')),           -- the client's closing answer; NULL: none yet
     cancel_result TEXT CHECK (cancel_result IN ('cancelled', 'cancel-refused')), -- its answer to the last cancel; NULL: none yet
     log_seq INTEGER NOT NULL,    -- number of the newest log entry

@@ -1,6 +1,6 @@
 -- name: ddi_hot
 -- Of a range of devices, for the registry.
-SELECT d.device, d.client, d.configured, CASE WHEN a.deployment IS NULL THEN 0 ELSE 1 END AS fetched,
+SELECT d.device, d.client, d.configured, CASE WHEN a.fetched_at IS NULL THEN 0 ELSE 1 END AS fetched,
     CASE WHEN a.result IS NULL THEN 0 ELSE 1 END AS answered
 FROM ddi_device d LEFT JOIN deployment p ON p.device = d.device AND p.closed_at IS NULL LEFT JOIN ddi_action a ON a.deployment = p.id
 WHERE d.device >= $1 AND d.device <= $2 ORDER BY d.device;
@@ -30,7 +30,11 @@ UPDATE device_seen SET installed_version = $2, installed_sequence = NULL WHERE d
 SELECT deployment, fetched_at, result, cancel_result, log_seq, log_entries, log_bytes FROM ddi_action WHERE deployment = $1;
 
 -- name: ddi_action_fetched
-INSERT INTO ddi_action (deployment, fetched_at, log_seq, log_entries, log_bytes) VALUES ($1, $2, 0, 0, 0) ON CONFLICT DO NOTHING;
+INSERT INTO ddi_action (deployment, fetched_at, log_seq, log_entries, log_bytes) VALUES ($1, $2, 0, 0, 0)
+ON CONFLICT (deployment) DO UPDATE SET fetched_at = COALESCE(ddi_action.fetched_at, $2);
+
+-- name: ddi_action_known
+INSERT INTO ddi_action (deployment, log_seq, log_entries, log_bytes) VALUES ($1, 0, 0, 0) ON CONFLICT DO NOTHING;
 
 -- name: ddi_action_result
 UPDATE ddi_action SET result = $2 WHERE deployment = $1;

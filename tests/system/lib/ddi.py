@@ -69,22 +69,32 @@ class DdiClient:
 
 
 class Fleet:
-    """Product "gw" with releases 1.0.0 and 1.1.0 in one server, and devices that have told what they are."""
+    """A product with releases 1.0.0 and 1.1.0, and devices of it. policy: rollout offers nothing by itself."""
 
-    def __init__(self, server, releases=(("1.0.0", UBOOT_ARM), ("1.1.0", UBOOT_ARM64)), product="gw"):
+    def __init__(self, server, product="gw", releases=(("1.0.0", UBOOT_ARM), ("1.1.0", UBOOT_ARM64)), policy="rollout", tenant="DEFAULT"):
         self.server = server
         self.admin = server.operator()
         self.product = product
+        self.tenant = tenant
         self.count = 0
+        self.admin.ok("POST", "/api/v1/products", {"id": product, "policy": policy})
         for version, image in releases:
             server.publish(image, product, version, (HARDWARE,))
 
-    def client(self, name=None, tenant="DEFAULT"):
+    def device(self, name):
+        """The device listener with a certificate of this name."""
+        return self.server.device(name, self.server.pki.strange(name, uris=[f"urn:pawl:device:{name}"]))
+
+    def client(self, name=None, tenant=None):
         """A new device in the registry that has polled nothing yet."""
         self.count += 1
         name = name or f"{self.product}-{self.count}"
         self.admin.ok("POST", "/api/v1/devices", {"id": name, "product": self.product, "hardware": HARDWARE})
-        return DdiClient(self.server.device(name), name, tenant)
+        return DdiClient(self.device(name), name, tenant or self.tenant)
+
+    def stranger(self, name):
+        """One that nobody has told of."""
+        return DdiClient(self.device(name), name, self.tenant)
 
     def offered(self, version="1.1.0", name=None):
         """A new device with an assigned deployment, fetched: (client, action id)."""

@@ -1,0 +1,174 @@
+/* The operator's side of DDI: what a client said of itself, its token, and the log of an action. */
+#include <string.h>
+
+#include "api/call.h"
+#include "api/handlers.h"
+#include "api/list.h"
+#include "api/shapes.h"
+#include "common/hash.h"
+#include "common/hex.h"
+#include "common/random.h"
+#include "db/ddi.h"
+#include "db/device.h"
+
+enum { TOKEN_BYTES = 24 }; /* 32 characters: what the smallest clients have room for */
+
+struct client {
+    bool client, wanted, has_token;
+    const char *attributes; /* JSON */
+    int64_t attributes_at;
+    const char *token; /* shown once */
+};
+
+static const struct json_field client_fields[] = {
+    {.name = "client", .type = JSON_BOOL, .offset = offsetof(struct client, client)},
+    {.name = "attributes", .type = JSON_RAW, .offset = offsetof(struct client, attributes)},
+    {.name = "attributes_at", .type = JSON_TIME, .offset = offsetof(struct client, attributes_at), .flags = JSON_NULLABLE},
+    {.name = "attributes_wanted", .type = JSON_BOOL, .offset = offsetof(struct client, wanted)},
+    {.name = "has_token", .type = JSON_BOOL, .offset = offsetof(struct client, has_token)},
+    {.name = "secret", .type = JSON_TEXT, .offset = offsetof(struct client, token), .flags = JSON_NULLABLE},
+};
+static const struct json_shape new_token_shape = JSON_SHAPE(struct client, client_fields);
+static const struct json_shape client_shape = {.fields = client_fields, .count = ARRAY_LEN(client_fields) - 1, .size = sizeof(struct client)};
+
+/* The device of the path, when the token reaches it. */
+static bool find_device(struct api_call *call, struct db_device *ret_device, struct err *err) {
+    return db_device_get(call->db, api_var(call, "device"), call->arena, ret_device, err) && api_allow(call, ret_device->product, err);
+}
+
+static bool audit(struct api_call *call, const char *action, const char *id, struct err *err) {
+    struct api_reason_input input;
+    return api_body(call, &api_shape_reason_input, &input, NULL, err) &&
+           api_audit(call, action, "device", id, api_detail(call, "reason", input.reason, (char *)NULL), err);
+}
+
+static bool reply_client(struct api_call *call, int status, const struct json_shape *shape, const char *id, const char *token, struct err *err) {
+    struct db_ddi_device device;
+    if (!db_ddi_device_get(call->db, id, call->arena, &device, err))
+        return false;
+    const struct client reply = {
+        .client = device.client,
+        .wanted = !device.configured,
+        .has_token = device.has_token,
+        .attributes = device.attributes,
+        .attributes_at = device.configured_at,
+        .token = token,
+    };
+    return api_reply_json(call, status, shape, &reply, err);
+}
+
+bool api_ddi_client_get(struct api_call *call, struct err *err) {
+    struct db_device device;
+    return find_device(call, &device, err) && reply_client(call, 0, &client_shape, device.id, NULL, err);
+}
+
+bool api_ddi_client_ask(struct api_call *call, struct err *err) {
+    struct db_device device;
+    return find_device(call, &device, err) && db_ddi_device_ask(call->db, device.id, err) && audit(call, "ddi.ask", device.id, err) &&
+           reply_client(call, 0, &client_shape, device.id, NULL, err);
+}
+
+static bool make_token(struct api_call *call, uint8_t ret_sha256[SHA256_SIZE], const char **ret_text, struct err *err) {
+    uint8_t secret[TOKEN_BYTES];
+    struct buf text CLEANUP(buf_wipe) = BUF_INIT(64);
+    random_bytes(secret, sizeof(secret));
+    base64url_encode(&text, secret, sizeof(secret));
+    if (!buf_ok(&text, "the token", err) || !hash_sha256(text.data, text.len, ret_sha256, err))
+        return false;
+    *ret_text = arena_strndup(call->arena, text.data, text.len);
+    return *ret_text != NULL || err_no_memory(err);
+}
+
+bool api_ddi_token_create(struct api_call *call, struct err *err) {
+    struct db_device device;
+    uint8_t sha256[SHA256_SIZE];
+    const char *token;
+    if (!find_device(call, &device, err) || !make_token(call, sha256, &token, err) || !db_ddi_device_token(call->db, device.id, sha256, err) ||
+        !audit(call, "ddi.token", device.id, err) || !reply_client(call, 201, &new_token_shape, device.id, NULL, err))
+        return false;
+    call->reply.stored_body = call->reply.body;
+    call->reply.stored_body_len = call->reply.body_len;
+    return reply_client(call, 201, &new_token_shape, device.id, token, err);
+}
+
+bool api_ddi_token_revoke(struct api_call *call, struct err *err) {
+    struct db_device device;
+    return find_device(call, &device, err) && db_ddi_device_token(call->db, device.id, NULL, err) &&
+           audit(call, "ddi.token-revoke", device.id, err) && reply_client(call, 0, &client_shape, device.id, NULL, err);
+}
+
+/* ---- the log ---- */
+
+struct counted {
+    int64_t count, of;
+};
+
+struct entry {
+    int64_t seq, at;
+    const char *execution, *finished;
+    bool cancel;
+    struct counted *progress;
+    const char *code;    /* a number as text */
+    const char *details; /* JSON */
+};
+
+static const struct json_field counted_fields[] = {
+    {.name = "count", .type = JSON_INT, .offset = offsetof(struct counted, count)},
+    {.name = "of", .type = JSON_INT, .offset = offsetof(struct counted, of)},
+};
+static const struct json_shape counted_shape = JSON_SHAPE(struct counted, counted_fields);
+
+static const struct json_field entry_fields[] = {
+    {.name = "seq", .type = JSON_INT, .offset = offsetof(struct entry, seq)},
+    {.name = "at", .type = JSON_TIME, .offset = offsetof(struct entry, at)},
+    {.name = "cancel", .type = JSON_BOOL, .offset = offsetof(struct entry, cancel)},
+    {.name = "execution", .type = JSON_TEXT, .offset = offsetof(struct entry, execution)},
+    {.name = "finished", .type = JSON_TEXT, .offset = offsetof(struct entry, finished)},
+    {.name = "progress", .type = JSON_STRUCT, .offset = offsetof(struct entry, progress), .flags = JSON_NULLABLE, .shape = &counted_shape},
+    {.name = "code", .type = JSON_RAW, .offset = offsetof(struct entry, code), .flags = JSON_NULLABLE},
+    {.name = "details", .type = JSON_RAW, .offset = offsetof(struct entry, details)},
+};
+static const struct json_shape entry_shape = JSON_SHAPE(struct entry, entry_fields);
+
+static bool fill_entry(struct api_call *call, const struct db_ddi_entry *row, struct entry *ret_entry, struct err *err) {
+    struct entry entry = {
+        .seq = row->seq,
+        .at = row->time,
+        .execution = row->execution,
+        .finished = row->finished,
+        .cancel = row->cancel,
+        .details = row->details,
+    };
+    bool counted = row->progress_count >= 0, coded = row->code >= 0;
+    if (counted)
+        entry.progress = arena_alloc(call->arena, sizeof(*entry.progress));
+    if (coded)
+        entry.code = arena_printf(call->arena, "%lld", (long long)row->code);
+    if ((counted && entry.progress == NULL) || (coded && entry.code == NULL))
+        return err_no_memory(err);
+    if (counted)
+        *entry.progress = (struct counted){.count = row->progress_count, .of = row->progress_of};
+    *ret_entry = entry;
+    return true;
+}
+
+bool api_ddi_log_list(struct api_call *call, struct err *err) {
+    struct db_deployment deployment;
+    struct db_ddi_entries page;
+    struct api_list list;
+    int64_t id;
+    if (!api_number(api_var(call, "deployment"), "deployment", &id, err) || !db_deployment_get(call->db, id, call->arena, &deployment, err) ||
+        !api_allow(call, deployment.product, err) || !api_list_begin(call, NULL, true, &list, err) ||
+        !db_ddi_log_list(call->db, id, list.after_number, list.limit, call->arena, &page, err))
+        return false;
+    struct entry *items = arena_array(call->arena, page.count, sizeof(*items));
+    if (items == NULL && page.count > 0)
+        return err_no_memory(err);
+    for (size_t i = 0; i < page.count; i++)
+        if (!fill_entry(call, &page.items[i], &items[i], err))
+            return false;
+    const char *last = page.more ? arena_printf(call->arena, "%lld", (long long)items[page.count - 1].seq) : NULL;
+    if (page.more && last == NULL)
+        return err_no_memory(err);
+    return api_list_reply(call, &entry_shape, items, page.count, last, err);
+}
