@@ -191,9 +191,11 @@ static bool add_headers(struct cli *cli, struct exchange *exchange, const char *
     const struct cli_request *request = exchange->request;
     const char *accept = arena_printf(&cli->arena, "Accept: %s", request->accept != NULL ? request->accept : "application/json");
     bool added = add_header(exchange, cli->client->authorization.data) && accept != NULL && add_header(exchange, accept);
-    if (request->upload_path != NULL)
-        added = added && add_header(exchange, "Content-Type: application/octet-stream");
-    else
+    if (request->upload_path != NULL) {
+        const char *type = request->upload_type != NULL ? request->upload_type : "application/octet-stream";
+        const char *line = arena_printf(&cli->arena, "Content-Type: %s", type);
+        added = added && line != NULL && add_header(exchange, line);
+    } else
         added = added && add_header(exchange, request->body != NULL ? "Content-Type: application/json" : "Content-Type:");
     if (request->if_match != NULL) {
         const char *line = arena_printf(&cli->arena, "If-Match: %s", request->if_match);
@@ -238,6 +240,7 @@ static void set_up_method(struct exchange *exchange, CURL *easy) {
         curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, seek_body);
         curl_easy_setopt(easy, CURLOPT_SEEKDATA, exchange);
         curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
         return;
     }
     if (request->body != NULL || text_equal(request->method, "POST")) {
@@ -291,6 +294,8 @@ static bool attempt(struct cli *cli, const struct cli_request *request, const ch
         return false;
     set_up_transport(cli, easy);
     set_up_method(&exchange, easy);
+    if (request->patience_s > 0)
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, request->patience_s);
     curl_easy_setopt(easy, CURLOPT_URL, url);
     cli->client->trouble[0] = '\0';
     CURLcode result = curl_easy_perform(easy);

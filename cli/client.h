@@ -14,7 +14,9 @@ struct cli_request {
     const char *body; /* JSON */
     size_t body_len;
     const char *if_match;    /* an ETag, or "*" */
-    const char *upload_path; /* PUT: the body is this file; shown with a progress bar on a terminal */
+    const char *upload_path; /* the body is this file; shown with a progress bar on a terminal */
+    const char *upload_type; /* its media type; NULL: application/octet-stream */
+    long patience_s;         /* how long the connection may stand still; 0: a minute */
     size_t max_reply_bytes;  /* 0: CLI_REPLY_MAX_BYTES */
     bool missing_ok;         /* 404 is an answer: ret->status says so */
     const char *accept;      /* NULL: application/json */

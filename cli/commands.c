@@ -88,7 +88,7 @@ const struct cli_command cli_commands[] = {
     {"products", "set-policy", "PRODUCT latest|rollout", 2, 2, "what its devices are offered by themselves",
      "latest: the newest release that fits; rollout: only what is assigned. Open deployments stay.", NULL, cli_products_set_policy},
 
-    {"devices", "list", "", 0, 0, "devices in the order of their ids", NULL, &cli_devices_list_options, cli_devices_list},
+    {"devices", "list", "", 0, 0, "devices, by id unless sorted", NULL, &cli_devices_list_options, cli_devices_list},
     {"devices", "show", "DEVICE", 1, 1, "one device", NULL, NULL, cli_devices_show},
     {"devices", "add", "DEVICE", 1, 1, "register a device before it is seen", NULL, &cli_devices_add_options, cli_devices_add},
     {"devices", "accept", "DEVICE", 1, 1, "let a pending device in, with the key it was seen with", NULL, NULL, cli_devices_accept},
@@ -99,6 +99,11 @@ const struct cli_command cli_commands[] = {
      "product.",
      &cli_devices_set_options, cli_devices_set},
     {"devices", "tag", "DEVICE", 1, 1, "change the tags of a device", NULL, &cli_devices_tag_options, cli_devices_tag},
+    {"devices", "import", "FILE", 1, 1, "register and change many devices, all of FILE or nothing",
+     "FILE.csv has a first line of columns: id,product,hardware,tags,spki_sha256,attribute.NAME; any other FILE one JSON\n"
+     "object a line, as `devices export` writes it. The same import again changes nothing.",
+     &cli_devices_import_options, cli_devices_import},
+    {"devices", "export", "[FILE]", 0, 1, "devices as one JSON object a line, fit for import", NULL, &cli_devices_export_options, cli_devices_export},
 
     {"deployments", "assign", "DEVICE RELEASE", 2, 2, "give one device one release",
      "RELEASE is VERSION (of the device's product) or PRODUCT/VERSION. An open deployment of the device is superseded.", NULL,

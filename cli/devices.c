@@ -107,7 +107,7 @@ static const struct cli_view device_view = {
 };
 
 struct list_args {
-    const char *state, *product, *hardware, *tag, *version, *id_prefix;
+    const char *state, *product, *hardware, *tag, *version, *id_prefix, *filter, *sort;
     int64_t limit;
 };
 
@@ -118,6 +118,9 @@ static const struct cli_option list_options[] = {
     {"tag", 0, OPTION_TEXT, offsetof(struct list_args, tag), "TAG", "only with this tag"},
     {"installed", 0, OPTION_TEXT, offsetof(struct list_args, version), "VERSION", "only those that run this version"},
     {"prefix", 0, OPTION_TEXT, offsetof(struct list_args, id_prefix), "TEXT", "only ids that begin so"},
+    {"filter", 'f', OPTION_TEXT, offsetof(struct list_args, filter), "FILTER", "only those it matches: 'tag == canary and sequence < 40'"},
+    {"sort", 0, OPTION_TEXT, offsetof(struct list_args, sort), "FIELD",
+     "by id, product, hardware, state, version, sequence or last_seen; -FIELD: descending"},
     {"limit", 0, OPTION_INT, offsetof(struct list_args, limit), "N", "at most N rows [all]"},
 };
 const struct cli_options cli_devices_list_options = CLI_OPTIONS(struct list_args, list_options);
@@ -209,8 +212,8 @@ static const struct json_shape tags_shape = JSON_SHAPE(struct tags_input, tags_f
 bool cli_devices_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
     const struct list_args *list = args;
     const struct cli_query query[] = {
-        {"state", list->state}, {"product", list->product}, {"hardware", list->hardware},
-        {"tag", list->tag},     {"version", list->version}, {"id_prefix", list->id_prefix},
+        {"state", list->state},     {"product", list->product},     {"hardware", list->hardware}, {"tag", list->tag},
+        {"version", list->version}, {"id_prefix", list->id_prefix}, {"filter", list->filter},     {"sort", list->sort},
     };
     return cli_view_list(cli, DEVICES, query, ARRAY_LEN(query), list->limit, &device_view, err);
 }

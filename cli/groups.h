@@ -87,6 +87,12 @@ CLI_COMMAND(cli_devices_retire);
 CLI_COMMAND(cli_devices_tag);
 CLI_COMMAND(cli_devices_set);
 
+/* devices_bulk.c */
+extern const struct cli_options cli_devices_import_options;
+extern const struct cli_options cli_devices_export_options;
+CLI_COMMAND(cli_devices_import);
+CLI_COMMAND(cli_devices_export);
+
 /* deployments.c */
 extern const struct cli_options cli_deployments_list_options;
 extern const struct cli_options cli_deployments_reason_options;

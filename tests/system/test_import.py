@@ -238,3 +238,49 @@ def test_killed_between_two_turns(servers):
     done = send(api, body, headers=[("Idempotency-Key", "kill-1")]).json
     assert done["unchanged"] == left and done["created"] == 20000 - left
     assert count(api) == 20000
+
+
+# ---- the command line
+
+
+def test_pawl_import_and_export(server, api, tmp_path):
+    table = tmp_path / "devices.csv"
+    table.write_text('id,product,tags,attribute.site\ncli-1,sensor,a b,"Köln, Dom"\ncli-2,sensor,b,\n', encoding="utf-8")
+    said = server.pawl("devices", "import", table, "--dry-run").stdout
+    assert said == "2 rows: 2 new, 0 changed, 0 as they are (nothing was applied)\n"
+    assert api.get("/api/v1/devices/cli-1").status == 404
+    assert server.pawl("devices", "import", table).stdout == "2 rows: 2 new, 0 changed, 0 as they are\n"
+
+    out = tmp_path / "devices.ndjson"
+    said = server.pawl("devices", "export", out, "--filter", "id ~ cli-* and tag == b")
+    assert "2 devices" in said.stderr
+    assert [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()] == [
+        {"id": "cli-1", "product": "sensor", "tags": ["a", "b"], "attributes": {"site": "Köln, Dom"}},
+        {"id": "cli-2", "product": "sensor", "tags": ["b"], "attributes": {}},
+    ]
+    assert server.pawl("devices", "import", out).stdout == "2 rows: 0 new, 0 changed, 2 as they are\n"
+    assert json.loads(server.pawl("--json", "devices", "import", out).stdout)["unchanged"] == 2
+    every = server.pawl("devices", "export").stdout.splitlines()
+    assert len(every) == count(api)
+    refused = server.pawl("devices", "export", out, check=False)
+    assert refused.returncode == 6 and "exists" in refused.stderr, "an export replaces nothing"
+
+
+def test_pawl_says_which_lines_are_bad(server, api, tmp_path):
+    path = tmp_path / "bad.ndjson"
+    path.write_text('{"id": "cli-9"}\n{"id": "x y"}\n{"id": "cli-9"}\n', encoding="utf-8")
+    refused = server.pawl("devices", "import", path, check=False)
+    assert refused.returncode == 3 and "2 bad rows, nothing was applied; the first is line 2" in refused.stderr
+    listed = server.pawl("devices", "import", path, "--dry-run", check=False)
+    assert listed.returncode == 3 and "2 bad lines" in listed.stderr
+    assert [line.split(":")[0] for line in listed.stdout.splitlines()[:2]] == ["line 2", "line 3"]
+    assert api.get("/api/v1/devices/cli-9").status == 404
+    missing = server.pawl("devices", "import", tmp_path / "nothing.csv", check=False)
+    assert missing.returncode == 6
+
+
+def test_pawl_list_by_filter(server):
+    listed = server.pawl("devices", "list", "--filter", "id ~ cli-*", "--sort=-id").stdout
+    assert [line.split("\t")[0] for line in listed.splitlines()[-2:]] == ["cli-2", "cli-1"]
+    refused = server.pawl("devices", "list", "--filter", "product == )", check=False)
+    assert refused.returncode == 3 and "column 12: expected a value, found ')'" in refused.stderr

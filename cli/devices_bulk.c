@@ -1,0 +1,208 @@
+/* `pawl devices import` and `pawl devices export`: many devices at once. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/groups.h"
+#include "cli/view.h"
+#include "common/file.h"
+#include "common/text.h"
+
+#define DEVICES "/api/v1/devices"
+
+enum { PATIENCE_S = 1800, LINE_MAX_BYTES = 1 << 20 };
+
+/* ---- import ---- */
+
+struct import_args {
+    bool dry_run;
+};
+
+static const struct cli_option import_options[] = {
+    {"dry-run", 'n', OPTION_FLAG, offsetof(struct import_args, dry_run), NULL, "say what would be done and which lines are bad; apply nothing"},
+};
+const struct cli_options cli_devices_import_options = CLI_OPTIONS(struct import_args, import_options);
+
+struct bad_line {
+    int64_t line;
+    const char *field, *detail;
+};
+
+struct result {
+    bool dry_run;
+    int64_t rows, created, updated, unchanged, error_count;
+    struct json_list errors;
+};
+
+static const struct json_field bad_line_fields[] = {
+    {"line", JSON_INT, offsetof(struct bad_line, line), JSON_REQUIRED, 0, 0, NULL},
+    {"field", JSON_TEXT, offsetof(struct bad_line, field), JSON_REQUIRED, 0, 0, NULL},
+    {"detail", JSON_TEXT, offsetof(struct bad_line, detail), JSON_REQUIRED, 0, 0, NULL},
+};
+static const struct json_shape bad_line_shape = JSON_SHAPE_OPEN(struct bad_line, bad_line_fields);
+static const struct json_field result_fields[] = {
+    {"dry_run", JSON_BOOL, offsetof(struct result, dry_run), JSON_REQUIRED, 0, 0, NULL},
+    {"rows", JSON_INT, offsetof(struct result, rows), JSON_REQUIRED, 0, 0, NULL},
+    {"created", JSON_INT, offsetof(struct result, created), JSON_REQUIRED, 0, 0, NULL},
+    {"updated", JSON_INT, offsetof(struct result, updated), JSON_REQUIRED, 0, 0, NULL},
+    {"unchanged", JSON_INT, offsetof(struct result, unchanged), JSON_REQUIRED, 0, 0, NULL},
+    {"error_count", JSON_INT, offsetof(struct result, error_count), JSON_REQUIRED, 0, 0, NULL},
+    {"errors", JSON_STRUCTS, offsetof(struct result, errors), JSON_REQUIRED, 0, 0, &bad_line_shape},
+};
+static const struct json_shape result_shape = JSON_SHAPE_OPEN(struct result, result_fields);
+
+static bool show_result(struct cli *cli, const struct cli_reply *reply, const struct result *result, struct err *err) {
+    CLEANUP(buf_free) struct buf text = BUF_INIT(1 << 20);
+    const struct bad_line *bad = result->errors.items;
+    if (cli->json)
+        return cli_view_json(cli, reply->body, reply->len, err);
+    for (size_t i = 0; i < result->errors.count; i++)
+        buf_printf(&text, "line %lld: %s\n", (long long)bad[i].line, bad[i].detail);
+    if (result->error_count > (int64_t)result->errors.count)
+        buf_printf(&text, "… and %lld more bad lines\n", (long long)(result->error_count - (int64_t)result->errors.count));
+    buf_printf(&text, "%lld rows: %lld new, %lld changed, %lld as they are%s\n", (long long)result->rows, (long long)result->created,
+               (long long)result->updated, (long long)result->unchanged, result->dry_run ? " (nothing was applied)" : "");
+    return buf_ok(&text, "the result", err) && cli_view_write(cli, &text, err);
+}
+
+bool cli_devices_import(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
+    const struct import_args *import = args;
+    const struct cli_request request = {
+        .method = "POST",
+        .path = import->dry_run ? DEVICES "/import?dry_run=true" : DEVICES "/import",
+        .upload_path = operands->items[0],
+        .upload_type = text_ends(operands->items[0], ".csv") ? "text/csv" : "application/x-ndjson",
+        .patience_s = PATIENCE_S,
+    };
+    struct cli_reply reply;
+    struct result result;
+    if (!cli_client_call(cli, &request, &reply, err)) {
+        if (err->code == ERR_INVALID && !import->dry_run)
+            cli_note(cli, "`pawl devices import --dry-run` lists all bad lines");
+        return false;
+    }
+    if (!json_read(&cli->arena, reply.body, reply.len, &result_shape, &result, NULL, err))
+        return err_prefix(err, "reply of the server");
+    if (!show_result(cli, &reply, &result, err))
+        return false;
+    return result.error_count == 0 || err_set(err, ERR_INVALID, "%s: %lld bad lines", operands->items[0], (long long)result.error_count);
+}
+
+/* ---- export ---- */
+
+struct export_args {
+    const char *filter;
+};
+
+static const struct cli_option export_options[] = {
+    {"filter", 'f', OPTION_TEXT, offsetof(struct export_args, filter), "FILTER", "only those it matches"},
+};
+const struct cli_options cli_devices_export_options = CLI_OPTIONS(struct export_args, export_options);
+
+/* What an import takes, out of what the server says of a device. */
+struct exported {
+    const char *id, *product, *hardware, *spki_sha256;
+    struct json_texts tags, pins;
+    struct json_map attributes;
+};
+
+static const struct json_field device_fields[] = {
+    {"id", JSON_TEXT, offsetof(struct exported, id), JSON_REQUIRED, 0, 0, NULL},
+    {"product", JSON_TEXT, offsetof(struct exported, product), JSON_NULLABLE, 0, 0, NULL},
+    {"hardware", JSON_TEXT, offsetof(struct exported, hardware), JSON_NULLABLE, 0, 0, NULL},
+    {"tags", JSON_TEXTS, offsetof(struct exported, tags), JSON_NULLABLE, 0, 0, NULL},
+    {"attributes", JSON_MAP, offsetof(struct exported, attributes), JSON_NULLABLE, 0, 0, NULL},
+    {"pins", JSON_TEXTS, offsetof(struct exported, pins), JSON_NULLABLE, 0, 0, NULL},
+};
+static const struct json_shape device_shape = JSON_SHAPE_OPEN(struct exported, device_fields);
+static const struct json_field row_fields[] = {
+    {"id", JSON_TEXT, offsetof(struct exported, id), 0, 0, 0, NULL},
+    {"product", JSON_TEXT, offsetof(struct exported, product), 0, 0, 0, NULL},
+    {"hardware", JSON_TEXT, offsetof(struct exported, hardware), 0, 0, 0, NULL},
+    {"tags", JSON_TEXTS, offsetof(struct exported, tags), 0, 0, 0, NULL},
+    {"attributes", JSON_MAP, offsetof(struct exported, attributes), 0, 0, 0, NULL},
+    {"spki_sha256", JSON_TEXT, offsetof(struct exported, spki_sha256), 0, 0, 0, NULL},
+};
+static const struct json_shape row_shape = JSON_SHAPE(struct exported, row_fields);
+
+struct export {
+    struct cli *cli;
+    int fd; /* -1: to cli->out */
+    struct buf line;
+    int64_t devices;
+    struct err err;
+};
+
+static bool put_line(struct export *export) {
+    CLEANUP(arena_clear) struct arena arena;
+    CLEANUP(buf_free) struct buf text = BUF_INIT(LINE_MAX_BYTES);
+    struct exported device;
+    arena_init(&arena, 4 * LINE_MAX_BYTES);
+    if (!buf_ok(&export->line, "a line of the server", &export->err) ||
+        !json_read(&arena, export->line.data, export->line.len, &device_shape, &device, NULL, &export->err))
+        return false;
+    device.spki_sha256 = device.pins.count > 0 ? device.pins.items[0] : NULL;
+    json_write(&text, &row_shape, &device);
+    buf_byte(&text, '\n');
+    export->devices++;
+    buf_reset(&export->line);
+    return buf_ok(&text, "a line", &export->err) &&
+           (export->fd >= 0 ? file_write_all(export->fd, text.data, text.len, &export->err) : cli_view_write(export->cli, &text, &export->err));
+}
+
+static bool take(void *context, const void *data, size_t len) {
+    struct export *export = context;
+    const char *text = data;
+    while (len > 0) {
+        const char *newline = memchr(text, '\n', len);
+        size_t part = newline != NULL ? (size_t)(newline - text) : len;
+        buf_append(&export->line, text, part);
+        if (newline == NULL)
+            return true;
+        if (!put_line(export))
+            return false;
+        text += part + 1;
+        len -= part + 1;
+    }
+    return true;
+}
+
+static bool export_to(struct cli *cli, const struct export_args *args, int fd, int64_t *ret_devices, struct err *err) {
+    CLEANUP(buf_free) struct buf path = BUF_INIT(32 * 1024);
+    const struct cli_query query[] = {{"filter", args->filter}};
+    struct export export = {.cli = cli, .fd = fd, .line = BUF_INIT(LINE_MAX_BYTES)};
+    struct cli_reply reply;
+    buf_text(&path, DEVICES);
+    cli_view_query(&path, query, ARRAY_LEN(query));
+    if (!buf_ok(&path, "the query", err))
+        return false;
+    const struct cli_request request = {.method = "GET", .path = path.data, .accept = "application/x-ndjson", .sink = take, .sink_context = &export};
+    bool done = cli_client_call(cli, &request, &reply, err);
+    if (!done && export.err.code != ERR_NONE)
+        *err = export.err;
+    buf_free(&export.line);
+    *ret_devices = export.devices;
+    return done;
+}
+
+bool cli_devices_export(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
+    int64_t devices;
+    if (operands->count == 0)
+        return export_to(cli, args, -1, &devices, err);
+    const char *path = operands->items[0];
+    CLEANUP(file_close) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        err_errno(err, "%s", path);
+        err->code = ERR_IO;
+        return false;
+    }
+    bool done = export_to(cli, args, fd, &devices, err);
+    if (done && fsync(fd) != 0)
+        done = err_errno(err, "%s", path);
+    if (!done)
+        unlink(path);
+    else
+        cli_note(cli, "%s: %lld devices", path, (long long)devices);
+    return done;
+}
