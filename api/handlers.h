@@ -80,6 +80,7 @@ bool api_audit_checkpoint(struct api_call *call, struct err *err);
 bool api_token_list(struct api_call *call, struct err *err);
 bool api_token_create(struct api_call *call, struct err *err);
 bool api_token_get(struct api_call *call, struct err *err);
+bool api_token_rotate(struct api_call *call, struct err *err);
 bool api_token_delete(struct api_call *call, struct err *err);
 
 bool api_expiring_list(struct api_call *call, struct err *err);

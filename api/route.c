@@ -100,6 +100,7 @@ const struct api_route api_routes[] = {
     ADMIN("GET", "/api/v1/tokens", "token:admin", API_NO_BODY, 0, API_READ, 0, api_token_list),
     ADMIN("POST", "/api/v1/tokens", "token:admin", API_JSON, 8192, API_WRITE, API_IDEMPOTENT, api_token_create),
     ADMIN("GET", "/api/v1/tokens/{token}", "token:admin", API_NO_BODY, 0, API_READ, 0, api_token_get),
+    ADMIN("POST", "/api/v1/tokens/{token}/rotate", "token:admin", API_JSON, 4096, API_WRITE, API_IDEMPOTENT, api_token_rotate),
     ADMIN("DELETE", "/api/v1/tokens/{token}", "token:admin", API_NO_BODY, 0, API_WRITE, API_IF_MATCH, api_token_delete),
 
     ADMIN("GET", "/api/v1/certificates/expiring", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_expiring_list),

@@ -7,23 +7,31 @@
 #include "common/random.h"
 #include "common/text.h"
 
-bool api_secret_make(struct arena *arena, const char *prefix, const char **ret_id, uint8_t ret_sha256[32], const char **ret_text, struct err *err) {
+bool api_secret_renew(struct arena *arena, const char *prefix, const char *id, uint8_t ret_sha256[32], const char **ret_text, struct err *err) {
     uint8_t secret[32];
-    char id[13];
     struct buf text CLEANUP(buf_wipe) = BUF_INIT(128);
-    random_hex(id, 6);
     random_bytes(secret, sizeof(secret));
     buf_printf(&text, "%s_%s_", prefix, id);
     size_t head = text.len;
     base64url_encode(&text, secret, sizeof(secret));
     if (!buf_ok(&text, "the secret", err) || !hash_sha256(text.data + head, text.len - head, ret_sha256, err))
         return false;
-    const char *id_copy = arena_strdup(arena, id);
-    const char *text_copy = arena_strndup(arena, text.data, text.len);
-    if (id_copy == NULL || text_copy == NULL)
+    const char *copy = arena_strndup(arena, text.data, text.len);
+    if (copy == NULL)
         return err_no_memory(err);
-    *ret_id = id_copy;
-    *ret_text = text_copy;
+    *ret_text = copy;
+    return true;
+}
+
+bool api_secret_make(struct arena *arena, const char *prefix, const char **ret_id, uint8_t ret_sha256[32], const char **ret_text, struct err *err) {
+    char id[13];
+    random_hex(id, 6);
+    const char *copy = arena_strdup(arena, id);
+    if (copy == NULL)
+        return err_no_memory(err);
+    if (!api_secret_renew(arena, prefix, id, ret_sha256, ret_text, err))
+        return false;
+    *ret_id = copy;
     return true;
 }
 

@@ -387,6 +387,12 @@ static const struct json_field token_input_fields[] = {
 };
 const struct json_shape api_shape_token_input = JSON_SHAPE(struct api_token_input, token_input_fields);
 
+static const struct json_field token_rotation_fields[] = {
+    {.name = "grace_s", .type = JSON_INT, AT(api_token_rotation, grace_s), .max = 604800},
+    {.name = "expires_in_s", .type = JSON_INT, AT(api_token_rotation, expires_in_s), .min = 60, .max = 31536000},
+};
+const struct json_shape api_shape_token_rotation = JSON_SHAPE(struct api_token_rotation, token_rotation_fields);
+
 static const struct json_field token_fields[] = {
     TEXT(api_token, id),
     TEXT(api_token, name),
@@ -396,6 +402,7 @@ static const struct json_field token_fields[] = {
     TIME(api_token, expires_at),
     TIME_OR_NULL(api_token, last_used_at),
     TIME_OR_NULL(api_token, revoked_at),
+    TIME_OR_NULL(api_token, previous_until),
 };
 const struct json_shape api_shape_token = JSON_SHAPE(struct api_token, token_fields);
 
@@ -414,6 +421,7 @@ bool api_token_from(struct arena *arena, const struct db_token *token, struct ap
         .expires_at = token->expires_at,
         .last_used_at = token->last_used_at,
         .revoked_at = token->revoked_at,
+        .previous_until = token->previous_until,
     };
     if (!api_scopes_write(arena, token, &out.scopes, err))
         return false;

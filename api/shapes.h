@@ -206,11 +206,17 @@ struct api_token_input {
 enum { API_TOKEN_HAS_EXPIRY = 1 << 2 };
 extern const struct json_shape api_shape_token_input;
 
+struct api_token_rotation {
+    int64_t grace_s, expires_in_s;
+};
+enum { API_TOKEN_ROTATION_HAS_EXPIRY = 2 };
+extern const struct json_shape api_shape_token_rotation;
+
 struct api_token {
     const char *id, *name;
     struct json_texts scopes;
     const char *created_by;
-    int64_t created_at, expires_at, last_used_at, revoked_at;
+    int64_t created_at, expires_at, last_used_at, revoked_at, previous_until;
 };
 extern const struct json_shape api_shape_token;
 bool api_token_from(struct arena *arena, const struct db_token *token, struct api_token *ret_token, struct err *err) MUST_USE;

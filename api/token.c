@@ -42,17 +42,17 @@ static bool check_grants(const struct db_token *giver, const struct db_token *to
 }
 
 /* The reply, and the one to replay: the secret is shown once. */
-static bool reply_new(struct api_call *call, const struct db_token *token, const char *secret, struct err *err) {
+static bool reply_new(struct api_call *call, int status, const struct db_token *token, const char *secret, struct err *err) {
     struct api_token shown;
     if (!api_token_from(call->arena, token, &shown, err))
         return false;
     struct api_new_token reply = {.token = &shown};
-    if (!api_reply_json(call, 201, &api_shape_new_token, &reply, err))
+    if (!api_reply_json(call, status, &api_shape_new_token, &reply, err))
         return false;
     call->reply.stored_body = call->reply.body;
     call->reply.stored_body_len = call->reply.body_len;
     reply.secret = secret;
-    return api_reply_headerf(call, err, "Location", "/api/v1/tokens/%s", token->id) && api_reply_json(call, 201, &api_shape_new_token, &reply, err);
+    return api_reply_json(call, status, &api_shape_new_token, &reply, err);
 }
 
 bool api_token_create(struct api_call *call, struct err *err) {
@@ -72,7 +72,26 @@ bool api_token_create(struct api_call *call, struct err *err) {
         !api_token_make(call->arena, &token, &secret, err) || !db_token_insert(call->db, &token, err))
         return false;
     const char *detail = api_detail(call, "name", token.name, (char *)NULL);
-    return api_audit(call, "token.create", "token", token.id, detail, err) && reply_new(call, &token, secret, err);
+    return api_audit(call, "token.create", "token", token.id, detail, err) &&
+           api_reply_headerf(call, err, "Location", "/api/v1/tokens/%s", token.id) && reply_new(call, 201, &token, secret, err);
+}
+
+bool api_token_rotate(struct api_call *call, struct err *err) {
+    struct api_token_rotation input;
+    struct db_token token;
+    uint64_t present;
+    const char *secret;
+    if (!api_body(call, &api_shape_token_rotation, &input, &present, err) ||
+        !db_token_get(call->db, api_var(call, "token"), call->arena, &token, err) || !check_grants(call->operator_.token, &token, err))
+        return false;
+    if (token.revoked_at != 0 || call->now >= token.expires_at)
+        return err_set(err, ERR_CONFLICT, "token '%s' %s: make another", token.id, token.revoked_at != 0 ? "is revoked" : "has expired");
+    int64_t expires_at = (present & API_TOKEN_ROTATION_HAS_EXPIRY) != 0 ? call->now + input.expires_in_s : token.expires_at;
+    if (!api_secret_renew(call->arena, API_SECRET_TOKEN, token.id, token.secret_sha256, &secret, err) ||
+        !db_token_rotate(call->db, token.id, token.secret_sha256, call->now + input.grace_s, expires_at, err) ||
+        !db_token_get(call->db, token.id, call->arena, &token, err) || !api_audit(call, "token.rotate", "token", token.id, NULL, err))
+        return false;
+    return reply_new(call, 200, &token, secret, err);
 }
 
 bool api_token_get(struct api_call *call, struct err *err) {

@@ -10,10 +10,17 @@
 enum { MAX_UNFLUSHED = 256 }; /* tokens used between two flushes; the last use of more than that is not noted */
 
 static const struct db_column columns[] = {
-    DB_COLUMN(DB_TEXT, struct db_token, id),          DB_COLUMN(DB_FIXED, struct db_token, secret_sha256),
-    DB_COLUMN(DB_TEXT, struct db_token, name),        DB_COLUMN(DB_TEXT, struct db_token, created_by),
-    DB_COLUMN(DB_INT, struct db_token, created_at),   DB_COLUMN(DB_INT, struct db_token, expires_at),
-    DB_COLUMN(DB_INT, struct db_token, last_used_at), DB_COLUMN(DB_INT, struct db_token, revoked_at),
+    DB_COLUMN(DB_TEXT, struct db_token, id),
+    DB_COLUMN(DB_FIXED, struct db_token, secret_sha256),
+    DB_COLUMN(DB_FIXED, struct db_token, previous_sha256),
+    DB_COLUMN_AS(DB_KNOWN, struct db_token, has_previous, "previous_sha256"),
+    DB_COLUMN(DB_INT, struct db_token, previous_until),
+    DB_COLUMN(DB_TEXT, struct db_token, name),
+    DB_COLUMN(DB_TEXT, struct db_token, created_by),
+    DB_COLUMN(DB_INT, struct db_token, created_at),
+    DB_COLUMN(DB_INT, struct db_token, expires_at),
+    DB_COLUMN(DB_INT, struct db_token, last_used_at),
+    DB_COLUMN(DB_INT, struct db_token, revoked_at),
     DB_COLUMN(DB_INT, struct db_token, revision),
 };
 static const struct db_shape shape = DB_SHAPE(struct db_token, columns);
@@ -125,6 +132,20 @@ bool db_token_revoke(struct db_conn *tx, const char *id, int64_t revision, int64
     db_query_text(stmt, 1, id);
     db_query_int(stmt, 2, now);
     return db_query_run(stmt, NULL, err);
+}
+
+bool db_token_rotate(struct db_conn *tx, const char *id, const uint8_t secret_sha256[32], int64_t previous_until, int64_t expires_at,
+                     struct err *err) {
+    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_TOKEN_ROTATE);
+    int64_t changes;
+
+    db_query_text(stmt, 1, id);
+    db_query_blob(stmt, 2, secret_sha256, 32);
+    db_query_int(stmt, 3, previous_until);
+    db_query_int(stmt, 4, expires_at);
+    if (!db_query_run(stmt, &changes, err))
+        return false;
+    return changes == 1 || err_set(err, ERR_CONFLICT, "token '%s' is revoked", id);
 }
 
 void db_token_used(struct db *db, const char *id, int64_t now) {

@@ -14,7 +14,10 @@ struct db_grant {
 struct db_token {
     const char *id;
     uint8_t secret_sha256[32];
-    const char *name; /* for people */
+    uint8_t previous_sha256[32]; /* the secret before, while a rotation's grace lasts … */
+    bool has_previous;
+    int64_t previous_until; /* … which is until then; 0: never rotated */
+    const char *name;       /* for people */
     size_t grant_count;
     struct db_grant *grants; /* sorted by scope, product */
     const char *created_by;  /* an actor, as in the audit */
@@ -45,6 +48,10 @@ bool db_token_insert(struct db_conn *tx, const struct db_token *token, struct er
 
 /* ERR_PRECONDITION when the revision is another (0: whatever it is); ERR_CONFLICT: revoked already. */
 bool db_token_revoke(struct db_conn *tx, const char *id, int64_t revision, int64_t now, struct err *err) MUST_USE;
+
+/* Another secret; the present one stays good until previous_until (not in the future: it ends at once). ERR_CONFLICT: revoked. */
+bool db_token_rotate(struct db_conn *tx, const char *id, const uint8_t secret_sha256[32], int64_t previous_until, int64_t expires_at,
+                     struct err *err) MUST_USE;
 
 /* Notes the use in memory; db_registry_flush() writes it. Any thread. */
 void db_token_used(struct db *db, const char *id, int64_t now);

@@ -105,7 +105,9 @@ static const struct db_token *token_find(struct api_call *call, const char *text
     if (token == NULL || !api_token_parse(text, id, secret) || !db_token_get(call->db, id, call->arena, token, err))
         return NULL;
     bool alive = token->revoked_at == 0 && call->now < token->expires_at;
-    return hash_equal(secret, token->secret_sha256, SHA256_SIZE) && alive ? token : NULL;
+    bool good = hash_equal(secret, token->secret_sha256, SHA256_SIZE) ||
+                (token->has_previous && call->now < token->previous_until && hash_equal(secret, token->previous_sha256, SHA256_SIZE));
+    return good && alive ? token : NULL;
 }
 
 static bool has_scope(const struct api_call *call, const struct db_token *token) {

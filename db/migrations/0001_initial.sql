@@ -161,6 +161,8 @@ CREATE TABLE quarantine (
 CREATE TABLE token (
     id TEXT NOT NULL PRIMARY KEY,
     secret_sha256 BLOB NOT NULL CHECK (length(secret_sha256) = 32),
+    previous_sha256 BLOB CHECK (length(previous_sha256) = 32), -- of the secret before the last rotation; good until …
+    previous_until INTEGER,                -- … then; NULL: there was none
     name TEXT NOT NULL,                    -- for people
     created_by TEXT NOT NULL,              -- an actor, as in the audit
     created_at INTEGER NOT NULL,
