@@ -123,6 +123,8 @@ const struct cli_command cli_commands[] = {
      &cli_tokens_create_options, cli_tokens_create},
     {"tokens", "list", "", 0, 0, "all tokens, without their secrets", NULL, NULL, cli_tokens_list},
     {"tokens", "show", "TOKEN", 1, 1, "one token", NULL, NULL, cli_tokens_show},
+    {"tokens", "rotate", "TOKEN", 1, 1, "a new secret for a token; it is shown once",
+     "Name, scopes and id stay. Give a grace when the token is the one that you use yourself.", &cli_tokens_rotate_options, cli_tokens_rotate},
     {"tokens", "revoke", "TOKEN", 1, 1, "refuse a token from now on", NULL, NULL, cli_tokens_revoke},
 
     {"claims", "create", "", 0, 0, "a one-time token by which a device gets its certificate",

@@ -116,6 +116,8 @@ extern const struct cli_options cli_tokens_create_options;
 CLI_COMMAND(cli_tokens_list);
 CLI_COMMAND(cli_tokens_show);
 CLI_COMMAND(cli_tokens_create);
+extern const struct cli_options cli_tokens_rotate_options;
+CLI_COMMAND(cli_tokens_rotate);
 CLI_COMMAND(cli_tokens_revoke);
 
 /* certificates.c */

@@ -10,7 +10,7 @@
 struct token {
     const char *id, *name, *created_by;
     struct json_texts scopes;
-    int64_t created_at, expires_at, last_used_at, revoked_at;
+    int64_t created_at, expires_at, last_used_at, revoked_at, previous_until;
 };
 
 static const struct json_field token_fields[] = {
@@ -22,6 +22,7 @@ static const struct json_field token_fields[] = {
     {"expires_at", JSON_TIME, offsetof(struct token, expires_at), JSON_NULLABLE, 0, 0, NULL},
     {"last_used_at", JSON_TIME, offsetof(struct token, last_used_at), JSON_NULLABLE, 0, 0, NULL},
     {"revoked_at", JSON_TIME, offsetof(struct token, revoked_at), JSON_NULLABLE, 0, 0, NULL},
+    {"previous_until", JSON_TIME, offsetof(struct token, previous_until), JSON_NULLABLE, 0, 0, NULL},
 };
 static const struct json_shape token_shape = JSON_SHAPE_OPEN(struct token, token_fields);
 
@@ -92,6 +93,41 @@ bool cli_tokens_create(struct cli *cli, const void *args, const struct option_te
         return err_set(err, ERR_USAGE, "%s exists already", create->out);
     const struct cli_secret secret = {.kind = "token", .out = create->out, .mode = 0600};
     return request_token(cli, create, &reply, err) && cli_secret_hand_over(cli, &secret, &reply, err);
+}
+
+struct rotate_args {
+    const char *grace, *expires, *out;
+};
+
+static const struct cli_option rotate_options[] = {
+    {"grace", 0, OPTION_TEXT, offsetof(struct rotate_args, grace), "DURATION", "the secret before stays good for so long, at most 7d [0: no longer]"},
+    {"expires", 0, OPTION_TEXT, offsetof(struct rotate_args, expires), "DURATION", "a new expiry, from now; at most 365d [the old one stays]"},
+    {"out", 'o', OPTION_TEXT, offsetof(struct rotate_args, out), "FILE", "write the token to a new file of mode 0600 instead of showing it"},
+};
+const struct cli_options cli_tokens_rotate_options = CLI_OPTIONS(struct rotate_args, rotate_options);
+
+enum { GRACE_MAX_S = 7 * 86400 };
+
+bool cli_tokens_rotate(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
+    const struct rotate_args *rotate = args;
+    int64_t grace_s = 0, expires_s = 0;
+    struct cli_reply reply;
+    CLEANUP(buf_free) struct buf body = BUF_INIT(256);
+    if (rotate->grace != NULL && (!text_to_duration(rotate->grace, &grace_s) || grace_s < 0 || grace_s > GRACE_MAX_S))
+        return err_set(err, ERR_USAGE, "--grace '%s' must be from 0 to 7d", rotate->grace);
+    if (rotate->expires != NULL && (!text_to_duration(rotate->expires, &expires_s) || expires_s < EXPIRES_MIN_S || expires_s > EXPIRES_MAX_S))
+        return err_set(err, ERR_USAGE, "--expires '%s' must be from 60s to 365d", rotate->expires);
+    if (rotate->out != NULL && file_exists(rotate->out))
+        return err_set(err, ERR_USAGE, "%s exists already", rotate->out);
+    const char *path = cli_view_path(&cli->arena, TOKENS, operands->items[0], "rotate", (char *)NULL);
+    if (path == NULL)
+        return err_no_memory(err);
+    buf_printf(&body, "{\"grace_s\":%lld", (long long)grace_s);
+    if (rotate->expires != NULL)
+        buf_printf(&body, ",\"expires_in_s\":%lld", (long long)expires_s);
+    buf_text(&body, "}");
+    const struct cli_secret secret = {.kind = "token", .out = rotate->out, .mode = 0600};
+    return cli_client_post(cli, path, &body, &reply, err) && cli_secret_hand_over(cli, &secret, &reply, err);
 }
 
 bool cli_tokens_revoke(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {

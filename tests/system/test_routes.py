@@ -73,6 +73,7 @@ SHAPES = {
     "GET /api/v1/tokens": ("/api/v1/tokens", None),
     "POST /api/v1/tokens": ("/api/v1/tokens", {}),
     "GET /api/v1/tokens/{token}": ("/api/v1/tokens/nothing", None),
+    "POST /api/v1/tokens/{token}/rotate": ("/api/v1/tokens/nothing/rotate", {}),
     "DELETE /api/v1/tokens/{token}": ("/api/v1/tokens/nothing", None),
     "GET /api/v1/claims": ("/api/v1/claims", None),
     "POST /api/v1/claims": ("/api/v1/claims", {}),
