@@ -75,6 +75,10 @@ bool db_write(struct db *db, bool (*run)(struct db_conn *tx, void *arg, struct e
  * registration; or with committed = false when the job or the group was undone (to free arg). */
 bool db_on_commit(struct db_conn *tx, void (*apply)(struct db *db, void *arg, bool committed), void *arg, struct err *err) MUST_USE;
 
+/* Upper ends of the classes that the time of a COMMIT is counted in; one class more for what is longer. */
+enum { DB_COMMIT_CLASSES = 10 };
+extern const int64_t db_commit_classes_us[DB_COMMIT_CLASSES];
+
 /* For /metrics and /readyz. */
 struct db_stats {
     uint64_t commits;
@@ -82,6 +86,7 @@ struct db_stats {
     uint64_t failed_jobs;
     uint64_t commit_us_total; /* time inside COMMIT */
     uint64_t commit_us_max;
+    uint64_t commit_classes[DB_COMMIT_CLASSES + 1];
     uint64_t refused; /* queue was full */
     size_t queue_depth;
     bool failed; /* a commit failed: the store acknowledges nothing any more */

@@ -100,4 +100,17 @@ struct db_registry_counts {
 
 void db_registry_count(struct db *db, struct db_registry_counts *ret_counts);
 
+/* Devices of one product and state that say they run the same version. */
+struct db_registry_group {
+    bool others; /* what is beyond the ceiling, of all products and versions */
+    char product[DB_ID_SIZE];
+    char version[DB_VERSION_SIZE];
+    enum fleet_device_state state;
+    size_t count;
+};
+
+/* The greatest groups, most first, at most max (> FLEET_DEVICE_STATE_COUNT); all others in one group a state behind them. Walks the whole registry
+ * under its lock: 100,000 devices take about a millisecond. */
+bool db_registry_group(struct db *db, struct db_registry_group *ret_groups, size_t max, size_t *ret_count, struct err *err) MUST_USE;
+
 #endif

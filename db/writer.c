@@ -6,6 +6,8 @@
 #include "common/clock.h"
 #include "db/store.h"
 
+const int64_t db_commit_classes_us[DB_COMMIT_CLASSES] = {500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 500000, 2500000};
+
 enum { GROUP_MAX_JOBS = 256, GROUP_MAX_US = 20000 };
 
 struct hook {
@@ -158,10 +160,19 @@ static bool has_failed(struct db_writer *writer) {
     return failed;
 }
 
+static size_t class_of(uint64_t took_us) {
+    size_t i = 0;
+
+    while (i < DB_COMMIT_CLASSES && took_us > (uint64_t)db_commit_classes_us[i])
+        i++;
+    return i;
+}
+
 static void count_commit(struct db_writer *writer, uint64_t took_us) {
     pthread_mutex_lock(&writer->mutex);
     writer->stats.commits++;
     writer->stats.commit_us_total += took_us;
+    writer->stats.commit_classes[class_of(took_us)]++;
     if (took_us > writer->stats.commit_us_max)
         writer->stats.commit_us_max = took_us;
     pthread_mutex_unlock(&writer->mutex);

@@ -162,8 +162,7 @@ static void write_label(struct buf *out, const char *text) {
 }
 
 static void write_crls(const struct wire_crl *crls, size_t count, const char *name, const char *help, bool times, struct buf *out) {
-    if (count > 0)
-        buf_printf(out, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name);
+    buf_printf(out, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name);
     for (size_t i = 0; i < count; i++) {
         long long value = times ? (long long)crls[i].crl.next_update : (long long)crls[i].crl.revoked;
         if (times && crls[i].crl.next_update == INT64_MAX)

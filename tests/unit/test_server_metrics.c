@@ -82,15 +82,67 @@ static void test_format(void **state) {
         size_t name = strcspn(line, "{ ");
         const char *space = strrchr(line, ' ');
         char *end;
+        static const char *const endings[] = {"_bucket", "_sum", "_count"};
+        for (size_t i = 0; i < 3; i++) {
+            size_t len = strlen(endings[i]);
+            if (name > len && strncmp(line + name - len, endings[i], len) == 0)
+                name -= len; /* of a histogram */
+        }
         char *known = arena_printf(&rig->store->arena, "<%.*s>", (int)name, line);
-        if (space == NULL || (strtod(space + 1, &end), *end != '\0') || strncmp(line, "pawl_", 5) != 0 || strstr(announced.data, known) == NULL)
+        if (space == NULL || (strtod(space + 1, &end), *end != '\0') || (strncmp(line, "pawl_", 5) != 0 && strncmp(line, "process_", 8) != 0) ||
+            strstr(announced.data, known) == NULL)
             fail_msg("'%s'", line);
     }
+}
+
+/* As few series as asked for, whatever devices say; the sum is all of them. */
+static void test_groups(void **state) {
+    struct rig *rig = *state;
+    struct db_registry_group groups[10];
+    struct err err;
+    size_t count, sum = 0;
+    for (int i = 0; i < 40; i++) {
+        char id[16], version[16];
+        bool must_write;
+        snprintf(id, sizeof(id), "g%d", i);
+        snprintf(version, sizeof(version), "1.%d", i % 5 == 0 ? 0 : i);
+        make_device(rig->store, id, NULL, NULL);
+        const struct db_observation seen = {.version = version, .sequence_known = true, .sequence = i, .place = "here"};
+        assert_true(db_registry_seen(rig->store->db, id, NOW, &seen, &must_write));
+    }
+    assert_ok(db_registry_group(rig->store->db, groups, ARRAY_LEN(groups), &count, &err), err);
+    assert_true(count <= ARRAY_LEN(groups));
+    for (size_t i = 0; i < count; i++)
+        sum += groups[i].count;
+    struct db_registry_counts counts;
+    db_registry_count(rig->store->db, &counts);
+    assert_int_equal(sum, counts.devices);
+    assert_string_equal(groups[0].version, "1.0");
+    assert_int_equal(groups[0].count, 8);
+    assert_true(groups[count - 1].others);
+}
+
+static void test_times(void **state) {
+    static const char *const lines[] = {
+        "pawl_request_seconds_bucket{listener=\"device\",le=\"0.001\"} 1\n",
+        "pawl_request_seconds_bucket{listener=\"device\",le=\"0.0025\"} 2\n",
+        "pawl_request_seconds_bucket{listener=\"device\",le=\"10\"} 2\n",
+        "pawl_request_seconds_bucket{listener=\"device\",le=\"+Inf\"} 3\n",
+        "pawl_request_seconds_sum{listener=\"device\"} 20.002500\n",
+        "pawl_request_seconds_count{listener=\"device\"} 3\n",
+        "pawl_db_commit_seconds_bucket{le=\"+Inf\"}",
+    };
+    struct rig *rig = *state;
+    const struct api_route *check = route_of("GET", "/check");
+    count(rig, check, 204, NULL, 0, 1000);
+    count(rig, check, 204, NULL, 0, 1500);
+    count(rig, check, 204, NULL, 0, 20000000);
+    expect_lines(rig, lines, ARRAY_LEN(lines));
 }
 
 #define RIG(test) cmocka_unit_test_setup_teardown(test, rig_setup, rig_teardown)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {RIG(test_requests), RIG(test_polls), RIG(test_expiry), RIG(test_format)};
+    const struct CMUnitTest tests[] = {RIG(test_requests), RIG(test_polls), RIG(test_expiry), RIG(test_format), RIG(test_groups), RIG(test_times)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

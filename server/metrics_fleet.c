@@ -1,0 +1,58 @@
+/* The fleet in figures: devices, deployments, images. */
+#include <stdlib.h>
+
+#include "db/deployment.h"
+#include "server/exposition.h"
+#include "server/metrics.h"
+#include "server/server.h"
+
+enum { GROUPS_MAX = 500 }; /* series of pawl_devices_running at most */
+
+static void write_groups(struct server *server, struct buf *out) {
+    struct db_registry_group *groups = calloc(GROUPS_MAX, sizeof(*groups));
+    struct err unused;
+    size_t count;
+    if (groups == NULL || !db_registry_group(server->db, groups, GROUPS_MAX, &count, &unused)) {
+        free(groups);
+        return;
+    }
+    exposition_head(out, "pawl_devices_running", "gauge",
+                    "Devices by product, version and state; the smallest groups together as product and version \"*\".");
+    for (size_t i = 0; i < count; i++)
+        exposition_sample(out, "pawl_devices_running", (int64_t)groups[i].count, "product", groups[i].others ? "*" : groups[i].product, "version",
+                          groups[i].others ? "*" : groups[i].version, "state", fleet_device_state_name(groups[i].state), (const char *)NULL);
+    free(groups);
+}
+
+static void write_scrub(struct server *server, struct buf *out) {
+    int64_t at = atomic_load(&server->scrub.at);
+    if (at == 0)
+        return;
+    exposition_gauge(out, "pawl_scrub_timestamp_seconds", "When the images were last hashed again (Unix time).", at);
+    exposition_gauge(out, "pawl_scrub_images", "Images that it looked at.", atomic_load(&server->scrub.images));
+    exposition_head(out, "pawl_scrub_faults", "gauge", "What it found, by kind.");
+    for (int i = 0; i < DB_SCRUB_FAULT_COUNT; i++)
+        exposition_sample(out, "pawl_scrub_faults", atomic_load(&server->scrub.faults[i]), "kind", db_scrub_fault_name((enum db_scrub_fault)i),
+                          (const char *)NULL);
+}
+
+void metrics_write_fleet(struct server *server, struct db_conn *db, struct buf *out) {
+    struct db_registry_counts counts;
+    int64_t by_state[FLEET_DEPLOYMENT_STATE_COUNT];
+    struct err unused;
+    db_registry_count(server->db, &counts);
+    exposition_head(out, "pawl_devices", "gauge", "Devices by state.");
+    for (int i = 0; i < FLEET_DEVICE_STATE_COUNT; i++)
+        exposition_sample(out, "pawl_devices", (int64_t)counts.by_state[i], "state", fleet_device_state_name((enum fleet_device_state)i),
+                          (const char *)NULL);
+    write_groups(server, out);
+    exposition_gauge(out, "pawl_registry_unflushed", "Devices whose last-seen has yet to reach the disk.", (int64_t)counts.unflushed);
+    exposition_gauge(out, "pawl_registry_bytes", "Memory of the registry.", (int64_t)counts.memory_bytes);
+    if (db_deployment_count(db, by_state, &unused)) {
+        exposition_head(out, "pawl_deployments", "gauge", "Deployments by state.");
+        for (int i = 0; i < FLEET_DEPLOYMENT_STATE_COUNT; i++)
+            exposition_sample(out, "pawl_deployments", by_state[i], "state", fleet_deployment_state_name((enum fleet_deployment_state)i),
+                              (const char *)NULL);
+    }
+    write_scrub(server, out);
+}
