@@ -350,6 +350,177 @@ static void test_names(void **state) {
     }
 }
 
+/* A running rollout of release 4, whose first phase is open, with a device of that phase that waits. */
+static struct fleet_offer_rollout rollout_of(const struct fleet_release *release) {
+    return (struct fleet_offer_rollout){.id = 7,
+                                        .release = release,
+                                        .state = FLEET_ROLLOUT_RUNNING,
+                                        .open_phase = 1,
+                                        .phase = 1,
+                                        .member = FLEET_MEMBER_WAITING,
+                                        .has_room = true,
+                                        .window_open = true,
+                                        .window_until = 900};
+}
+
+/* One obstacle a row: what the rollout says, and whether it keeps the device from the policy's offer of 5. */
+static void test_rollouts(void **state) {
+    static const struct fleet_release releases[] = {RELEASE(4, 4, 1, 0, boards, false), RELEASE(5, 5, 1, 0, boards, false)};
+    static const struct fleet_release withdrawn = RELEASE(4, 4, 1, 0, boards, true), other_board = RELEASE(4, 4, 1, 0, others, false),
+                                      below = RELEASE(2, 2, 1, 0, boards, false), weak = RELEASE(4, 4, 0, 0, boards, false),
+                                      installed = RELEASE(3, 3, 1, 0, boards, false), stone = RELEASE(4, 4, 1, 9, boards, false);
+    static const struct {
+        const char *what;
+        struct fleet_offer_rollout rollout;
+        enum fleet_reason reason;
+        bool holds;
+        int64_t until;
+    } rows[] = {
+#define ROLLOUT(release_, state_, open_, phase_, member_, room_, window_)                                                                            \
+    {.id = 7,                                                                                                                                        \
+     .release = (release_),                                                                                                                          \
+     .state = FLEET_ROLLOUT_##state_,                                                                                                                \
+     .open_phase = (open_),                                                                                                                          \
+     .phase = (phase_),                                                                                                                              \
+     .member = FLEET_MEMBER_##member_,                                                                                                               \
+     .has_room = (room_),                                                                                                                            \
+     .window_open = (window_),                                                                                                                       \
+     .window_until = 900}
+        {"nothing stands against it", ROLLOUT(&releases[0], RUNNING, 1, 1, WAITING, true, true), FLEET_REASON_OFFERED, true, INT64_MAX},
+        {"failed before", ROLLOUT(&releases[0], RUNNING, 1, 1, FAILED, true, true), FLEET_REASON_OFFERED, true, INT64_MAX},
+        {"timed out before", ROLLOUT(&releases[0], RUNNING, 1, 1, TIMED_OUT, true, true), FLEET_REASON_OFFERED, true, INT64_MAX},
+        {"an earlier phase", ROLLOUT(&releases[0], RUNNING, 3, 2, WAITING, true, true), FLEET_REASON_OFFERED, true, INT64_MAX},
+        {"paused", ROLLOUT(&releases[0], PAUSED, 1, 1, WAITING, true, true), FLEET_REASON_ROLLOUT_PAUSED, true, INT64_MAX},
+        {"a later phase", ROLLOUT(&releases[0], RUNNING, 1, 2, WAITING, true, true), FLEET_REASON_PHASE_NOT_OPEN, true, INT64_MAX},
+        {"no phase", ROLLOUT(&releases[0], RUNNING, 1, 0, WAITING, true, true), FLEET_REASON_PHASE_NOT_OPEN, true, INT64_MAX},
+        {"no window", ROLLOUT(&releases[0], RUNNING, 1, 1, WAITING, true, false), FLEET_REASON_OUTSIDE_WINDOW, true, 900},
+        {"too many in flight", ROLLOUT(&releases[0], RUNNING, 1, 1, WAITING, false, true), FLEET_REASON_IN_FLIGHT_LIMIT, true, 0},
+        {"no window, too many in flight", ROLLOUT(&releases[0], RUNNING, 1, 1, WAITING, false, false), FLEET_REASON_OUTSIDE_WINDOW, true, 900},
+        {"confirmed", ROLLOUT(&releases[0], RUNNING, 1, 1, CONFIRMED, true, true), FLEET_REASON_UP_TO_DATE, false, INT64_MAX},
+        {"cancelled", ROLLOUT(&releases[0], RUNNING, 1, 1, CANCELLED, true, true), FLEET_REASON_ROLLOUT_SETTLED, false, INT64_MAX},
+        {"skipped", ROLLOUT(&releases[0], RUNNING, 1, 1, SKIPPED, true, true), FLEET_REASON_ROLLOUT_SETTLED, false, INT64_MAX},
+        {"stopped", ROLLOUT(&releases[0], STOPPED, 1, 1, WAITING, true, true), FLEET_REASON_ROLLOUT_SETTLED, false, INT64_MAX},
+        {"scheduled", ROLLOUT(&releases[0], SCHEDULED, 1, 1, WAITING, true, true), FLEET_REASON_ROLLOUT_SETTLED, false, INT64_MAX},
+        {"its release is gone", ROLLOUT(NULL, RUNNING, 1, 1, WAITING, true, true), FLEET_REASON_NO_RELEASE, false, INT64_MAX},
+        {"withdrawn", ROLLOUT(&withdrawn, RUNNING, 1, 1, WAITING, true, true), FLEET_REASON_WITHDRAWN, false, INT64_MAX},
+        {"another board", ROLLOUT(&other_board, RUNNING, 1, 1, WAITING, true, true), FLEET_REASON_WRONG_HARDWARE, false, INT64_MAX},
+        {"below the floor", ROLLOUT(&below, RUNNING, 1, 1, WAITING, true, true), FLEET_REASON_BELOW_FLOOR, false, INT64_MAX},
+        {"security version", ROLLOUT(&weak, RUNNING, 1, 1, WAITING, true, true), FLEET_REASON_SECURITY_FLOOR, false, INT64_MAX},
+        {"installed by other means", ROLLOUT(&installed, RUNNING, 1, 1, WAITING, true, true), FLEET_REASON_UP_TO_DATE, false, INT64_MAX},
+        {"needs a stone", ROLLOUT(&stone, RUNNING, 1, 1, WAITING, true, true), FLEET_REASON_STEPPING_STONE, false, INT64_MAX},
+        {"paused, and not for it", ROLLOUT(&other_board, PAUSED, 1, 1, WAITING, true, true), FLEET_REASON_WRONG_HARDWARE, false, INT64_MAX},
+#undef ROLLOUT
+    };
+    struct fleet_line line = {.exists = true, .releases = releases, .release_count = 2};
+    struct fleet_facts facts = device();
+    struct fleet_offer offer;
+
+    (void)state;
+    facts.rollout_count = 1;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        facts.rollouts = &rows[i].rollout;
+        assert_int_equal(fleet_offer_check_rollout(&facts, &rows[i].rollout), rows[i].reason);
+        line.policy = FLEET_POLICY_ROLLOUT;
+        offer = fleet_offer_decide(&facts, &line);
+        if (offer.reason != rows[i].reason || offer.until != rows[i].until)
+            fail_msg("%s: %s until %lld", rows[i].what, fleet_reason_name(offer.reason), (long long)offer.until);
+        assert_ptr_equal(offer.rollout, rows[i].holds ? &rows[i].rollout : NULL);
+        assert_int_equal(offer.creates_deployment, rows[i].reason == FLEET_REASON_OFFERED);
+        assert_ptr_equal(offer.release, rows[i].reason == FLEET_REASON_OFFERED ? rows[i].rollout.release : NULL);
+        line.policy = FLEET_POLICY_LATEST;
+        offer = fleet_offer_decide(&facts, &line);
+        if (rows[i].holds)
+            assert_int_equal(offer.reason, rows[i].reason);
+        else
+            assert_int_equal(offer.release->id, 5);
+    }
+}
+
+static void test_fit(void **state) {
+    static const struct fleet_release four = RELEASE(4, 4, 1, 0, boards, false), three = RELEASE(3, 3, 1, 0, boards, false);
+    static const int64_t quarantined[FLEET_MAX_QUARANTINED] = {4, 11, 12, 13, 14, 15, 16, 17};
+    struct fleet_facts facts = device();
+
+    (void)state;
+    assert_int_equal(fleet_offer_check_fit(&facts, &four), FLEET_REASON_OFFERED);
+    assert_int_equal(fleet_offer_check_fit(&facts, &three), FLEET_REASON_UP_TO_DATE);
+    facts.installed_sequence = 2; /* it fell back after it had confirmed: a repair */
+    assert_int_equal(fleet_offer_check_fit(&facts, &three), FLEET_REASON_OFFERED);
+    facts.installed_known = false;
+    assert_int_equal(fleet_offer_check_fit(&facts, &three), FLEET_REASON_UP_TO_DATE);
+    facts = device();
+    facts.installed_sequence = 5;
+    assert_int_equal(fleet_offer_check_fit(&facts, &four), FLEET_REASON_BELOW_FLOOR);
+    facts = device();
+    facts.quarantined = quarantined;
+    facts.quarantined_count = 1;
+    assert_int_equal(fleet_offer_check_fit(&facts, &four), FLEET_REASON_QUARANTINED);
+    facts.quarantined = quarantined + 1;
+    assert_int_equal(fleet_offer_check_fit(&facts, &four), FLEET_REASON_OFFERED);
+    facts.quarantined_count = FLEET_MAX_QUARANTINED; /* more than the list holds */
+    facts.quarantined = (int64_t[FLEET_MAX_QUARANTINED]){11, 12, 13, 14, 15, 16, 17, 18};
+    assert_int_equal(fleet_offer_check_fit(&facts, &four), FLEET_REASON_QUARANTINED);
+    facts = device();
+    facts.state = FLEET_DEVICE_REVOKED;
+    assert_int_equal(fleet_offer_check_fit(&facts, &four), FLEET_REASON_REVOKED);
+}
+
+/* The first that offers or holds; one that has nothing for the device is passed over; without any the first one's reason is told. */
+static void test_order_of_rollouts(void **state) {
+    static const struct fleet_release four = RELEASE(4, 4, 1, 0, boards, false), five = RELEASE(5, 5, 1, 0, boards, false);
+    const struct fleet_line line = {.exists = true, .policy = FLEET_POLICY_ROLLOUT};
+    struct fleet_offer_rollout rollouts[3] = {rollout_of(&five), rollout_of(&four), rollout_of(&four)};
+    struct fleet_facts facts = device();
+
+    (void)state;
+    facts.rollouts = rollouts;
+    facts.rollout_count = 3;
+    expect(&facts, &line, FLEET_REASON_OFFERED, 5, "the first");
+    rollouts[0].member = FLEET_MEMBER_SKIPPED;
+    expect(&facts, &line, FLEET_REASON_OFFERED, 4, "the second, as the first is settled");
+    rollouts[1].state = FLEET_ROLLOUT_PAUSED;
+    expect(&facts, &line, FLEET_REASON_ROLLOUT_PAUSED, 0, "the second holds the third back");
+    rollouts[1].member = rollouts[2].member = FLEET_MEMBER_CONFIRMED;
+    expect(&facts, &line, FLEET_REASON_ROLLOUT_SETTLED, 0, "nobody has anything: the first one's reason");
+    facts.rollout_count = 0;
+    expect(&facts, &line, FLEET_REASON_POLICY_HOLDS, 0, "none at all");
+}
+
+/* What was told and not begun is held by its rollout; what has begun goes on. The limit in flight does not count: it is one of them. */
+static void test_open_of_rollout(void **state) {
+    static const struct fleet_release four = RELEASE(4, 4, 1, 0, boards, false);
+    const struct fleet_line line = {.exists = true, .policy = FLEET_POLICY_ROLLOUT};
+    struct fleet_offer_rollout rollout = rollout_of(&four);
+    struct fleet_facts facts = device();
+
+    (void)state;
+    rollout.member = FLEET_MEMBER_IN_FLIGHT;
+    rollout.has_room = false;
+    facts.rollouts = &rollout;
+    facts.rollout_count = 1;
+    facts.has_open = facts.open_by_policy = true;
+    facts.open_release = &four;
+    facts.open_rollout = 7;
+    for (int i = FLEET_ASSIGNED; i <= FLEET_REBOOTING; i++) {
+        bool begun = i != FLEET_ASSIGNED && i != FLEET_OFFERED;
+
+        facts.open_state = (enum fleet_deployment_state)i;
+        rollout.state = FLEET_ROLLOUT_RUNNING;
+        rollout.window_open = true;
+        expect(&facts, &line, FLEET_REASON_OFFERED, 4, "running");
+        rollout.window_open = false;
+        expect(&facts, &line, begun ? FLEET_REASON_OFFERED : FLEET_REASON_OUTSIDE_WINDOW, begun ? 4 : 0, "no window");
+        rollout.state = FLEET_ROLLOUT_PAUSED;
+        expect(&facts, &line, begun ? FLEET_REASON_OFFERED : FLEET_REASON_ROLLOUT_PAUSED, begun ? 4 : 0, "paused");
+        facts.open_rollout = 8;
+        expect(&facts, &line, FLEET_REASON_OFFERED, 4, "of another one, which has ended");
+        facts.open_rollout = 7;
+    }
+    facts.installed_sequence = 4;
+    facts.open_state = FLEET_OFFERED;
+    expect(&facts, &line, FLEET_REASON_AWAITING_REPORT, 0, "it runs it, and has yet to say so");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_states),
@@ -363,6 +534,10 @@ int main(void) {
         cmocka_unit_test(test_open_withdrawn),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_rollouts),
+        cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_order_of_rollouts),
+        cmocka_unit_test(test_open_of_rollout),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
