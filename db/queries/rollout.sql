@@ -163,7 +163,7 @@ ORDER BY device LIMIT $2;
 
 -- name: rollout_member_list_state
 SELECT device, phase, state, windows, deployment, due_clock, updated_at FROM rollout_member
-WHERE rollout = $1 AND state = $5 AND (phase > $6 OR (phase = $6 AND device > $4)) AND ($3 = 0 OR phase = $3)
+WHERE rollout = $1 AND state = $5 AND (phase > $6 OR (phase = $6 AND device > $4))
 ORDER BY phase, device LIMIT $2;
 
 -- name: rollout_member_list_phase_state
