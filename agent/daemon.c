@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "agent/backoff.h"
+#include "agent/enrol.h"
 #include "agent/state.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -65,6 +66,26 @@ static bool wait_unlocked(const struct agent_settings *settings, int64_t ms, int
         wait_ms(LOCK_RETRY_MS);
     }
     return agent_daemon_stop == 0;
+}
+
+/* What waiting does not mend. */
+static bool is_hopeless(enum err_code code) {
+    return code == ERR_CONFIG || code == ERR_KEY || code == ERR_INVALID || code == ERR_NO_MEMORY;
+}
+
+bool agent_daemon_enrol(const struct agent_settings *settings, int *lock_fd, struct err *err) {
+    int64_t failures = 0, retry_after_s = 0;
+    while (!agent_enrol_ensure(settings, &agent_daemon_stop, &retry_after_s, err)) {
+        if (agent_daemon_stop != 0 || is_hopeless(err->code))
+            return false;
+        failures++;
+        int64_t ms = agent_backoff_ms(failures, settings->retry_min_s * 1000, settings->retry_max_s * 1000,
+                                      agent_backoff_asked_ms(retry_after_s, settings->poll_max_s), random_below(UINT64_MAX));
+        log_err(LOG_WARN, "not enrolled yet", err);
+        if (!wait_unlocked(settings, ms, lock_fd))
+            return err_set(err, ERR_BUSY, "stopped");
+    }
+    return true;
 }
 
 void agent_daemon_run(struct agent *agent, int *lock_fd) {

@@ -3,6 +3,7 @@
 
 #include "agent/boot.h"
 #include "agent/daemon.h"
+#include "agent/enrol.h"
 #include "agent/status.h"
 #include "common/arena.h"
 #include "common/clock.h"
@@ -47,7 +48,7 @@ static int print(const struct buf *out) {
 }
 
 /* Everything that changes something does it under the lock of the state folder. */
-static bool open_locked(const struct agent_settings *settings, int64_t patience_ms, int *ret_lock, struct agent *ret_agent, struct err *err) {
+static bool lock(const struct agent_settings *settings, int64_t patience_ms, int *ret_lock, struct err *err) {
     int64_t deadline = clock_mono_ms() + patience_ms;
     agent_daemon_catch_signals();
     log_setup((enum log_level)settings->log_level, (enum log_format)settings->log_format);
@@ -56,15 +57,17 @@ static bool open_locked(const struct agent_settings *settings, int64_t patience_
             return false;
         clock_sleep_ms(LOCK_RETRY_MS);
     }
-    return agent_update_open(settings, &agent_daemon_stop, ret_agent, err);
+    return true;
 }
 
 static int run_once(UNUSED const struct arguments *arguments, const struct agent_settings *settings) {
-    CLEANUP(file_close) int lock = -1;
+    CLEANUP(file_close) int lock_fd = -1;
     CLEANUP(agent_update_close) struct agent agent = {0};
     struct agent_outcome outcome;
     struct err err = {0};
-    if (!open_locked(settings, 0, &lock, &agent, &err))
+    int64_t retry_after_s;
+    if (!lock(settings, 0, &lock_fd, &err) || !agent_enrol_ensure(settings, &agent_daemon_stop, &retry_after_s, &err) ||
+        !agent_update_open(settings, &agent_daemon_stop, &agent, &err))
         return fail(&err);
     if (!agent_update_run(&agent, &outcome, &err)) /* it has said why */
         return program_exit_code(&err);
@@ -72,22 +75,45 @@ static int run_once(UNUSED const struct arguments *arguments, const struct agent
 }
 
 static int run_daemon(UNUSED const struct arguments *arguments, const struct agent_settings *settings) {
-    CLEANUP(file_close) int lock = -1;
+    CLEANUP(file_close) int lock_fd = -1;
     CLEANUP(agent_update_close) struct agent agent = {0};
     struct err err = {0};
-    if (!open_locked(settings, 0, &lock, &agent, &err))
+    if (!lock(settings, 0, &lock_fd, &err) || !agent_update_examine_trust(settings, &err))
+        return fail(&err);
+    if (!agent_daemon_enrol(settings, &lock_fd, &err))
+        return agent_daemon_stop != 0 ? EXIT_OK : fail(&err);
+    if (!agent_update_open(settings, &agent_daemon_stop, &agent, &err))
         return fail(&err);
     log_event(LOG_INFO, "started", "device", agent.identity.id, "server", settings->server_url, "version", PAWL_VERSION, (char *)NULL);
-    agent_daemon_run(&agent, &lock);
+    agent_daemon_run(&agent, &lock_fd);
+    return EXIT_OK;
+}
+
+static int run_enrol(UNUSED const struct arguments *arguments, const struct agent_settings *settings) {
+    CLEANUP(file_close) int lock_fd = -1;
+    CLEANUP(agent_update_close) struct agent agent = {0};
+    struct err err = {0};
+    int64_t retry_after_s;
+    char until[CLOCK_RFC3339_SIZE];
+    if (settings->enrolment_url == NULL) {
+        (void)err_set(&err, ERR_CONFIG, "[enrolment] url is not set: this device's certificate is the operator's matter");
+        return fail(&err);
+    }
+    if (!lock(settings, 0, &lock_fd, &err) || !agent_enrol_ensure(settings, &agent_daemon_stop, &retry_after_s, &err) ||
+        !agent_update_examine(settings, NULL, &agent, &err))
+        return fail(&err);
+    clock_rfc3339(agent.identity.not_after, until);
+    printf("device %s has its certificate, good until %s\n", agent.identity.id, until);
     return EXIT_OK;
 }
 
 static int run_confirm(const struct arguments *arguments, const struct agent_settings *settings) {
-    CLEANUP(file_close) int lock = -1;
+    CLEANUP(file_close) int lock_fd = -1;
     CLEANUP(agent_update_close) struct agent agent = {0};
     struct agent_outcome outcome;
     struct err err = {0};
-    if (!open_locked(settings, CONFIRM_PATIENCE_MS, &lock, &agent, &err) || !agent_update_confirm(&agent, !arguments->failed, &outcome, &err))
+    if (!lock(settings, CONFIRM_PATIENCE_MS, &lock_fd, &err) || !agent_update_open(settings, &agent_daemon_stop, &agent, &err) ||
+        !agent_update_confirm(&agent, !arguments->failed, &outcome, &err))
         return fail(&err);
     return EXIT_OK;
 }
@@ -118,10 +144,13 @@ static int run_check_config(UNUSED const struct arguments *arguments, const stru
     CLEANUP(agent_update_close) struct agent agent = {0};
     struct agent_boot boot;
     struct err err = {0};
-    if (!agent_update_examine(settings, NULL, &agent, &err) || !agent_boot_read(settings, &boot, &err))
+    bool later = agent_enrol_due(settings);
+    if (!(later ? agent_update_examine_trust(settings, &err) : agent_update_examine(settings, NULL, &agent, &err)) ||
+        !agent_boot_read(settings, &boot, &err))
         return fail(&err);
-    printf("configuration is good: device %s, product %s, hardware %s, server %s%s%s\n", agent.identity.id, settings->product, settings->hardware,
-           settings->server_url, boot.slot_known ? ", running slot " : "", boot.slot);
+    printf("configuration is good: device %s%s, product %s, hardware %s, server %s%s%s\n", later ? settings->enrolment_id : agent.identity.id,
+           later ? " (not enrolled yet)" : "", settings->product, settings->hardware, settings->server_url, boot.slot_known ? ", running slot " : "",
+           boot.slot);
     return EXIT_OK;
 }
 
@@ -129,6 +158,8 @@ static const struct command commands[] = {
     {"once", "One pass: report, check, download, install, as far as it goes. Exit status 0 also when there is nothing to do.", false, false,
      run_once},
     {"run", "Pass after pass, as the server's Poll-After says, until SIGTERM.", false, false, run_daemon},
+    {"enrol", "Gets the device's certificate (enrolment.url) and keeps it in the state folder; `once` and `run` do so as well.", false, false,
+     run_enrol},
     {"status", "What is installed, the floor, what is going on.", true, false, run_status},
     {"confirm", "The verdict of an external self-test after the reboot (hooks.confirm = external): the new release stays.", false, true, run_confirm},
     {"check-config", "Reads configuration, certificate, key, CA and pinned root, and changes nothing.", false, false, run_check_config},

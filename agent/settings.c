@@ -1,8 +1,10 @@
 #include "agent/settings.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/identity.h"
 #include "common/text.h"
 
 #define AT(field) offsetof(struct agent_settings, field)
@@ -28,9 +30,9 @@ static const struct config_key keys[] = {
     {.section = "server", .name = "request_timeout", .type = CONFIG_DURATION, .offset = AT(request_timeout_s), .fallback = "60s",
      .min = 1, .max = 3600, .help = "For each request but the download of an image, which has download.min_rate."},
 
-    {.section = "device", .name = "certificate", .type = CONFIG_PATH, .offset = AT(certificate), .flags = CONFIG_REQUIRED,
-     .help = "PEM file: the device's certificate, then intermediate ones if there are any."},
-    {.section = "device", .name = "key", .type = CONFIG_PATH, .offset = AT(key), .flags = CONFIG_REQUIRED,
+    {.section = "device", .name = "certificate", .type = CONFIG_PATH, .offset = AT(certificate),
+     .help = "PEM file: the device's certificate, then intermediate ones if there are any. Required unless enrolment.url is set."},
+    {.section = "device", .name = "key", .type = CONFIG_PATH, .offset = AT(key),
      .help = "PEM file with its private key; refused when group or others can read it."},
     {.section = "device", .name = "identity", .type = CONFIG_CHOICE, .offset = AT(identity), .fallback = "san", .choices = identities,
      .help = "Where the certificate says the device's id: san (the URI urn:pawl:device:<id>) or cn; as the server's tls.identity."},
@@ -48,6 +50,19 @@ static const struct config_key keys[] = {
              "can read it. Without it sealed releases are refused."},
     {.section = "device", .name = "state", .type = CONFIG_PATH, .offset = AT(state), .fallback = "/var/lib/pawl-agent",
      .help = "Folder that survives updates, for state, trusted metadata and downloads. One agent at a time."},
+
+    {.section = "enrolment", .name = "url", .type = CONFIG_TEXT, .offset = AT(enrolment_url),
+     .help = "Enrolment listener of pawld, as https://name:port. The agent then makes its key itself, asks for its certificate, keeps both in\n"
+             "device.state and renews them from two thirds of the certificate's life on; device.certificate and device.key are not set."},
+    {.section = "enrolment", .name = "id", .type = CONFIG_TEXT, .offset = AT(enrolment_id),
+     .help = "The device's id; required with url."},
+    {.section = "enrolment", .name = "claim", .type = CONFIG_PATH, .offset = AT(enrolment_claim),
+     .help = "File with the claim token (pawl claims create), mode 0400. Of no use after the enrolment. Without it, and without a\n"
+             "factory's certificate, an administrator must accept the device."},
+    {.section = "enrolment", .name = "factory_certificate", .type = CONFIG_PATH, .offset = AT(factory_certificate),
+     .help = "PEM file: a certificate of the server's enrolment.factory_ca for this id; shown for the first enrolment alone."},
+    {.section = "enrolment", .name = "factory_key", .type = CONFIG_PATH, .offset = AT(factory_key),
+     .help = "PEM file with its private key; refused when group or others can read it."},
 
     {.section = "log", .name = "level", .type = CONFIG_CHOICE, .offset = AT(log_level), .fallback = "info", .choices = levels,
      .help = "Least important line that is written."},
@@ -123,17 +138,35 @@ static bool given(const char *text) {
     return text != NULL && text[0] != '\0';
 }
 
-static bool check_url(const char *url, struct err *err) {
+static bool check_url(const char *section, const char *url, struct err *err) {
     static const char scheme[] = "https://";
     if (!text_starts(url, scheme))
-        return err_set(err, ERR_CONFIG, "[server] url '%s' does not begin with https://", url);
+        return err_set(err, ERR_CONFIG, "[%s] url '%s' does not begin with https://", section, url);
     const char *host = url + strlen(scheme);
     size_t len = strcspn(host, "/?#");
     if (len == 0 || strpbrk(host, "@\\ ?#") != NULL)
-        return err_set(err, ERR_CONFIG, "[server] url is not https://name or https://name:port");
+        return err_set(err, ERR_CONFIG, "[%s] url is not https://name or https://name:port", section);
     if (host[len] == '/' && host[len + 1] != '\0')
-        return err_set(err, ERR_CONFIG, "[server] url '%s' has a path; only https://name:port is wanted", url);
+        return err_set(err, ERR_CONFIG, "[%s] url '%s' has a path; only https://name:port is wanted", section, url);
     return true;
+}
+
+/* Either the operator's certificate and key, or the agent's own. */
+static bool check_identity(const struct agent_settings *settings, struct err *err) {
+    if (!given(settings->enrolment_url)) {
+        if (!given(settings->certificate) || !given(settings->key))
+            return err_set(err, ERR_CONFIG, "[device] certificate and key are required, or [enrolment] url");
+        if (given(settings->enrolment_id) || given(settings->enrolment_claim) || given(settings->factory_certificate) || given(settings->factory_key))
+            return err_set(err, ERR_CONFIG, "[enrolment] needs its url");
+        return true;
+    }
+    if (given(settings->certificate) || given(settings->key))
+        return err_set(err, ERR_CONFIG, "[device] certificate and key are not set with [enrolment] url: the agent makes them");
+    if (!given(settings->enrolment_id) || !text_is_id(settings->enrolment_id))
+        return err_set(err, ERR_CONFIG, "[enrolment] id is not [A-Za-z0-9._:-]{1,64}");
+    if (given(settings->factory_certificate) != given(settings->factory_key))
+        return err_set(err, ERR_CONFIG, "[enrolment] factory_certificate and factory_key belong together: one of them is missing");
+    return check_url("enrolment", settings->enrolment_url, err);
 }
 
 static bool check_slots(const struct agent_settings *settings, struct err *err) {
@@ -164,7 +197,7 @@ static bool check_command(const struct agent_settings *settings, struct err *err
 }
 
 bool agent_settings_check(const struct agent_settings *settings, struct err *err) {
-    if (!check_url(settings->server_url, err))
+    if (!check_url("server", settings->server_url, err) || !check_identity(settings, err))
         return false;
     if (given(settings->server_public_key) && !text_starts(settings->server_public_key, "sha256//"))
         return err_set(err, ERR_CONFIG, "[server] public_key is not sha256//BASE64");
@@ -179,6 +212,19 @@ bool agent_settings_check(const struct agent_settings *settings, struct err *err
     if (settings->confirm == AGENT_CONFIRM_EXTERNAL && given(settings->self_test_command))
         return err_set(err, ERR_CONFIG, "[hooks] self_test is never run with confirm = external");
     return settings->installer == AGENT_INSTALLER_SLOTS ? check_slots(settings, err) : check_command(settings, err);
+}
+
+/* Where the agent keeps what it made itself. */
+static bool set_identity(struct agent_settings *settings) {
+    if (!given(settings->enrolment_url))
+        return true;
+    free(settings->certificate);
+    free(settings->key);
+    settings->key = NULL;
+    if (asprintf(&settings->certificate, "%s/identity/%s", settings->state, AGENT_IDENTITY_CURRENT) < 0)
+        settings->certificate = NULL;
+    settings->key = settings->certificate != NULL ? strdup(settings->certificate) : NULL;
+    return settings->key != NULL;
 }
 
 bool agent_settings_load(const char *path, struct agent_settings *ret_settings, struct err *err) {
@@ -196,6 +242,10 @@ bool agent_settings_load(const char *path, struct agent_settings *ret_settings, 
     if (!agent_settings_check(&settings, err)) {
         agent_settings_free(&settings);
         return err_prefix(err, "%s", path);
+    }
+    if (!set_identity(&settings)) {
+        agent_settings_free(&settings);
+        return err_no_memory(err);
     }
     *ret_settings = settings;
     return true;

@@ -15,8 +15,10 @@ struct agent_settings {
     int64_t connect_timeout_s, request_timeout_s;
 
     char *certificate, *key, *product, *hardware;
-    int identity; /* enum agent_identity */
-    int clock;    /* enum agent_clock */
+    int identity;                                         /* enum agent_identity */
+    int clock;                                            /* enum agent_clock */
+    char *enrolment_url, *enrolment_id, *enrolment_claim; /* url NULL: certificate and key are the operator's matter */
+    char *factory_certificate, *factory_key;
     char *trust_root;
     char *seal_identity;
     char *state;
@@ -42,7 +44,7 @@ struct agent_settings {
 extern const struct config_table agent_settings_table;
 
 /* Reads, then checks what one key alone cannot say: an https URL, slots that are two, a way to know the running slot, … ERR_CONFIG. Free with
- * agent_settings_free(). */
+ * agent_settings_free(). With an enrolment listener certificate and key both name the file in the state folder that they are kept in. */
 bool agent_settings_load(const char *path, struct agent_settings *ret_settings, struct err *err) MUST_USE;
 void agent_settings_free(struct agent_settings *settings); /* fits CLEANUP */
 

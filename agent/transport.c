@@ -123,9 +123,9 @@ static bool set_up(struct agent_transport *transport, const struct buf *ca, cons
         curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &ca_blob),
         curl_easy_setopt(curl, CURLOPT_PINNEDPUBLICKEY, pin != NULL && pin[0] != '\0' ? pin : NULL),
         curl_easy_setopt(curl, CURLOPT_SSLCERTTYPE, "PEM"),
-        curl_easy_setopt(curl, CURLOPT_SSLCERT_BLOB, &certificate_blob),
+        curl_easy_setopt(curl, CURLOPT_SSLCERT_BLOB, certificate->len > 0 ? &certificate_blob : NULL),
         curl_easy_setopt(curl, CURLOPT_SSLKEYTYPE, "PEM"),
-        curl_easy_setopt(curl, CURLOPT_SSLKEY_BLOB, &key_blob),
+        curl_easy_setopt(curl, CURLOPT_SSLKEY_BLOB, key->len > 0 ? &key_blob : NULL),
         curl_easy_setopt(curl, CURLOPT_PROXY, ""), /* not from the environment */
         curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, NULL),
         curl_easy_setopt(curl, CURLOPT_HTTP_CONTENT_DECODING, 0L),
@@ -149,12 +149,13 @@ static bool set_up(struct agent_transport *transport, const struct buf *ca, cons
 bool agent_transport_open(const struct agent_settings *settings, const volatile sig_atomic_t *stop, struct agent_transport **ret_transport,
                           struct err *err) {
     CLEANUP(buf_free) struct buf ca = BUF_INIT(PEM_MAX);
-    CLEANUP(buf_free) struct buf certificate = BUF_INIT(PEM_MAX);
+    CLEANUP(free_blob) struct buf certificate = BUF_INIT(PEM_MAX); /* may have the key beside it */
     CLEANUP(free_blob) struct buf key = BUF_INIT(PEM_MAX);
-    if (!file_read(settings->server_ca, &ca, err) || !file_read(settings->certificate, &certificate, err) ||
-        !file_read_secret(settings->key, &key, err))
+    bool shows = settings->certificate != NULL;
+    if (!file_read(settings->server_ca, &ca, err) ||
+        (shows && (!file_read(settings->certificate, &certificate, err) || !file_read_secret(settings->key, &key, err))))
         return false;
-    if (ca.len == 0 || certificate.len == 0 || key.len == 0)
+    if (ca.len == 0 || (shows && (certificate.len == 0 || key.len == 0)))
         return err_set(err, ERR_CONFIG, "%s is empty",
                        ca.len == 0            ? settings->server_ca
                        : certificate.len == 0 ? settings->certificate
@@ -266,23 +267,28 @@ bool agent_transport_get(struct agent_transport *transport, const char *path, st
     return true;
 }
 
-bool agent_transport_post(struct agent_transport *transport, const char *path, const struct buf *json, struct buf *body,
-                          struct agent_response *ret_response, struct err *err) {
+bool agent_transport_send(struct agent_transport *transport, const char *path, const char *content_type, const char *authorization,
+                          const struct buf *text, struct buf *body, struct agent_response *ret_response, struct err *err) {
     CLEANUP(free_headers) struct curl_slist *headers = NULL;
     struct exchange exchange = {.transport = transport, .body = body, .err = err};
-    if (!add_header(&headers, "Content-Type: application/json") || !add_header(&headers, "Accept-Encoding: identity") ||
-        !add_header(&headers, "Expect:"))
+    if (!add_header(&headers, content_type) || (authorization != NULL && !add_header(&headers, authorization)) ||
+        !add_header(&headers, "Accept-Encoding: identity") || !add_header(&headers, "Expect:"))
         return err_no_memory(err);
     set_limits(transport, false);
     if (curl_easy_setopt(transport->curl, CURLOPT_POST, 1L) != CURLE_OK ||
-        curl_easy_setopt(transport->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)json->len) != CURLE_OK ||
-        curl_easy_setopt(transport->curl, CURLOPT_POSTFIELDS, json->data) != CURLE_OK)
+        curl_easy_setopt(transport->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)text->len) != CURLE_OK ||
+        curl_easy_setopt(transport->curl, CURLOPT_POSTFIELDS, text->data) != CURLE_OK)
         return err_no_memory(err);
     bool ok = perform(transport, path, headers, &exchange);
     (void)curl_easy_setopt(transport->curl, CURLOPT_POSTFIELDS, NULL);
     if (ok)
         *ret_response = exchange.response;
     return ok;
+}
+
+bool agent_transport_post(struct agent_transport *transport, const char *path, const struct buf *json, struct buf *body,
+                          struct agent_response *ret_response, struct err *err) {
+    return agent_transport_send(transport, path, "Content-Type: application/json", NULL, json, body, ret_response, err);
 }
 
 bool agent_transport_download(struct agent_transport *transport, const char *path, const char *range, const char *if_range,

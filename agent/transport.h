@@ -12,8 +12,8 @@ enum { AGENT_PROBLEM_MAX = 16384 };
 
 struct agent_transport;
 
-/* Reads CA, certificate and key (ERR_KEY when others can read the key) and connects to nothing yet. settings and stop are borrowed; when *stop
- * becomes non-zero, the request that runs ends with ERR_BUSY. */
+/* Reads CA, certificate and key (both may be NULL: none is shown; ERR_KEY when others can read the key) and connects to nothing yet. settings and
+ * stop are borrowed; when *stop becomes non-zero, the request that runs ends with ERR_BUSY. */
 bool agent_transport_open(const struct agent_settings *settings, const volatile sig_atomic_t *stop, struct agent_transport **ret_transport,
                           struct err *err) MUST_USE;
 void agent_transport_free(struct agent_transport *transport); /* NULL is fine */
@@ -22,6 +22,12 @@ void agent_transport_free(struct agent_transport *transport); /* NULL is fine */
  * whatever its status. */
 bool agent_transport_get(struct agent_transport *transport, const char *path, struct buf *body, struct agent_response *ret_response,
                          struct err *err) MUST_USE;
+
+/* POST of any other body: header fields as "Name: value", authorization may be NULL. */
+bool agent_transport_send(struct agent_transport *transport, const char *path, const char *content_type, const char *authorization,
+                          const struct buf *text, struct buf *body, struct agent_response *ret_response, struct err *err) MUST_USE;
+
+/* The same of JSON. */
 bool agent_transport_post(struct agent_transport *transport, const char *path, const struct buf *json, struct buf *body,
                           struct agent_response *ret_response, struct err *err) MUST_USE;
 

@@ -7,6 +7,7 @@
 #include "agent/boot.h"
 #include "agent/check.h"
 #include "agent/download.h"
+#include "agent/enrol.h"
 #include "agent/install.h"
 #include "agent/report.h"
 #include "agent/state.h"
@@ -406,6 +407,7 @@ bool agent_update_run(struct agent *agent, struct agent_outcome *ret_outcome, st
     struct pass pass = {0};
     *ret_outcome = (struct agent_outcome){.result = AGENT_RESULT_FAILED};
     pass.outcome = ret_outcome;
+    agent_enrol_renew(agent);
     bool ok = open_pass(&pass, agent, err) && run_steps(&pass, err);
     if (!ok && err->code == ERR_NO_SPACE)
         make_room(&pass);
@@ -472,16 +474,20 @@ static bool provision(const struct agent_settings *settings, struct err *err) {
            tuf_client_pin(folder.data, root.data, root.len, err);
 }
 
-bool agent_update_examine(const struct agent_settings *settings, const volatile sig_atomic_t *stop, struct agent *ret_agent, struct err *err) {
-    CLEANUP(buf_free) struct buf certificate = BUF_INIT(PEM_MAX);
+bool agent_update_examine_trust(const struct agent_settings *settings, struct err *err) {
     CLEANUP(buf_free) struct buf root = BUF_INIT(METADATA_ROOT_MAX);
     CLEANUP(tuf_client_cleanup) struct tuf_client *client = NULL;
-    struct agent agent = {.settings = settings, .stop = stop};
     if (!file_exists(settings->trust_root))
         return err_set(err, ERR_CONFIG, "[device] trust_root %s does not exist: without a pinned root nothing can be believed", settings->trust_root);
     if (!file_read(settings->trust_root, &root, err) || !tuf_client_open_memory(root.data, root.len, &client, err))
         return err_prefix(err, "[device] trust_root %s", settings->trust_root);
-    if (!agent_unseal_examine(settings, err) || !file_read(settings->certificate, &certificate, err) ||
+    return agent_unseal_examine(settings, err);
+}
+
+bool agent_update_examine(const struct agent_settings *settings, const volatile sig_atomic_t *stop, struct agent *ret_agent, struct err *err) {
+    CLEANUP(buf_wipe) struct buf certificate = BUF_INIT(PEM_MAX);
+    struct agent agent = {.settings = settings, .stop = stop};
+    if (!agent_update_examine_trust(settings, err) || !file_read(settings->certificate, &certificate, err) ||
         !certs_pem_device(certificate.data, certificate.len, settings->certificate, settings->identity == AGENT_IDENTITY_CN, &agent.identity, err) ||
         !agent_transport_open(settings, stop, &agent.transport, err))
         return false;

@@ -30,6 +30,9 @@ struct agent_outcome {
     int64_t attempts;      /* FELL_BACK: how often that release has failed */
 };
 
+/* The part that needs no certificate: the pinned root, and what opens sealed images. */
+bool agent_update_examine_trust(const struct agent_settings *settings, struct err *err) MUST_USE;
+
 /* Opens certificate, key, CA and pinned root, and refuses what is missing or not fit. Writes nothing: what `check-config` does. */
 bool agent_update_examine(const struct agent_settings *settings, const volatile sig_atomic_t *stop, struct agent *ret_agent,
                           struct err *err) MUST_USE;

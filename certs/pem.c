@@ -30,6 +30,7 @@ bool certs_pem_device(const void *pem, size_t len, const char *what, bool by_com
         return err_prefix(err, "%s", what);
     memcpy(ret_identity->id, identity.id, sizeof(ret_identity->id));
     hex_encode(identity.spki_sha256, sizeof(identity.spki_sha256), ret_identity->spki_sha256);
+    ret_identity->not_before = identity.not_before;
     ret_identity->not_after = identity.not_after;
     return true;
 }

@@ -9,7 +9,8 @@ enum { CERTS_PEM_ID_SIZE = 65, CERTS_PEM_PIN_SIZE = 65 };
 struct certs_pem_identity {
     char id[CERTS_PEM_ID_SIZE];
     char spki_sha256[CERTS_PEM_PIN_SIZE]; /* lower-case hex */
-    int64_t not_after;                    /* UTC seconds */
+    int64_t not_before;                   /* UTC seconds */
+    int64_t not_after;
 };
 
 /* The first certificate in PEM text, held to the same rules as a server holds it to. by_common_name: the id is the subject's CN instead of the SAN
