@@ -67,6 +67,9 @@ const char *cli_group_summary(const char *group);
 /* NULL when there is no such row. */
 const struct cli_command *cli_command_find(const char *group, const char *verb);
 
+/* The options of every command, --version included, without places for their values; ret_options holds at least 16. */
+size_t cli_global_options(struct option *ret_options);
+
 /* Runs one command line; prints errors as one line on standard error and returns the exit code. */
 int cli_run(int argc, char **argv);
 

@@ -29,6 +29,14 @@ static void global_options(struct globals *globals, struct option ret_options[PR
     memcpy(ret_options, options, sizeof(options));
 }
 
+size_t cli_global_options(struct option *ret_options) {
+    struct globals globals = {0};
+    global_options(&globals, ret_options);
+    for (size_t i = 0; i < PROGRAM_COUNT; i++)
+        ret_options[i].target = NULL;
+    return PROGRAM_COUNT;
+}
+
 /* The command's own options, landing in args. */
 static size_t own_options(const struct cli_command *command, void *args, struct option *ret_options) {
     if (command == NULL || command->options == NULL)

@@ -124,6 +124,9 @@ CLI_COMMAND(cli_tokens_revoke);
 extern const struct cli_options cli_certificates_expiring_options;
 CLI_COMMAND(cli_certificates_expiring);
 
+/* completion.c */
+CLI_COMMAND(cli_completion_write);
+
 /* events.c, audit.c, whoami.c */
 extern const struct cli_options cli_events_list_options;
 extern const struct cli_options cli_audit_list_options;
