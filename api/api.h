@@ -195,6 +195,9 @@ struct api_call {
      * What a turn wrote is committed. */
     bool again;
 
+    /* Its credentials refuse it, which the writer is to note: nothing else about it was looked at. */
+    bool unchecked;
+
     /* Set on the writer by a handler that returns false: the reply is the problem, and what was written (an event about it) is committed. */
     bool keep_writes;
 

@@ -13,7 +13,8 @@ enum { SLOTS = 1024, EVERY_S = 60 };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int64_t noticed[SLOTS];
 
-static bool due(const char *kind, const char *object, int64_t now) {
+/* marks: it is being noticed now, by the writer. Until then every request asks, so that none which fails on the way silences the others. */
+static bool due(const char *kind, const char *object, int64_t now, bool marks) {
     uint32_t hash = 2166136261u;
     for (const char *p = kind; *p != '\0'; p++)
         hash = (hash ^ (unsigned char)*p) * 16777619u;
@@ -22,7 +23,7 @@ static bool due(const char *kind, const char *object, int64_t now) {
     pthread_mutex_lock(&lock);
     int64_t *slot = &noticed[hash % SLOTS];
     bool is_due = *slot == 0 || now >= *slot + EVERY_S || now < *slot;
-    if (is_due)
+    if (is_due && marks)
         *slot = now;
     pthread_mutex_unlock(&lock);
     return is_due;
@@ -32,7 +33,9 @@ static bool due(const char *kind, const char *object, int64_t now) {
 static bool notice(struct api_call *call, const char *kind, const char *object, const char *device, const struct buf *detail) {
     struct err ignored;
     if (!call->writing)
-        return call->defer_to_writer = due(kind, object, call->now);
+        return call->defer_to_writer = due(kind, object, call->now, false);
+    if (!due(kind, object, call->now, true))
+        return false;
     bool told = buf_ok(detail, "the event's detail", &ignored) && db_event_insert(call->db, call->now, kind, device, detail->data, &ignored);
     call->keep_writes = told;
     return false;

@@ -189,9 +189,18 @@ static bool check_device(struct api_call *call, struct err *err) {
                                                  : err_set(err, ERR_IDENTITY, "device '%s' is not known by this key", call->identity.id);
 }
 
+/* Who need not say who he is may: a good token or certificate is told more. */
+static void greet(struct api_call *call) {
+    struct err why;
+    bool shows = call->listener == API_ADMIN && (bearer(call) != NULL || call->operator_.certificate != NULL);
+    if (shows && !check_operator(call, &why))
+        call->operator_.token = NULL;
+}
+
 bool auth_check(struct api_call *call, struct err *err) {
     switch (call->route->role) {
     case API_ANYONE:
+        greet(call);
         return true;
     case API_ANY_DEVICE:
     case API_ACTIVE:

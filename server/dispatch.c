@@ -43,8 +43,12 @@ static bool check_policy(const struct api_call *call, struct err *err) {
 }
 
 bool dispatch_begin(struct api_call *call, const char *raw_query, struct err *err) {
-    if (!find_route(call, err) || !auth_check(call, err) || !check_body(call, err) || !check_policy(call, err) ||
-        !api_query_parse(call, raw_query, err))
+    if (!find_route(call, err) || !auth_check(call, err) || !check_body(call, err))
+        return false;
+    call->unchecked = call->defer_to_writer; /* a fault in the query must not keep a clone from being noted */
+    if (call->unchecked)
+        return true;
+    if (!check_policy(call, err) || !api_query_parse(call, raw_query, err))
         return false;
     return call->route->stream == NULL || call->route->stream->begin(call, err);
 }
@@ -148,6 +152,8 @@ bool dispatch_run(struct api_call *call, struct err *err) {
         dispatch_refuse(call, err);
         return true;
     }
+    if (call->writing && call->unchecked)
+        return err_set(err, ERR_BUSY, "what is known of this device has just changed: ask again");
     const char *key = (call->route->policy & API_IDEMPOTENT) != 0 ? api_header(call, "Idempotency-Key") : NULL;
     bool done = key != NULL ? run_once(call, key, err) : call->route->handler(call, err);
     if (done || !call->writing || !call->keep_writes)

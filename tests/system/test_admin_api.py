@@ -376,7 +376,10 @@ def test_metadata(api):
 def test_health_and_metrics(fleet, api):
     anonymous = fleet.operator(token="")
     assert anonymous.get("/healthz").json == {"status": "ok"}
-    ready = anonymous.get("/readyz").json
+    assert anonymous.get("/readyz").json == {"status": "ready"}
+    assert fleet.operator(token="pawl_none_" + "A" * 43).get("/readyz").json == {"status": "ready"}
+    assert fleet.operator(token=api.token_with("device:read")).get("/readyz").json == {"status": "ready"}
+    ready = fleet.operator(token=api.token_with("metrics:read")).get("/readyz").json
     assert ready["status"] == "ready" and {"root", "certificate:server", "certificate:device_ca"} <= {row["what"] for row in ready["expires"]}
     assert ready["store_free_bytes"] > 0
     assert anonymous.get("/metrics").status == 401

@@ -178,6 +178,27 @@ static void test_other_key(void **state) {
     expect(rig, (struct ask){.path = "/check", .device = "e", .key = 1}, 403, "urn:pawl:problem:identity");
 }
 
+/* Nothing else that is wrong with a clone's request hides the clone, nor the one after it. */
+static void test_other_key_with_bad_requests(void **state) {
+    static const char *const bad[] = {"%zz", "a=1&a=2", "sequence=x", "nonce=no"};
+    static char large[5000];
+    struct rig *rig = *state;
+    memset(large, ' ', sizeof(large) - 1);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        char device[16];
+        snprintf(device, sizeof(device), "bad-%zu", i);
+        expect(rig, (struct ask){.path = "/check", .device = device, .key = (uint8_t)(10 + 2 * i)}, 204, NULL);
+        expect(rig, (struct ask){.path = "/check", .query = bad[i], .device = device, .key = (uint8_t)(11 + 2 * i)}, 403,
+               "urn:pawl:problem:identity");
+        assert_int_equal(count_events(rig, "clone-suspected"), i + 1);
+    }
+    expect(rig, (struct ask){.path = "/check", .device = "big", .key = 50}, 204, NULL);
+    expect(rig, (struct ask){.method = "POST", .path = "/report", .body = large, .device = "big", .key = 51}, 413, NULL);
+    assert_int_equal(count_events(rig, "clone-suspected"), ARRAY_LEN(bad));
+    expect(rig, (struct ask){.path = "/check", .device = "big", .key = 51}, 403, "urn:pawl:problem:identity");
+    assert_int_equal(count_events(rig, "clone-suspected"), ARRAY_LEN(bad) + 1);
+}
+
 static void test_first_key_is_pinned(void **state) {
     struct rig *rig = *state;
     expect(rig, (struct ask){.method = "POST", .path = "/api/v1/devices", .body = "{\"id\":\"pre\"}", .token = rig->token}, 201, "\"pins\":[]");
@@ -239,6 +260,7 @@ int main(void) {
         RIG(test_new_device_accepted),
         RIG(test_new_device_pending),
         RIG(test_other_key),
+        RIG(test_other_key_with_bad_requests),
         RIG(test_first_key_is_pinned),
         RIG(test_revoked),
         RIG(test_retired_and_unknown),

@@ -178,11 +178,12 @@ static void test_pages(void **state) {
 static void test_health(void **state) {
     struct rig *rig = *state;
     expect(rig, (struct ask){.path = "/healthz"}, 200, "{\"status\":\"ok\"}");
-    expect(rig, (struct ask){.path = "/readyz"}, 200, "\"expires\":[]}");
+    expect(rig, (struct ask){.path = "/readyz"}, 200, "{\"status\":\"ready\"}");
+    expect(rig, (struct ask){.path = "/readyz", .token = rig->token}, 200, "\"expires\":[]}");
     rig->server.config.store.free_min = INT64_MAX;
     expect(rig, (struct ask){.path = "/readyz"}, 503, "[store] free_min");
     rig->server.config.store.free_min = 1;
-    expect(rig, (struct ask){.path = "/readyz"}, 200, "\"store_free_bytes\":");
+    expect(rig, (struct ask){.path = "/readyz", .token = rig->token}, 200, "\"store_free_bytes\":");
     atomic_store(&rig->server.store_failed, true);
     expect(rig, (struct ask){.path = "/readyz"}, 503, "the store failed");
     atomic_store(&rig->server.store_failed, false);

@@ -125,7 +125,7 @@ static bool fake_torn(struct api_reply *reply, struct err *err) {
     if (!ok)
         return err_errno(err, "mapping");
     atomic_fetch_add(&fake.blobs_open, 1);
-    reply->blob = (struct api_blob){data, FAKE_TORN_SIZE, fake_unmap, data};
+    reply->blob = (struct api_blob){.data = data, .len = FAKE_TORN_SIZE, .release = fake_unmap, .context = data};
     return true;
 }
 
@@ -200,7 +200,7 @@ bool dispatch_run(struct api_call *call, struct err *err) {
             reply->status = 206;
         }
         atomic_fetch_add(&fake.blobs_open, 1);
-        reply->blob = (struct api_blob){fake.blob + from, to + 1 - from, fake_release, NULL};
+        reply->blob = (struct api_blob){.data = fake.blob + from, .len = to + 1 - from, .release = fake_release};
         reply->content_type = "application/octet-stream";
         return true;
     }
