@@ -104,14 +104,17 @@ static bool needs_it_no_more(struct db_conn *tx, const struct db_rollout *rollou
 static bool end_silence(struct db_conn *tx, const struct db_deployment *deployment, int64_t now, struct err *err) {
     enum fleet_deployment_state to;
     bool told = fleet_deployment_move(deployment->state, FLEET_TIME_OUT, &to) == FLEET_MOVE_TAKEN;
+    struct db_device_hot hot = {.ddi_client = false};
     struct db_stmt *stmt;
 
+    if (told && !db_registry_read(tx, deployment->device, &hot, err))
+        return false;
     if (!db_deployment_apply(tx, deployment->id, deployment->state, told ? FLEET_TIME_OUT : FLEET_FORCE_CLOSE, "silent past the deadline", now, err))
         return false;
     stmt = db_query_begin(tx, DB_QUERY_QUARANTINE_COUNT);
     db_query_text(stmt, 1, deployment->device);
     db_query_int(stmt, 2, deployment->release);
-    db_query_int(stmt, 3, FLEET_MAX_FAILURES);
+    db_query_int(stmt, 3, hot.ddi_client ? FLEET_MAX_FAILURES_DDI : FLEET_MAX_FAILURES);
     return (!told || db_query_run(stmt, NULL, err)) && db_registry_touch(tx, deployment->device, false, err);
 }
 
