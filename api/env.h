@@ -7,6 +7,7 @@
 #include "api/images.h"
 #include "api/served.h"
 #include "certs/issue.h"
+#include "common/network.h"
 #include "trust/key.h"
 
 /* Of existing clients; NULL: not set. */
@@ -22,6 +23,13 @@ struct api_ddi_settings {
     const char *hardware_attribute;
 };
 
+/* Where events may be sent to. */
+struct api_webhook_settings {
+    bool enabled;
+    bool plain_http;                    /* http:// as well */
+    const struct network_list *allowed; /* beside public addresses */
+};
+
 struct api_settings {
     _Atomic int64_t poll_after_s;
     _Atomic int64_t poll_jitter;      /* percent, either way */
@@ -34,6 +42,7 @@ struct api_settings {
     _Atomic int64_t certificate_lifetime_s; /* of those issued here */
     _Atomic int64_t renew_expired_s;        /* how long after its expiry a certificate may still be renewed */
     struct api_ddi_settings ddi;            /* as at the start */
+    struct api_webhook_settings webhooks;   /* as at the start */
 };
 
 /* The online keys in use: the ones that the newest root names. A new root changes them while every thread goes on; no key ends before the process. */

@@ -75,6 +75,15 @@ bool api_deployment_cancel(struct api_call *call, struct err *err);
 bool api_deployment_retry(struct api_call *call, struct err *err);
 bool api_deployment_force_close(struct api_call *call, struct err *err);
 
+bool api_webhook_list(struct api_call *call, struct err *err);
+bool api_webhook_create(struct api_call *call, struct err *err);
+bool api_webhook_get(struct api_call *call, struct err *err);
+bool api_webhook_patch(struct api_call *call, struct err *err);
+bool api_webhook_delete(struct api_call *call, struct err *err);
+bool api_webhook_rotate(struct api_call *call, struct err *err);
+bool api_delivery_list(struct api_call *call, struct err *err);
+bool api_delivery_test(struct api_call *call, struct err *err);
+bool api_delivery_retry(struct api_call *call, struct err *err);
 bool api_stream_events(struct api_call *call, struct err *err);
 bool api_audit_checkpoint(struct api_call *call, struct err *err);
 bool api_token_list(struct api_call *call, struct err *err);

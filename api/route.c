@@ -114,6 +114,16 @@ const struct api_route api_routes[] = {
 
     ADMIN("GET", "/api/v1/events", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_event_list),
     ADMIN("GET", "/api/v1/events/stream", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_stream_events),
+    ADMIN("GET", "/api/v1/webhooks", "token:admin", API_NO_BODY, 0, API_READ, 0, api_webhook_list),
+    ADMIN("POST", "/api/v1/webhooks", "token:admin", API_JSON, 16384, API_WRITE, API_IDEMPOTENT, api_webhook_create),
+    ADMIN("GET", "/api/v1/webhooks/{webhook}", "token:admin", API_NO_BODY, 0, API_READ, 0, api_webhook_get),
+    ADMIN("PATCH", "/api/v1/webhooks/{webhook}", "token:admin", API_JSON, 16384, API_WRITE, API_IF_MATCH, api_webhook_patch),
+    ADMIN("DELETE", "/api/v1/webhooks/{webhook}", "token:admin", API_NO_BODY, 0, API_WRITE, API_IF_MATCH, api_webhook_delete),
+    ADMIN("POST", "/api/v1/webhooks/{webhook}/rotate", "token:admin", API_NO_BODY, 0, API_WRITE, API_IDEMPOTENT, api_webhook_rotate),
+    ADMIN("POST", "/api/v1/webhooks/{webhook}/test", "token:admin", API_NO_BODY, 0, API_WRITE, API_IDEMPOTENT, api_delivery_test),
+    ADMIN("GET", "/api/v1/webhooks/{webhook}/deliveries", "token:admin", API_NO_BODY, 0, API_READ, 0, api_delivery_list),
+    ADMIN("POST", "/api/v1/webhooks/{webhook}/deliveries/{event}/retry", "token:admin", API_NO_BODY, 0, API_WRITE, API_IDEMPOTENT,
+          api_delivery_retry),
     ADMIN("GET", "/api/v1/audit", "audit:read", API_NO_BODY, 0, API_READ, 0, api_audit_list),
     ADMIN("GET", "/api/v1/audit/checkpoint", "audit:read", API_NO_BODY, 0, API_READ, 0, api_audit_checkpoint),
 #undef DEVICE

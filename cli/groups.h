@@ -133,6 +133,23 @@ extern const struct cli_options cli_audit_list_options;
 CLI_COMMAND(cli_events_list);
 CLI_COMMAND(cli_audit_list);
 
+/* webhooks.c */
+extern const struct cli_options cli_webhooks_create_options;
+extern const struct cli_options cli_webhooks_set_options;
+extern const struct cli_options cli_webhooks_rotate_options;
+extern const struct cli_options cli_webhooks_deliveries_options;
+CLI_COMMAND(cli_webhooks_list);
+CLI_COMMAND(cli_webhooks_show);
+CLI_COMMAND(cli_webhooks_create);
+CLI_COMMAND(cli_webhooks_set);
+CLI_COMMAND(cli_webhooks_enable);
+CLI_COMMAND(cli_webhooks_disable);
+CLI_COMMAND(cli_webhooks_delete);
+CLI_COMMAND(cli_webhooks_rotate);
+CLI_COMMAND(cli_webhooks_test);
+CLI_COMMAND(cli_webhooks_deliveries);
+CLI_COMMAND(cli_webhooks_retry);
+
 /* follow.c */
 extern const struct cli_options cli_follow_options;
 CLI_COMMAND(cli_follow_events);

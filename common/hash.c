@@ -1,8 +1,10 @@
 #include "common/hash.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <unistd.h>
 
 #include "common/hex.h"
@@ -118,4 +120,11 @@ bool hash_sha256_fd(int fd, char ret_hex[SHA256_HEX_SIZE], struct err *err) {
 
 bool hash_equal(const void *a, const void *b, size_t len) {
     return CRYPTO_memcmp(a, b, len) == 0;
+}
+
+bool hash_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, uint8_t ret_digest[SHA256_SIZE], struct err *err) {
+    unsigned digest_len = SHA256_SIZE;
+    if (key_len > INT_MAX || HMAC(EVP_sha256(), key, (int)key_len, data, len, ret_digest, &digest_len) == NULL)
+        return err_set(err, ERR_INTERNAL, "OpenSSL could not make an HMAC");
+    return true;
 }

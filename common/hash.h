@@ -32,6 +32,9 @@ bool hash_sha256(const void *data, size_t len, uint8_t ret_digest[SHA256_SIZE], 
 bool hash_sha256_hex(const void *data, size_t len, char ret_hex[SHA256_HEX_SIZE], struct err *err) MUST_USE;
 bool hash_sha256_fd(int fd, char ret_hex[SHA256_HEX_SIZE], struct err *err) MUST_USE; /* from the start of the file to its end */
 
+/* HMAC-SHA256 (RFC 2104). */
+bool hash_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, uint8_t ret_digest[SHA256_SIZE], struct err *err) MUST_USE;
+
 /* In constant time. */
 bool hash_equal(const void *a, const void *b, size_t len) MUST_USE;
 

@@ -135,6 +135,19 @@ static const struct config_key keys[] = {
     KEY(ddi, product_attribute, CONFIG_TEXT, NULL, .help = "The attribute that fills in the product of a device that has none yet."),
     KEY(ddi, hardware_attribute, CONFIG_TEXT, NULL, .help = "The attribute that fills in the hardware of a device that has none yet."),
 
+    KEY(webhooks, enabled, CONFIG_BOOL, "yes",
+        .help = "yes: events are sent to the webhooks that operators make; no: the server connects to nobody, and the system call for it is closed."),
+    KEY(webhooks, allow, CONFIG_TEXT, NULL,
+        .help = "Networks that may be sent to although they are private, local or reserved: ADDRESS or ADDRESS/BITS, separated by spaces."),
+    KEY(webhooks, plain_http, CONFIG_BOOL, "no", .help = "yes: a webhook's URL may begin with http://, readable and changeable on the way."),
+    KEY(webhooks, ca_file, CONFIG_PATH, NULL, .help = "The CAs that receivers' certificates are verified with, PEM. Without it the system's."),
+    KEY(webhooks, timeout, CONFIG_DURATION, "10s", .min = 1, .max = 60, .help = "A delivery must be answered by then."),
+    KEY(webhooks, attempts, CONFIG_INT, "16", .min = 1, .max = 100,
+        .help = "Attempts before a delivery is given up (about a day with the defaults)."),
+    KEY(webhooks, retry_first, CONFIG_DURATION, "5s", .min = 1, .max = 3600,
+        .help = "Wait after the first failure; each next one waits twice as long …"),
+    KEY(webhooks, retry_max, CONFIG_DURATION, "6h", .min = 1, .max = 86400, .help = "… but not longer than this; by chance a quarter more or less."),
+
     KEY(log, level, CONFIG_CHOICE, "info", .flags = CONFIG_RELOADABLE, .choices = levels, .help = "error, warn, info or debug."),
     KEY(log, format, CONFIG_CHOICE, "logfmt", .choices = formats, .help = "logfmt or json; one line an event, on standard error."),
     KEY(log, requests, CONFIG_BOOL, "yes", .flags = CONFIG_RELOADABLE, .help = "One line for each request."),
@@ -204,6 +217,9 @@ bool server_config_check(const struct server_config *config, struct err *err) {
         return err_set(err, ERR_CONFIG, "[ddi] public_url = %.80s: https://HOST or https://HOST:PORT is expected", config->ddi.public_url);
     if (config->admin.certificate_scopes != NULL && config->tls.admin_ca == NULL)
         return err_set(err, ERR_CONFIG, "[admin] certificate_scopes needs [tls] admin_ca: no certificate is asked for");
+    struct network_list networks;
+    if (!network_list_parse(config->webhooks.allow, &networks, err))
+        return err_prefix(err, "[webhooks] allow");
     if (config->limits.admin_connections >= config->limits.connections)
         return err_set(err, ERR_CONFIG, "[limits] admin_connections must be less than connections");
     return true;

@@ -85,6 +85,13 @@ struct server_config {
         char *hardware_attribute; /* NULL: none */
     } ddi;
     struct {
+        bool enabled, plain_http;
+        char *allow;   /* networks beside the public ones; NULL: none */
+        char *ca_file; /* NULL: the system's */
+        int64_t attempts;
+        int64_t retry_first, retry_max, timeout; /* seconds */
+    } webhooks;
+    struct {
         int level;  /* enum log_level */
         int format; /* enum log_format */
         bool requests;

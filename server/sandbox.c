@@ -80,7 +80,7 @@ static bool allow_parent(int rules, const char *file, struct err *err) {
 }
 
 bool sandbox_files(const struct server_config *config, const char *config_file, bool *ret_active, struct err *err) {
-    static const char *const system_folders[] = {"/etc", "/usr", "/lib", "/lib64", "/proc", "/sys", "/dev"};
+    static const char *const system_folders[] = {"/etc", "/usr", "/lib", "/lib64", "/proc", "/sys", "/dev", "/run/systemd/resolve"};
     const struct landlock_ruleset_attr attr = {.handled_access_fs = READS | WRITES | OTHERS};
     *ret_active = false;
     /* The first version forbids every rename from one folder to another: an image could never leave tmp/. */
@@ -99,6 +99,7 @@ bool sandbox_files(const struct server_config *config, const char *config_file, 
                                  config->enrolment.ca_certificate,
                                  config->enrolment.ca_key,
                                  config->enrolment.factory_ca,
+                                 config->webhooks.ca_file,
                                  config->enrolment.ca_key == NULL               ? NULL
                                  : config->enrolment.ca_passphrase_file != NULL ? config->enrolment.ca_passphrase_file
                                                                                 : config->trust.passphrase_file};
@@ -132,7 +133,8 @@ bool sandbox_files(const struct server_config *config, const char *config_file, 
 
 #endif
 
-/* What serving needs: files of the store, sockets, threads, time. No execve, fork shows only as threads, no ptrace, no mount, no connect. */
+/* What serving needs: files of the store, sockets, threads, time. No execve, fork shows only as threads, no ptrace, no mount; connect
+ * only for webhooks. */
 static const int allowed[] = {
     /* bytes */
     SCMP_SYS(read),
@@ -326,7 +328,7 @@ static void release(scmp_filter_ctx *filter) {
         seccomp_release(*filter);
 }
 
-bool sandbox_syscalls(bool *ret_active, struct err *err) {
+bool sandbox_syscalls(bool connects, bool *ret_active, struct err *err) {
     *ret_active = false;
     if (SANITIZED)
         return true;
@@ -340,7 +342,10 @@ bool sandbox_syscalls(bool *ret_active, struct err *err) {
         if (result != 0)
             return err_set(err, ERR_INTERNAL, "seccomp rule %zu: %s", i, strerror(-result));
     }
-    int result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    int result = connects ? seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0) : 0;
+    if (result != 0)
+        return err_set(err, ERR_INTERNAL, "seccomp rule of connect: %s", strerror(-result));
+    result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
     if (result == 0)
         result = seccomp_load(filter);
     *ret_active = result == 0;

@@ -15,6 +15,7 @@
 #include "server/alarms.h"
 #include "server/checkpoints.h"
 #include "server/commands.h"
+#include "server/deliveries.h"
 #include "server/expiry.h"
 #include "server/issuing.h"
 #include "server/online.h"
@@ -24,6 +25,7 @@
 #include "server/sandbox.h"
 #include "server/server.h"
 #include "server/timers.h"
+#include "server/webhook.h"
 
 /* The listeners of the settings in the order they are started, and where they were asked to be. */
 struct listeners {
@@ -156,9 +158,12 @@ static void tell_news(void *context) {
     struct wire *wire = atomic_load(&server->wire);
     if (wire != NULL && atomic_load(&server->streams.open) > 0)
         wire_tell_news(wire);
+    deliveries_wake(server);
 }
 
 static void fill_env(struct server *server) {
+    const struct api_webhook_settings webhook_settings = {
+        .enabled = server->config.webhooks.enabled, .plain_http = server->config.webhooks.plain_http, .allowed = &server->webhook_networks};
     server->env = (struct api_env){
         .db = server->db,
         .online = &server->online,
@@ -166,7 +171,7 @@ static void fill_env(struct server *server) {
         .served = &server->served,
         .images = server->images,
         .streams = &server->streams,
-        .settings = {.ddi = ddi_settings(&server->config)},
+        .settings = {.ddi = ddi_settings(&server->config), .webhooks = webhook_settings},
         .server = server,
         .find_key = find_key,
         .certificates = expiry_certificates,
@@ -221,8 +226,11 @@ static bool open_all(struct server *server, struct err *err) {
 static void close_all(struct server *server) {
     wire_stop(atomic_exchange(&server->wire, NULL));
     rollouts_stop(server);
+    deliveries_stop(server);
     db_reader_close(server->main_reader);
     db_close(server->db);
+    deliveries_free(server);
+    webhook_global_stop();
     api_images_free(server->images);
     key_free(server->timestamp_key);
     key_free(server->directive_key);
@@ -309,7 +317,8 @@ static bool start(struct server *server, const struct listeners *listeners, stru
     if (!file_exists(server->config.store.data))
         return err_set(err, ERR_CONFIG, "[store] data: %s is not there; 'pawld init' makes it", server->config.store.data);
     /* The key files are read before the sandbox closes over them; later only the folder of next keys and the passphrase stay within reach. */
-    if (!administrators_scopes(&server->arena, server->config.admin.certificate_scopes, &server->first_grants, err) ||
+    if (!webhook_global_start(err) || !network_list_parse(server->config.webhooks.allow, &server->webhook_networks, err) ||
+        !administrators_scopes(&server->arena, server->config.admin.certificate_scopes, &server->first_grants, err) ||
         !administrators_check_authorities(&server->config, err) || !issuing_open(&server->config, &issuer, err) ||
         !issuing_use(server, &issuer, err) || !online_load(&server->config, &server->timestamp_key, &server->directive_key, err) ||
         !online_load_audit(&server->config, &server->checkpoints.key, err) || !sandbox_files(&server->config, server->config_file, &files, err) ||
@@ -319,9 +328,9 @@ static bool start(struct server *server, const struct listeners *listeners, stru
     if (wire == NULL)
         return false;
     atomic_store(&server->wire, wire);
-    if (!rollouts_start(server, err))
+    if (!rollouts_start(server, err) || !deliveries_start(server, err))
         return false;
-    if (!sandbox_syscalls(&syscalls, err))
+    if (!sandbox_syscalls(server->config.webhooks.enabled, &syscalls, err))
         return false;
     if (!files || !syscalls)
         log_event(LOG_WARN, "sandbox incomplete", "landlock", files ? "on" : "off", "seccomp", syscalls ? "on" : "off", (char *)NULL);

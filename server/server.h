@@ -59,6 +59,8 @@ struct server {
     struct wire *_Atomic wire; /* NULL until it is started */
     struct api_images *images;
     struct api_streams streams;
+    struct network_list webhook_networks;
+    struct deliveries *_Atomic deliveries;             /* NULL: webhooks are off */
     struct auth_throttle throttle;                     /* failed attempts */
     struct auth_throttle enrolments;                   /* requests */
     const struct db_token *_Atomic certificate_grants; /* what an administrator's certificate may do */

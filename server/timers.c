@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "db/delivery.h"
 #include "db/event.h"
 #include "db/idempotency.h"
 #include "db/image.h"
@@ -10,6 +11,8 @@
 
 /* A timestamp lives 24 h and is renewed after 6. */
 enum { TIMESTAMP_LIFE_S = 24 * 3600 };
+
+enum { DELIVERY_KEEP_S = 30 * 24 * 3600 };
 
 static bool renewal_due(const struct server *server, int64_t now) {
     if (atomic_load(&server->served.roles[API_SERVED_SNAPSHOT].version) == 0)
@@ -28,11 +31,11 @@ static bool purge(struct db_conn *tx, void *arg, struct err *err) {
     struct server *server = arg;
     int64_t now = clock_now();
     size_t removed;
-    size_t events;
+    size_t events, deliveries;
     if (!db_idempotency_purge(tx, now, &removed, err) || !db_event_purge(tx, now - atomic_load(&server->live)->fleet.event_keep, &events, err) ||
-        !db_image_collect(tx, now, &removed, err))
+        !db_image_collect(tx, now, &removed, err) || !db_delivery_purge(tx, now - DELIVERY_KEEP_S, &deliveries, err))
         return false;
-    atomic_store(&server->purge_again, events > 0); /* events go a slice at a time, so that nobody waits long for the writer */
+    atomic_store(&server->purge_again, events + deliveries > 0); /* events go a slice at a time, so that nobody waits long for the writer */
     return true;
 }
 
