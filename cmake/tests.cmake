@@ -66,6 +66,13 @@ add_library(shift_clock MODULE tests/conformance/shift_clock.c)
 target_compile_definitions(shift_clock PRIVATE _GNU_SOURCE)
 set_target_properties(shift_clock PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests PREFIX "")
 
+# What rollouts cost the store; built when asked for.
+add_executable(bench_fleet EXCLUDE_FROM_ALL tools/bench.d/fleet.c)
+target_compile_definitions(bench_fleet PRIVATE _GNU_SOURCE)
+target_link_libraries(bench_fleet PRIVATE pawl_db)
+set_target_properties(bench_fleet PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+pawl_flags(bench_fleet)
+
 # CPU time of a refresh; built when asked for.
 add_executable(bench_trust EXCLUDE_FROM_ALL tools/bench.d/trust.c)
 target_compile_definitions(bench_trust PRIVATE _GNU_SOURCE)

@@ -137,12 +137,6 @@ static bool decide(struct db_conn *conn, const struct db_select *select, const c
     return true;
 }
 
-bool db_select_match(struct db_conn *conn, const struct fleet_filter *filter, const char *id, bool *ret_match, struct err *err) {
-    const struct db_select select = {.filters = {filter}};
-
-    return decide(conn, &select, id, ret_match, err);
-}
-
 /* ---- who may match ---- */
 
 static int compare(const struct db_select *select, const struct candidate *a, const struct candidate *b) {
@@ -323,29 +317,5 @@ bool db_select_page(struct db_conn *conn, const struct db_select *select, struct
         return false;
     *ret_page = page;
     *ret_last = last;
-    return true;
-}
-
-bool db_select_ids(struct db_conn *conn, const struct fleet_filter *filter, struct arena *arena, const char *const **ret_ids, size_t *ret_count,
-                   struct err *err) {
-    const struct db_select select = {.filters = {filter}};
-    CLEANUP(free_gathering) struct gathering all = {.select = &select, .arena = arena};
-    const char **ids;
-    size_t count = 0;
-
-    db_registry_each(db_conn_db(conn), gather, &all);
-    ids = arena_array(arena, all.count > 0 ? all.count : 1, sizeof *ids);
-    if (all.out_of_memory || !ids)
-        return err_no_memory(err);
-    for (size_t i = 0; i < all.count; i++) {
-        bool match = all.items[i].sure;
-
-        if (!match && !decide(conn, &select, all.items[i].id, &match, err))
-            return false;
-        if (match)
-            ids[count++] = all.items[i].id;
-    }
-    *ret_ids = ids;
-    *ret_count = count;
     return true;
 }

@@ -35,11 +35,4 @@ struct db_select {
 bool db_select_page(struct db_conn *conn, const struct db_select *select, struct arena *arena, struct db_devices *ret_page, const char **ret_last,
                     struct err *err) MUST_USE;
 
-/* The ids of all devices that match, in no order that means anything; each lives as long as the store is open, the array in the arena. */
-bool db_select_ids(struct db_conn *conn, const struct fleet_filter *filter, struct arena *arena, const char *const **ret_ids, size_t *ret_count,
-                   struct err *err) MUST_USE;
-
-/* Does this one device match, as it is now? ERR_NOT_FOUND. */
-bool db_select_match(struct db_conn *conn, const struct fleet_filter *filter, const char *id, bool *ret_match, struct err *err) MUST_USE;
-
 #endif
