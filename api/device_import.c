@@ -134,7 +134,7 @@ static bool apply_slice(struct api_call *call, struct api_import *import, struct
     int64_t end = clock_mono_ms() + SLICE_MS;
     for (; import->applied < import->row_count && clock_mono_ms() < end; import->applied++) {
         const struct api_import_row *row = &import->rows[import->applied];
-        if (!db_device_import(call->db, &row->row, call->now, err))
+        if (row->effect != DB_IMPORT_UNCHANGED && !db_device_import(call->db, &row->row, call->now, err))
             return err_prefix(err, "line %lld, after %zu rows were applied", (long long)row->line, import->applied);
     }
     call->again = import->applied < import->row_count;

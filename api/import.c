@@ -84,7 +84,8 @@ static bool check_row(const struct db_device_row *row, struct err *err) {
 }
 
 /* Within the token's reach, before and after; then against the store. */
-static bool check_against_store(struct api_call *call, struct api_import *import, const struct db_device_row *row, struct err *err) {
+static bool check_against_store(struct api_call *call, struct api_import *import, const struct db_device_row *row, enum db_import_effect *ret_effect,
+                                struct err *err) {
     CLEANUP(arena_clear) struct arena scratch;
     enum db_import_effect effect;
     const char *before;
@@ -95,10 +96,11 @@ static bool check_against_store(struct api_call *call, struct api_import *import
     if ((!is_new && !api_allow(call, before, err)) || ((is_new || row->product != NULL) && !api_allow(call, row->product, err)))
         return false;
     import->effects[effect]++;
+    *ret_effect = effect;
     return true;
 }
 
-static bool keep_row(struct api_import *import, const struct db_device_row *row, struct err *err) {
+static bool keep_row(struct api_import *import, const struct db_device_row *row, enum db_import_effect effect, struct err *err) {
     if (import->row_count == API_IMPORT_ROWS_MAX)
         return err_set(err, ERR_TOO_LARGE, "an import has at most %d rows", API_IMPORT_ROWS_MAX);
     if (import->row_count == import->row_cap) {
@@ -109,7 +111,7 @@ static bool keep_row(struct api_import *import, const struct db_device_row *row,
         import->rows = rows;
         import->row_cap = cap;
     }
-    import->rows[import->row_count++] = (struct api_import_row){.line = import->line_number, .row = *row};
+    import->rows[import->row_count++] = (struct api_import_row){.line = import->line_number, .row = *row, .effect = effect};
     return true;
 }
 
@@ -221,12 +223,13 @@ static bool row_of_csv(struct api_import *import, struct db_device_row *row, boo
 
 static bool read_row(struct api_call *call, struct api_import *import, struct err *err) {
     struct db_device_row row = {.id = ""};
+    enum db_import_effect effect = DB_IMPORT_UNCHANGED;
     bool is_row = true;
     if (import->is_csv ? !row_of_csv(import, &row, &is_row, err) : !row_of_json(import, &row, err))
         return false;
     if (!is_row)
         return true;
-    return check_row(&row, err) && check_against_store(call, import, &row, err) && keep_row(import, &row, err);
+    return check_row(&row, err) && check_against_store(call, import, &row, &effect, err) && keep_row(import, &row, effect, err);
 }
 
 static bool end_line(struct api_call *call, struct api_import *import, struct err *err) {

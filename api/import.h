@@ -15,6 +15,7 @@ enum {
 struct api_import_row {
     int64_t line; /* of the file, from 1 */
     struct db_device_row row;
+    enum db_import_effect effect; /* when it was judged; what is unchanged then is left alone */
 };
 
 struct api_import {
