@@ -10,7 +10,7 @@
 #include "db/rollout_scan.h"
 #include "db/store.h"
 
-enum { SLICE_ROWS = 1000, CHOSEN_MAX_BYTES = 1 << 30 };
+enum { SLICE_ROWS = 2000, CHOSEN_MAX_BYTES = 1 << 30 };
 
 struct chosen {
     const char *id;

@@ -226,7 +226,7 @@ bool db_rollout_member_add(struct db_conn *tx, int64_t rollout, const struct db_
                            struct err *err) {
     struct db_rollout_cell_change *changes = calloc(newcomer_count + 1, sizeof *changes);
     int64_t by_phase[FLEET_PHASE_MAX + 1] = {0};
-    size_t changed;
+    size_t changed = 0;
     bool ok = changes ? insert_all(tx, rollout, newcomers, newcomer_count, now, changes, &changed, by_phase, err) : err_no_memory(err);
 
     for (int64_t phase = 1; ok && phase <= FLEET_PHASE_MAX; phase++) {

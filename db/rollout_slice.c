@@ -4,7 +4,7 @@
 #include "db/offer.h"
 #include "db/store.h"
 
-enum { HEAVY_ROWS = 200, LIGHT_ROWS = 800 }; /* with a deployment to be closed, and without */
+enum { HEAVY_ROWS = 200, LIGHT_ROWS = 1200 }; /* with a deployment to be closed, and without */
 
 typedef bool (*change_fn)(struct db_conn *tx, const struct db_rollout *rollout, const struct db_rollout_member *member, int64_t now, struct err *err);
 
@@ -60,12 +60,10 @@ static bool slice_by_state(struct db_conn *tx, const struct db_rollout *rollout,
         if (!db_rollout_member_list(tx, rollout->id, &filter, NULL, 0, HEAVY_ROWS, &arena, &members, err) ||
             !change_all(tx, rollout, &members, change, now, err))
             return false;
-        if (members.count > 0) {
-            *ret_more = true;
+        *ret_more = members.more;
+        if (members.more)
             return true;
-        }
     }
-    *ret_more = false;
     return true;
 }
 
@@ -141,12 +139,10 @@ bool db_rollout_slice_time_out(struct db_conn *tx, const struct db_rollout *roll
                                       &members, err) ||
             !change_all(tx, rollout, &members, time_out, now, err))
             return false;
-        if (members.count > 0) {
-            *ret_more = true;
+        *ret_more = members.more;
+        if (members.more)
             return true;
-        }
     }
-    *ret_more = false;
     return true;
 }
 
@@ -158,6 +154,6 @@ bool db_rollout_slice_due(struct db_conn *tx, const struct db_rollout *rollout, 
     if (!db_rollout_member_due(tx, rollout->id, db_rollout_clock(rollout, now), HEAVY_ROWS, &arena, &members, err) ||
         !change_all(tx, rollout, &members, time_out, now, err))
         return false;
-    *ret_more = members.count > 0;
+    *ret_more = members.more;
     return true;
 }
