@@ -1,6 +1,7 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "common/text.h"
 #include "tests/unit/rollout_fixture.h"
 
 enum { CROWD = 5500 }; /* three slices of members */
@@ -458,13 +459,16 @@ static void test_decision(void **state) {
 static void test_hundred_thousand(void **state) {
     struct fleet_rollout_phase phases[] = {PHASE_OF(PERCENT, 1), PHASE_OF(REST, 0)};
     struct store *store = *state;
-    size_t count = getenv("PAWL_TEST_CROWD") ? (size_t)atol(getenv("PAWL_TEST_CROWD")) : 10000;
-    struct db_rollout_plan plan = plan_of(store, count, phases, 2);
+    int64_t count = 10000;
+    struct db_rollout_plan plan;
     struct db_rollout_preview preview;
     int64_t begin_us, preview_us, begun_us, step_us, id;
     clock_t begin_cpu, begun_cpu, step_cpu;
     struct err err;
 
+    if (getenv("PAWL_TEST_CROWD"))
+        assert_true(text_to_int(getenv("PAWL_TEST_CROWD"), 1, 10000000, &count));
+    plan = plan_of(store, (size_t)count, phases, 2);
     begin_us = clock_mono_us();
     assert_ok(db_rollout_preview(store->reader, &plan, &preview, &err), err);
     preview_us = clock_mono_us();
@@ -479,7 +483,7 @@ static void test_hundred_thousand(void **state) {
     step_cpu = clock();
     assert_rollout(store, id, FLEET_ROLLOUT_PAUSED, 1);
     assert_int_equal(rollout_get(store, id).plan.phases[0].members[FLEET_MEMBER_TIMED_OUT] > 0, true);
-    print_message("%zu devices: preview %lld ms, create to running %lld ms (CPU %ld), deadline of 1 %% %lld ms (CPU %ld)\n", count,
+    print_message("%lld devices: preview %lld ms, create to running %lld ms (CPU %ld), deadline of 1 %% %lld ms (CPU %ld)\n", (long long)count,
                   (long long)(preview_us - begin_us) / 1000, (long long)(begun_us - preview_us) / 1000,
                   (long)((begun_cpu - begin_cpu) / (CLOCKS_PER_SEC / 1000)), (long long)(step_us - begun_us) / 1000,
                   (long)((step_cpu - begun_cpu) / (CLOCKS_PER_SEC / 1000)));
