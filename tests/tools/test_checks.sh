@@ -105,3 +105,9 @@ if run routes; then
 fi
 grep -qF 'only in api/openapi.yaml: admin GET /a' "$output" || fail "routes does not name what the table lacks"
 grep -qF 'only in the route table: admin GET /c' "$output" || fail "routes does not name what the contract lacks"
+
+# Without its linter the contract's check fails and says what to do; it does not pass over.
+if run openapi; then
+    fail "openapi passes without its linter"
+fi
+grep -qF 'npm ci' "$output" || fail "openapi does not say how to get its linter"
