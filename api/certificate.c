@@ -4,10 +4,14 @@
 #include <string.h>
 
 #include "api/call.h"
+#include "api/cut.h"
 #include "api/enrol_shapes.h"
 #include "api/handlers.h"
 #include "api/list.h"
+#include "api/shapes.h"
 #include "common/clock.h"
+#include "common/hash.h"
+#include "db/device.h"
 
 bool api_certificate_list(struct api_call *call, struct err *err) {
     static const char *const filters[] = {"device", "product", "expires_before", "in_use", NULL};
@@ -39,4 +43,37 @@ bool api_certificate_get(struct api_call *call, struct err *err) {
     struct api_certificate reply;
     return db_certificate_get(call->db, api_var(call, "serial"), call->arena, &row, err) && api_allow(call, row.product, err) &&
            api_certificate_from(call->arena, &row, &reply, err) && api_reply_json(call, 0, &api_shape_certificate, &reply, err);
+}
+
+static bool is_pin(bool has, const uint8_t pin[DB_PIN_SIZE], const struct db_certificate *certificate) {
+    return has && hash_equal(pin, certificate->spki_sha256, DB_PIN_SIZE);
+}
+
+/* The certificate's key is none of the device's any more. With its only key goes the device. */
+static bool drop_key(struct api_call *call, const struct db_certificate *certificate, struct err *err) {
+    struct db_device device;
+    if (!db_device_get(call->db, certificate->device, call->arena, &device, err))
+        return false;
+    if (is_pin(device.has_pin_next, device.pin_next, certificate))
+        return db_device_set_pins(call->db, device.id, device.pin_current, NULL, err);
+    if (!is_pin(device.has_pin_current, device.pin_current, certificate))
+        return true;
+    if (device.has_pin_next)
+        return db_device_set_pins(call->db, device.id, device.pin_next, NULL, err);
+    bool in_use = device.state == FLEET_DEVICE_ACTIVE || device.state == FLEET_DEVICE_PENDING;
+    return !in_use || db_device_move(call->db, device.id, FLEET_DEVICE_REVOKED, 0, call->now, err);
+}
+
+bool api_certificate_revoke(struct api_call *call, struct err *err) {
+    struct db_certificate row;
+    struct api_certificate reply;
+    struct api_reason_input input;
+    if (!db_certificate_get(call->db, api_var(call, "serial"), call->arena, &row, err) || !api_allow(call, row.product, err) ||
+        !api_body(call, &api_shape_reason_input, &input, NULL, err) || !db_certificate_revoke(call->db, row.serial, call->now, err) ||
+        !drop_key(call, &row, err) || !api_cut_device(call, row.device, err))
+        return false;
+    row.revoked_at = call->now;
+    const char *detail = api_detail(call, "device", row.device, "reason", input.reason, (char *)NULL);
+    return api_audit(call, "certificate.revoke", "certificate", row.serial, detail, err) && api_certificate_from(call->arena, &row, &reply, err) &&
+           api_reply_json(call, 0, &api_shape_certificate, &reply, err);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/call.h"
+#include "api/cut.h"
 #include "api/env.h"
 #include "api/handlers.h"
 #include "api/list.h"
@@ -205,38 +206,13 @@ bool api_device_patch(struct api_call *call, struct err *err) {
            reply_device(call, 0, device.id, err);
 }
 
-struct cut {
-    const struct api_env *env;
-    char id[DB_DEVICE_ID_SIZE];
-};
-
-/* After COMMIT: the registry refuses the device already; what is still open is closed. */
-static void cut_apply(struct db *db, void *arg, bool committed) {
-    (void)db;
-    struct cut *cut = arg;
-    if (committed)
-        cut->env->disconnect(cut->env->server, cut->id);
-    free(cut);
-}
-
-static bool cut_off(struct api_call *call, const char *id, struct err *err) {
-    struct cut *cut = calloc(1, sizeof(*cut));
-    if (cut == NULL)
-        return err_no_memory(err);
-    cut->env = call->env;
-    if (text_copy(cut->id, sizeof(cut->id), id) && db_on_commit(call->db, cut_apply, cut, err))
-        return true;
-    free(cut);
-    return false;
-}
-
 static bool move(struct api_call *call, enum fleet_device_state to, const char *action, struct err *err) {
     struct db_device device;
     struct api_reason_input input;
     if (!find(call, &device, err) || !api_body(call, &api_shape_reason_input, &input, NULL, err) ||
         !db_device_move(call->db, device.id, to, 0, call->now, err))
         return false;
-    if (to != FLEET_DEVICE_ACTIVE && !cut_off(call, device.id, err))
+    if (to != FLEET_DEVICE_ACTIVE && !api_cut_device(call, device.id, err))
         return false;
     const char *detail = api_detail(call, "reason", input.reason, (char *)NULL);
     return api_audit(call, action, "device", device.id, detail, err) && reply_device(call, 0, device.id, err);

@@ -104,6 +104,7 @@ bool api_claim_delete(struct api_call *call, struct err *err);
 
 bool api_certificate_list(struct api_call *call, struct err *err);
 bool api_certificate_get(struct api_call *call, struct err *err);
+bool api_certificate_revoke(struct api_call *call, struct err *err);
 
 bool api_event_list(struct api_call *call, struct err *err);
 bool api_audit_list(struct api_call *call, struct err *err);

@@ -111,6 +111,8 @@ const struct api_route api_routes[] = {
 
     ADMIN("GET", "/api/v1/certificates", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_certificate_list),
     ADMIN("GET", "/api/v1/certificates/{serial}", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_certificate_get),
+    ADMIN("POST", "/api/v1/certificates/{serial}/revoke", "device:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
+          api_certificate_revoke),
 
     ADMIN("GET", "/api/v1/events", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_event_list),
     ADMIN("GET", "/api/v1/events/stream", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_stream_events),

@@ -1,5 +1,88 @@
 #include "cli/groups.h"
+#include "cli/prompt.h"
+#include "cli/reason.h"
 #include "cli/view.h"
+
+#define CERTIFICATES "/api/v1/certificates"
+
+struct certificate {
+    const char *serial, *device, *product, *way, *spki_sha256;
+    int64_t not_after, issued_at, revoked_at;
+};
+
+static const struct json_field certificate_fields[] = {
+    {"serial", JSON_TEXT, offsetof(struct certificate, serial), JSON_REQUIRED, 0, 0, NULL},
+    {"device", JSON_TEXT, offsetof(struct certificate, device), JSON_REQUIRED, 0, 0, NULL},
+    {"product", JSON_TEXT, offsetof(struct certificate, product), JSON_NULLABLE, 0, 0, NULL},
+    {"way", JSON_TEXT, offsetof(struct certificate, way), JSON_REQUIRED, 0, 0, NULL},
+    {"spki_sha256", JSON_TEXT, offsetof(struct certificate, spki_sha256), JSON_REQUIRED, 0, 0, NULL},
+    {"not_after", JSON_TIME, offsetof(struct certificate, not_after), JSON_REQUIRED, 0, 0, NULL},
+    {"issued_at", JSON_TIME, offsetof(struct certificate, issued_at), JSON_REQUIRED, 0, 0, NULL},
+    {"revoked_at", JSON_TIME, offsetof(struct certificate, revoked_at), JSON_NULLABLE, 0, 0, NULL},
+};
+static const struct json_shape certificate_shape = JSON_SHAPE_OPEN(struct certificate, certificate_fields);
+
+static const struct cli_column certificate_columns[] = {
+    {.title = "SERIAL", .field = "serial"},    {.title = "DEVICE", .field = "device"},     {.title = "WAY", .field = "way"},
+    {.title = "ISSUED", .field = "issued_at"}, {.title = "EXPIRES", .field = "not_after"}, {.title = "REVOKED", .field = "revoked_at"},
+};
+static const struct cli_column certificate_lines[] = {
+    {.title = "serial", .field = "serial"},     {.title = "device", .field = "device"},      {.title = "product", .field = "product"},
+    {.title = "way", .field = "way"},           {.title = "key", .field = "spki_sha256"},    {.title = "issued", .field = "issued_at"},
+    {.title = "expires", .field = "not_after"}, {.title = "revoked", .field = "revoked_at"},
+};
+static const struct cli_view certificate_view = {.shape = &certificate_shape,
+                                                 .list = certificate_columns,
+                                                 .list_count = ARRAY_LEN(certificate_columns),
+                                                 .show = certificate_lines,
+                                                 .show_count = ARRAY_LEN(certificate_lines),
+                                                 .none = "no such certificates; those of another CA are not in this list"};
+
+struct list_args {
+    const char *device, *product;
+    bool in_use;
+    int64_t limit;
+};
+
+static const struct cli_option list_options[] = {
+    {"device", 0, OPTION_TEXT, offsetof(struct list_args, device), "DEVICE", "only of this device"},
+    {"product", 0, OPTION_TEXT, offsetof(struct list_args, product), "PRODUCT", "only of this product's devices"},
+    {"in-use", 0, OPTION_FLAG, offsetof(struct list_args, in_use), NULL, "only the newest one of each active device"},
+    {"limit", 0, OPTION_INT, offsetof(struct list_args, limit), "N", "at most N rows [all]"},
+};
+const struct cli_options cli_certificates_list_options = CLI_OPTIONS(struct list_args, list_options);
+
+bool cli_certificates_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
+    const struct list_args *list = args;
+    const struct cli_query query[] = {{"device", list->device}, {"product", list->product}, {"in_use", list->in_use ? "true" : NULL}};
+    return cli_view_list(cli, CERTIFICATES, query, ARRAY_LEN(query), list->limit, &certificate_view, err);
+}
+
+bool cli_certificates_show(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
+    const char *path = cli_view_path(&cli->arena, CERTIFICATES, operands->items[0], (char *)NULL);
+    return path == NULL ? err_no_memory(err) : cli_view_get(cli, path, &certificate_view, err);
+}
+
+struct reason_args {
+    const char *reason;
+};
+
+static const struct cli_option reason_options[] = {
+    {"reason", 0, OPTION_TEXT, offsetof(struct reason_args, reason), "TEXT", "for the audit"},
+};
+const struct cli_options cli_certificates_reason_options = CLI_OPTIONS(struct reason_args, reason_options);
+
+bool cli_certificates_revoke(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
+    const struct reason_args *reason = args;
+    const char *path = cli_view_path(&cli->arena, CERTIFICATES, operands->items[0], "revoke", (char *)NULL);
+    const char *question = arena_printf(&cli->arena, "Refuse the key of certificate %s from now on? A device that has no other is revoked.",
+                                        operands->items[0]);
+    struct cli_reply reply;
+    if (path == NULL || question == NULL)
+        return err_no_memory(err);
+    return cli_prompt_confirm(cli, question, err) && cli_reason_post(cli, path, reason->reason, &reply, err) &&
+           cli_view_show(cli, &reply, &certificate_view, err);
+}
 
 struct expiring {
     const char *device, *product, *state;

@@ -137,6 +137,11 @@ const struct cli_command cli_commands[] = {
     {"claims", "show", "CLAIM", 1, 1, "one claim", NULL, NULL, cli_claims_show},
     {"claims", "revoke", "CLAIM", 1, 1, "refuse a claim from now on", "A certificate that it brought stays.", NULL, cli_claims_revoke},
 
+    {"certificates", "list", "", 0, 0, "certificates that the server has issued", NULL, &cli_certificates_list_options, cli_certificates_list},
+    {"certificates", "show", "SERIAL", 1, 1, "one of them", NULL, NULL, cli_certificates_show},
+    {"certificates", "revoke", "SERIAL", 1, 1, "refuse the key of an issued certificate at once",
+     "The device goes on with its other key, when it has just renewed; without one it is revoked.", &cli_certificates_reason_options,
+     cli_certificates_revoke},
     {"certificates", "expiring", "", 0, 0, "devices whose certificate ends soon, the first to end first",
      "Of each device the certificate that it polled with last counts, whoever issued it.", &cli_certificates_expiring_options,
      cli_certificates_expiring},

@@ -121,7 +121,12 @@ CLI_COMMAND(cli_tokens_rotate);
 CLI_COMMAND(cli_tokens_revoke);
 
 /* certificates.c */
+extern const struct cli_options cli_certificates_list_options;
+extern const struct cli_options cli_certificates_reason_options;
 extern const struct cli_options cli_certificates_expiring_options;
+CLI_COMMAND(cli_certificates_list);
+CLI_COMMAND(cli_certificates_show);
+CLI_COMMAND(cli_certificates_revoke);
 CLI_COMMAND(cli_certificates_expiring);
 
 /* completion.c */

@@ -72,3 +72,14 @@ bool db_certificate_insert(struct db_conn *tx, const struct db_certificate *cert
         return false;
     return changes == 1 || err_set(err, ERR_CONFLICT, "certificate '%s' exists", certificate->serial);
 }
+
+bool db_certificate_revoke(struct db_conn *tx, const char *serial, int64_t now, struct err *err) {
+    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_CERTIFICATE_REVOKE);
+    int64_t changes;
+
+    db_query_text(stmt, 1, serial);
+    db_query_int(stmt, 2, now);
+    if (!db_query_run(stmt, &changes, err))
+        return false;
+    return changes > 0 || err_set(err, ERR_CONFLICT, "certificate %s is revoked already", serial);
+}

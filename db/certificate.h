@@ -49,4 +49,7 @@ bool db_certificate_list(struct db_conn *conn, const struct db_certificate_filte
 /* id, product and revoked_at are ignored. ERR_CONFLICT: the serial exists. */
 bool db_certificate_insert(struct db_conn *tx, const struct db_certificate *certificate, struct err *err) MUST_USE;
 
+/* ERR_CONFLICT: it is revoked already. */
+bool db_certificate_revoke(struct db_conn *tx, const char *serial, int64_t now, struct err *err) MUST_USE;
+
 #endif

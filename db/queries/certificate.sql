@@ -29,3 +29,6 @@ ORDER BY c.id LIMIT $2;
 -- name: certificate_insert
 INSERT INTO certificate (serial, device, spki_sha256, issuer_sha256, way, data, not_before, not_after, issued_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING;
+
+-- name: certificate_revoke
+UPDATE certificate SET revoked_at = $2 WHERE serial = $1 AND revoked_at IS NULL;

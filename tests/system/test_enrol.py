@@ -757,3 +757,42 @@ class TestThrottle:
         certificate(elsewhere.enrol(new_key("p256"), claim=("calm", a_claim(server, device="calm"))))
         flooded = Applicant(server, source="127.0.0.2").get(f"{EST}/cacerts")
         assert flooded.status == 429 and flooded.header("Retry-After") == "60"
+
+
+class TestRevoke:
+    """One certificate is taken away: its key is its device's no more (pawl certificates)."""
+
+    def test_the_only_key(self, est, applicant, tmp_path):
+        name, key = a_name(), new_key("p256")
+        found = certificate(applicant.enrol(key, claim=(name, a_claim(est, device=name))))
+        device = est.device(certificate=keep(tmp_path, name, found, key))
+        listed = est.pawl("certificates", "list", "--device", name)
+        serial = next(row.split()[0] for row in listed.stdout.splitlines() if name in row)
+        assert name in est.pawl("certificates", "show", serial).stdout
+        with device.connect() as connection:
+            assert device.get("/whoami", connection=connection).status == 200
+            assert serial in est.pawl("certificates", "revoke", serial, "--reason", "lost").stdout
+            connection.seconds_until_closed(20)
+        assert est.operator().device(name)["state"] == "revoked"
+        assert est.operator().post(f"/api/v1/certificates/{serial}/revoke").status == 409
+        assert est.operator().post("/api/v1/certificates/00/revoke").status == 404
+        assert any(row["action"] == "certificate.revoke" for row in est.operator().pages("/api/v1/audit", limit=1000))
+        assert serial not in est.pawl("certificates", "list", "--device", name, "--in-use").stdout
+
+    def test_one_of_two_keys(self, est, applicant, tmp_path):
+        """A renewal has brought a second key: whichever is taken away, the device goes on with the other."""
+        for takes_new in (False, True):
+            name, old = a_name(), new_key("p256")
+            first = certificate(applicant.enrol(old, claim=(name, a_claim(est, device=name))))
+            shown = keep(tmp_path, name, first, old)
+            fresh = new_key("p256")
+            second = certificate(Applicant(est, shown).renew(fresh))
+            renewed = keep(tmp_path / "renewed", name, second, fresh)
+            gone, stays = (renewed, shown) if takes_new else (shown, renewed)
+            rows = est.operator().pages(f"/api/v1/certificates?device={name}")
+            serial = next(row["serial"] for row in rows if row["spki_sha256"] == gone.spki_sha256)
+            est.operator().ok("POST", f"/api/v1/certificates/{serial}/revoke", {"reason": "leaked"})
+            assert est.operator().device(name)["state"] == "active"
+            assert est.operator().device(name)["pins"] == [stays.spki_sha256]
+            assert est.device(certificate=stays).get("/whoami").status == 200
+            assert est.device(certificate=gone).get("/whoami").problem == "identity"

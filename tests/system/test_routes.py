@@ -81,6 +81,7 @@ SHAPES = {
     "DELETE /api/v1/claims/{claim}": ("/api/v1/claims/nothing", None),
     "GET /api/v1/certificates": ("/api/v1/certificates", None),
     "GET /api/v1/certificates/{serial}": ("/api/v1/certificates/nothing", None),
+    "POST /api/v1/certificates/{serial}/revoke": ("/api/v1/certificates/00/revoke", None),
     "GET /api/v1/certificates/expiring": ("/api/v1/certificates/expiring", None),
     "GET /api/v1/events": ("/api/v1/events", None),
     "GET /api/v1/events/stream": ("/api/v1/events/stream?after=nothing", None),
