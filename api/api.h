@@ -9,7 +9,7 @@
 #include "db/registry.h"
 
 /* Which listeners serve a route; a mask. */
-enum api_listener { API_DEVICE = 1, API_ENROL = 2, API_ADMIN = 4 };
+enum api_listener { API_DEVICE = 1, API_ENROL = 2, API_ADMIN = 4, API_TOKEN = 8 };
 
 /* Who may call it. The zero value admits nobody. */
 enum api_role {

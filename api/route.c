@@ -13,7 +13,10 @@ const struct api_route api_routes[] = {
 #define DEVICE(method, pattern, role, body, limit, run, handler)                                                                                     \
     { API_DEVICE, method, pattern, role, "", body, limit, run, 0, handler, NULL }
 #define DDI(method, path, body, limit, run, policy, handler)                                                                                         \
-    { API_DEVICE, method, "/{tenant}/controller/v1/{controller}" path, API_ACTIVE, "", body, limit, run, API_DDI | (policy), handler, NULL }
+    {                                                                                                                                                \
+        API_DEVICE | API_TOKEN, method, "/{tenant}/controller/v1/{controller}" path, API_ACTIVE, "", body, limit, run, API_DDI | (policy), handler,  \
+            NULL                                                                                                                                     \
+    }
 #define ADMIN(method, pattern, scope, body, limit, run, policy, handler)                                                                             \
     { API_ADMIN, method, pattern, API_OPERATOR, scope, body, limit, run, policy, handler, NULL }
 #define HEALTH(pattern, handler)                                                                                                                     \

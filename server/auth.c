@@ -13,6 +13,7 @@
 #include "common/text.h"
 #include "db/device.h"
 #include "server/administrators.h"
+#include "server/client_token.h"
 #include "server/server.h"
 
 void auth_throttle_init(struct auth_throttle *throttle, int64_t limit) {
@@ -165,7 +166,7 @@ static bool check_entry(struct api_call *call, struct err *err) {
     default:
         return err_set(err, ERR_FORBIDDEN, "device '%s' has no known state", call->identity.id);
     }
-    if (hot->has_pin_current && !db_registry_has_pin(hot, call->identity.spki_sha256)) {
+    if (call->listener != API_TOKEN && hot->has_pin_current && !db_registry_has_pin(hot, call->identity.spki_sha256)) {
         /* Deferred, the call comes back here on the writer before any handler sees it. */
         if (api_notice_clone_suspected(call))
             return true;
@@ -177,6 +178,8 @@ static bool check_entry(struct api_call *call, struct err *err) {
 }
 
 static bool check_device(struct api_call *call, struct err *err) {
+    if (call->listener == API_TOKEN)
+        return client_token_check(call, err) && check_entry(call, err);
     if (call->identity.id[0] == '\0')
         return err_set(err, ERR_UNAUTHENTICATED, "a device certificate is required");
     if (call->identity.factory)
@@ -222,7 +225,8 @@ static bool uses_next_key(const struct api_call *call) {
 }
 
 bool auth_needs_writer(const struct api_call *call) {
-    return is_device_role(call) && (call->device.id[0] == '\0' || !call->device.has_pin_current || uses_next_key(call));
+    return is_device_role(call) && call->listener != API_TOKEN &&
+           (call->device.id[0] == '\0' || !call->device.has_pin_current || uses_next_key(call));
 }
 
 static bool insert(struct api_call *call, struct err *err) {
@@ -275,6 +279,10 @@ bool auth_register(struct api_call *call, bool *ret_refusal, struct err *err) {
         return recheck_token(call, err);
     if (!is_device_role(call))
         return true;
+    if (call->listener == API_TOKEN) {
+        *ret_refusal = !check_device(call, err);
+        return true;
+    }
     if (db_registry_get(call->env->db, call->identity.id, &call->device) && call->device.has_pin_current) {
         *ret_refusal = !check_entry(call, err);
         return *ret_refusal || !uses_next_key(call) || api_enrol_key_used(call, err);

@@ -134,6 +134,12 @@ static const struct config_key keys[] = {
     KEY(ddi, version_attribute, CONFIG_TEXT, "version", .help = "The attribute in which clients say which version they run."),
     KEY(ddi, product_attribute, CONFIG_TEXT, NULL, .help = "The attribute that fills in the product of a device that has none yet."),
     KEY(ddi, hardware_attribute, CONFIG_TEXT, NULL, .help = "The attribute that fills in the hardware of a device that has none yet."),
+    KEY(ddi, token_listen, CONFIG_TEXT, "off",
+        .help = "Where clients without a certificate connect, ADDRESS:PORT or off: DDI alone, by a TargetToken ('pawl devices ddi'). docs/ddi.md "
+                "says what\n"
+                "one gives up with it."),
+    KEY(ddi, gateway_token_file, CONFIG_PATH, NULL,
+        .help = "File, mode 0400 or 0600, with a GatewayToken: it speaks there for every device that has no key of its own. Without it none does."),
 
     KEY(webhooks, enabled, CONFIG_BOOL, "yes",
         .help = "yes: events are sent to the webhooks that operators make; no: the server connects to nobody, and the system call for it is closed."),
@@ -204,6 +210,8 @@ bool server_config_check(const struct server_config *config, struct err *err) {
         return false;
     if (!check_listener(config->listen.device, "[listen] device", err) || !check_listener(config->listen.enrol, "[listen] enrol", err) ||
         !check_listener(config->listen.admin, "[listen] admin", err))
+        return false;
+    if (!check_listener(config->ddi.token_listen, "[ddi] token_listen", err))
         return false;
     if ((config->enrolment.ca_certificate != NULL) != (config->enrolment.ca_key != NULL))
         return err_set(err, ERR_CONFIG, "[enrolment] ca_certificate and ca_key belong together: one of them is missing");

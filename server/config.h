@@ -83,6 +83,8 @@ struct server_config {
         char *version_attribute;
         char *product_attribute;  /* NULL: none */
         char *hardware_attribute; /* NULL: none */
+        char *token_listen;
+        char *gateway_token_file; /* NULL: none */
     } ddi;
     struct {
         bool enabled, plain_http;

@@ -171,7 +171,7 @@ void dispatch_refuse(struct api_call *call, const struct err *err) {
 }
 
 static const char *listener_name(enum api_listener listener) {
-    return listener == API_DEVICE ? "device" : listener == API_ADMIN ? "admin" : "enrol";
+    return listener == API_DEVICE ? "device" : listener == API_ADMIN ? "admin" : listener == API_TOKEN ? "token" : "enrol";
 }
 
 void dispatch_finish(const struct api_call *call, uint64_t bytes_sent, int64_t duration_us) {

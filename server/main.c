@@ -47,7 +47,7 @@ static void print_policy(unsigned policy) {
 }
 
 static void print_listeners(unsigned listeners) {
-    static const char *const names[] = {"device", "enrol", "admin"};
+    static const char *const names[] = {"device", "enrol", "admin", "token"};
     const char *separator = "";
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if ((listeners & 1u << i) == 0)

@@ -44,7 +44,7 @@ static void count_poll(struct metrics *metrics, const char *reason) {
 static const int64_t times_us[METRICS_TIMES] = {1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 10000000};
 
 static void count_time(struct metrics *metrics, enum api_listener listener, int64_t duration_us) {
-    size_t i = listener == API_DEVICE ? 0 : listener == API_ENROL ? 1 : 2, class = 0;
+    size_t i = listener == API_DEVICE || listener == API_TOKEN ? 0 : listener == API_ENROL ? 1 : 2, class = 0;
     while (class < METRICS_TIMES && duration_us > times_us[class])
         class ++;
     add(&metrics->times[i][class], 1);
@@ -68,7 +68,7 @@ void metrics_count(struct metrics *metrics, const struct api_call *call, uint64_
     add(&metrics->requests[route][column], 1);
     add(&metrics->duration_us[route], duration_us > 0 ? (uint64_t)duration_us : 0);
     add(&metrics->bytes[route], bytes_sent);
-    if (call->listener == API_DEVICE && is_poll(call->route) && call->reply.reason != NULL)
+    if ((call->listener == API_DEVICE || call->listener == API_TOKEN) && is_poll(call->route) && call->reply.reason != NULL)
         count_poll(metrics, call->reply.reason);
 }
 

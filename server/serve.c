@@ -30,8 +30,8 @@
 /* The listeners of the settings in the order they are started, and where they were asked to be. */
 struct listeners {
     struct wire_settings settings;
-    char hosts[3][64];
-    const char *names[3];
+    char hosts[4][64];
+    const char *names[4];
 };
 
 static bool add_listener(struct listeners *listeners, const struct server_config *config, const char *text, const char *name,
@@ -41,7 +41,7 @@ static bool add_listener(struct listeners *listeners, const struct server_config
     size_t i = listeners->settings.listener_count;
     uint16_t port;
     char what[32];
-    snprintf(what, sizeof(what), "[listen] %s", name);
+    snprintf(what, sizeof(what), "%s %s%s", listener->role == API_TOKEN ? "[ddi]" : "[listen]", name, listener->role == API_TOKEN ? "_listen" : "");
     if (!server_config_address(text, what, listeners->hosts[i], &port, err))
         return false;
     struct wire_listener *out = &listeners->settings.listeners[i];
@@ -74,6 +74,11 @@ static bool fill_listeners(const struct server_config *config, struct listeners 
         .factory_ca_file = config->enrolment.factory_ca,
         .factory_from_cn = config->enrolment.factory_identity == SERVER_IDENTITY_CN,
     };
+    const struct wire_listener token = {
+        .role = API_TOKEN,
+        .client_certificate = WIRE_CERTIFICATE_NONE,
+        .proxied = true,
+    };
     const struct wire_listener admin = {
         .role = API_ADMIN,
         .client_certificate = config->tls.admin_ca != NULL ? WIRE_CERTIFICATE_REQUESTED : WIRE_CERTIFICATE_NONE,
@@ -102,6 +107,7 @@ static bool fill_listeners(const struct server_config *config, struct listeners 
         return err_prefix(err, "[listen] proxies");
     return add_listener(listeners, config, config->listen.device, "device", &device, err) &&
            add_listener(listeners, config, config->listen.enrol, "enrol", &enrol, err) &&
+           add_listener(listeners, config, config->ddi.token_listen, "token", &token, err) &&
            add_listener(listeners, config, config->listen.admin, "admin", &admin, err);
 }
 
@@ -243,8 +249,8 @@ static void close_all(struct server *server) {
 
 /* One line with the addresses that are really bound. */
 static void log_ready(struct server *server, const struct listeners *listeners) {
-    char places[3][96];
-    const char *device = NULL, *enrol = NULL, *admin = NULL;
+    char places[4][96];
+    const char *device = NULL, *enrol = NULL, *token = NULL, *admin = NULL;
     for (size_t i = 0; i < listeners->settings.listener_count; i++) {
         const char *host = listeners->hosts[i];
         bool brackets = strchr(host, ':') != NULL;
@@ -253,10 +259,12 @@ static void log_ready(struct server *server, const struct listeners *listeners) 
             device = places[i];
         else if (strcmp(listeners->names[i], "enrol") == 0)
             enrol = places[i];
+        else if (strcmp(listeners->names[i], "token") == 0)
+            token = places[i];
         else
             admin = places[i];
     }
-    log_event(LOG_INFO, "ready", "version", PAWL_VERSION, "device", device, "enrol", enrol, "admin", admin, (char *)NULL);
+    log_event(LOG_INFO, "ready", "version", PAWL_VERSION, "device", device, "enrol", enrol, "token", token, "admin", admin, (char *)NULL);
 }
 
 /* The files of [tls] where the configuration says that they are. */
@@ -321,8 +329,8 @@ static bool start(struct server *server, const struct listeners *listeners, stru
         !administrators_scopes(&server->arena, server->config.admin.certificate_scopes, &server->first_grants, err) ||
         !administrators_check_authorities(&server->config, err) || !issuing_open(&server->config, &issuer, err) ||
         !issuing_use(server, &issuer, err) || !online_load(&server->config, &server->timestamp_key, &server->directive_key, err) ||
-        !online_load_audit(&server->config, &server->checkpoints.key, err) || !sandbox_files(&server->config, server->config_file, &files, err) ||
-        !open_all(server, err))
+        !client_token_load(&server->config, &server->gateway, err) || !online_load_audit(&server->config, &server->checkpoints.key, err) ||
+        !sandbox_files(&server->config, server->config_file, &files, err) || !open_all(server, err))
         return false;
     struct wire *wire = wire_start(&listeners->settings, &server->env, server->db, err);
     if (wire == NULL)

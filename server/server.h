@@ -8,6 +8,7 @@
 #include "db/scrub.h"
 #include "db/token.h"
 #include "server/auth.h"
+#include "server/client_token.h"
 #include "server/config.h"
 #include "server/metrics.h"
 #include "server/wire.h"
@@ -80,6 +81,7 @@ struct server {
     struct api_issuing issuing;
     struct certs_issuer *issuers[SERVER_ISSUERS]; /* loaded since the start, the newest last: a certificate may be on its way with any of them */
     size_t issuer_count;
+    struct client_token_gateway gateway;
     int64_t started_at;
     atomic_bool draining;
     atomic_bool purge_again;  /* old rows are left */

@@ -114,7 +114,7 @@ def test_rows_say_what_the_contract_says(contract):
     for row in ROWS:
         item = next(item for template, _, item in contract.templates if template == row.pattern)
         operation = item[row.method.lower()]
-        for listener in ("device", "enrol"):
+        for listener in ("device", "enrol", "token"):
             assert (listener in operation["tags"]) == (listener in row.listeners), row
         security = operation["security"]
         if row.role == "anyone":
@@ -123,7 +123,7 @@ def test_rows_say_what_the_contract_says(contract):
             scopes = [row.scope] if row.scope else []
             assert security == [{"bearerToken": scopes}, {"adminCertificate": scopes}], row
         else:
-            assert security == [{"deviceCertificate": []}], row
+            assert security == [{"deviceCertificate": []}] + [{"clientToken": []}] * ("token" in row.listeners), row
 
 
 def test_rows_are_unique():

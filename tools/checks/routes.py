@@ -9,7 +9,7 @@ import yaml
 from source import finish
 
 SERVER = "build/pawld"
-LISTENER_OF_TAG = {"device": "device", "enrol": "enrol", "admin": "admin", "health": "admin"}
+LISTENER_OF_TAG = {"device": "device", "enrol": "enrol", "token": "token", "admin": "admin", "health": "admin"}
 METHODS = {"get", "put", "post", "delete", "patch"}
 
 

@@ -67,7 +67,7 @@ class Server:
         self.config_path = self.folder / "pawld.conf"
         self.environment = dict(environment or {})
         self.process = None
-        self.device_port = self.enrol_port = self.admin_port = None
+        self.device_port = self.enrol_port = self.token_port = self.admin_port = None
         self.clients = {}
         self.write_config(config or {})
         if root:  # a root of the test's own making, from the online keys
@@ -137,6 +137,8 @@ class Server:
         self.admin_port = int(re.search(r"\badmin=\S+:(\d+)", ready).group(1))
         enrol = re.search(r"\benrol=\S+:(\d+)", ready)
         self.enrol_port = int(enrol.group(1)) if enrol else None
+        token = re.search(r"\btoken=\S+:(\d+)", ready)
+        self.token_port = int(token.group(1)) if token else None
         return self
 
     @property
