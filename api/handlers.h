@@ -39,6 +39,8 @@ bool api_system_readyz(struct api_call *call, struct err *err);
 bool api_system_metrics(struct api_call *call, struct err *err);
 bool api_system_openapi(struct api_call *call, struct err *err);
 
+bool api_stats_get(struct api_call *call, struct err *err);
+
 bool api_product_list(struct api_call *call, struct err *err);
 bool api_product_create(struct api_call *call, struct err *err);
 bool api_product_get(struct api_call *call, struct err *err);

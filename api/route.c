@@ -52,6 +52,8 @@ const struct api_route api_routes[] = {
     ADMIN("GET", "/api/v1/openapi.yaml", "", API_NO_BODY, 0, API_READ, 0, api_system_openapi),
     ADMIN("GET", "/api/v1/whoami", "", API_NO_BODY, 0, API_READ, 0, api_whoami_operator),
 
+    ADMIN("GET", "/api/v1/stats", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_stats_get),
+
     ADMIN("GET", "/api/v1/products", "release:read", API_NO_BODY, 0, API_READ, 0, api_product_list),
     ADMIN("POST", "/api/v1/products", "release:publish", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_product_create),
     ADMIN("GET", "/api/v1/products/{product}", "release:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_product_get),

@@ -158,7 +158,7 @@ def rows(prefix, number):
 
 
 def test_same_key_three_times_in_parallel(server, api):
-    body = rows("par", 3000)
+    body = rows("par", 2000)
     replies, threads = [], []
 
     def run(client):
@@ -172,12 +172,12 @@ def test_same_key_three_times_in_parallel(server, api):
     assert [reply.status for reply in replies] == [200] * 3
     assert sum(reply.header("Idempotency-Replayed") == "true" for reply in replies) == 2
     assert replies[0].json == replies[1].json == replies[2].json
-    assert len(api.pages("/api/v1/devices?id_prefix=par-", limit=1000)) == 3000
+    assert len(api.pages("/api/v1/devices?id_prefix=par-", limit=1000)) == 2000
     registered = [e for e in api.pages("/api/v1/events?kind=registered", limit=1000) if e["device"].startswith("par-")]
-    assert len(registered) == 3000
-    audited = [row for row in api.pages("/api/v1/audit", limit=1000) if row["action"] == "device.import" and '"rows":3000' in row["detail"]]
+    assert len(registered) == 2000
+    audited = [row for row in api.pages("/api/v1/audit", limit=1000) if row["action"] == "device.import" and '"rows":2000' in row["detail"]]
     assert len(audited) == 1
-    assert send(api, rows("par", 2999), headers=[("Idempotency-Key", "import-1")]).status == 422
+    assert send(api, rows("par", 1999), headers=[("Idempotency-Key", "import-1")]).status == 422
     assert send(api, body, "?dry_run=true", headers=[("Idempotency-Key", "import-1")]).status == 422
 
 
@@ -190,7 +190,7 @@ def test_a_dry_run_is_remembered_as_one(api):
 
 
 def test_others_are_served_between_two_turns(server, api):
-    body = rows("turn", 10000)
+    body = rows("turn", 6000)
     slowest, done, client = 0.0, threading.Event(), server.operator(fresh=True)
 
     def run():
@@ -208,7 +208,7 @@ def test_others_are_served_between_two_turns(server, api):
         slowest = max(slowest, time.monotonic() - start)
         number += 1
     thread.join()
-    assert number >= 5, "writes came through while the import ran"
+    assert number >= 3, "writes came through while the import ran"
     assert slowest < 20
 
 
@@ -216,7 +216,7 @@ def test_killed_between_two_turns(servers):
     server = servers()
     api = server.operator()
     api.post("/api/v1/products", {"id": "sensor"})
-    body = rows("kill", 20000)
+    body = rows("kill", 12000)
     client = server.operator(fresh=True)
 
     def run():
@@ -234,10 +234,10 @@ def test_killed_between_two_turns(servers):
     server.start()
     api = server.operator()
     left = count(api)
-    assert 0 < left < 20000
+    assert 0 < left < 12000
     done = send(api, body, headers=[("Idempotency-Key", "kill-1")]).json
-    assert done["unchanged"] == left and done["created"] == 20000 - left
-    assert count(api) == 20000
+    assert done["unchanged"] == left and done["created"] == 12000 - left
+    assert count(api) == 12000
 
 
 # ---- the command line

@@ -137,6 +137,33 @@ def test_limited_token(fleet, api):
     assert filtered(limited, "product == sensor and tag == canary") == numbered(lambda n: n % 3 and n % 10 == 0)
 
 
+# ---- numbers
+
+
+def test_stats(fleet, api):
+    stats = api.ok("GET", "/api/v1/stats")
+    devices = api.pages("/api/v1/devices", limit=1000)
+    assert stats["devices"] == len(devices) == sum(stats["states"].values())
+    assert stats["states"]["retired"] == sum(d["state"] == "retired" for d in devices)
+    assert stats["seen"] == {"hour": 6, "day": 6, "week": 6, "never": len(devices) - 6}
+    expected = {}
+    for device in devices:
+        key = (device["product"], (device["installed"] or {}).get("version"))
+        expected[key] = expected.get(key, 0) + 1
+    assert {(line["product"], line["version"]): line["devices"] for line in stats["installed"]} == expected and not stats["cut"]
+    assert stats["open_deployments"] == sum(d["deployment"] is not None for d in devices) == sum(line["open_deployments"] for line in stats["installed"])
+    counted = {line["state"]: line["deployments"] for line in stats["deployments"]}
+    assert sum(counted.values()) == len(api.pages("/api/v1/deployments", limit=1000))
+    assert counted["offered"] == stats["open_deployments"] > 0
+
+    of_one = api.ok("GET", "/api/v1/stats?product=sensor")
+    assert of_one["devices"] == sum(d["product"] == "sensor" for d in devices) and of_one["deployments"] is None
+    assert {line["product"] for line in of_one["installed"]} == {"sensor"}
+    assert api.ok("GET", "/api/v1/stats?product=nothing")["devices"] == 0
+    limited = fleet.operator(api.token_with("device:read@sensor"))
+    assert limited.get("/api/v1/stats").status == 403 and limited.ok("GET", "/api/v1/stats?product=sensor") == of_one
+
+
 # ---- lines
 
 

@@ -37,6 +37,7 @@ SHAPES = {
     "GET /metrics": ("/metrics", None),
     "GET /api/v1/openapi.yaml": ("/api/v1/openapi.yaml", None),
     "GET /api/v1/whoami": ("/api/v1/whoami", None),
+    "GET /api/v1/stats": ("/api/v1/stats", None),
     "GET /api/v1/products": ("/api/v1/products", None),
     "POST /api/v1/products": ("/api/v1/products", {}),
     "GET /api/v1/products/{product}": ("/api/v1/products/router", None),
