@@ -14,7 +14,7 @@ static bool reply_deployment(struct api_call *call, int status, int64_t id, stru
 }
 
 bool api_deployment_list(struct api_call *call, struct err *err) {
-    static const char *const filters[] = {"device", "product", "state", NULL};
+    static const char *const filters[] = {"device", "product", "state", "rollout", NULL};
     struct api_list list;
     struct db_deployments page;
     if (!api_allow_list(call, err) || !api_list_begin(call, filters, true, &list, err))
@@ -26,6 +26,8 @@ bool api_deployment_list(struct api_call *call, struct err *err) {
     };
     if (filter.by_state && !fleet_deployment_state_parse(api_query(call, "state"), &filter.state))
         return err_set_field(err, ERR_INVALID, "state", "'state' is no state of a deployment");
+    if (api_query(call, "rollout") != NULL && !api_number(api_query(call, "rollout"), "rollout", &filter.rollout, err))
+        return false;
     if (!db_deployment_list(call->db, &filter, list.after_number, list.limit, call->arena, &page, err))
         return false;
     struct api_deployment *items = arena_array(call->arena, page.count, sizeof(*items));

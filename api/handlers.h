@@ -87,6 +87,24 @@ bool api_delivery_list(struct api_call *call, struct err *err);
 bool api_delivery_test(struct api_call *call, struct err *err);
 bool api_delivery_retry(struct api_call *call, struct err *err);
 bool api_stream_events(struct api_call *call, struct err *err);
+
+bool api_rollout_list(struct api_call *call, struct err *err);
+bool api_rollout_create(struct api_call *call, struct err *err);
+bool api_rollout_get(struct api_call *call, struct err *err);
+bool api_rollout_patch(struct api_call *call, struct err *err);
+bool api_rollout_delete(struct api_call *call, struct err *err);
+bool api_rollout_preview(struct api_call *call, struct err *err);
+bool api_rollout_preview_draft(struct api_call *call, struct err *err);
+bool api_rollout_devices(struct api_call *call, struct err *err);
+bool api_rollout_move_start(struct api_call *call, struct err *err);
+bool api_rollout_move_pause(struct api_call *call, struct err *err);
+bool api_rollout_move_resume(struct api_call *call, struct err *err);
+bool api_rollout_move_stop(struct api_call *call, struct err *err);
+bool api_rollout_move_approve(struct api_call *call, struct err *err);
+bool api_rollout_move_retry(struct api_call *call, struct err *err);
+
+bool api_decision_get(struct api_call *call, struct err *err);
+
 bool api_audit_checkpoint(struct api_call *call, struct err *err);
 bool api_token_list(struct api_call *call, struct err *err);
 bool api_token_create(struct api_call *call, struct err *err);

@@ -28,13 +28,13 @@ static const struct json_field installed_fields[] = {
     {.name = "version", .type = JSON_TEXT, AT(api_installed, version), .flags = JSON_REQUIRED | JSON_NULLABLE, .max = 64},
     {.name = "sequence", .type = JSON_INT, AT(api_installed, sequence), .flags = JSON_REQUIRED},
 };
-static const struct json_shape installed_shape = JSON_SHAPE(struct api_installed, installed_fields);
+const struct json_shape api_shape_installed = JSON_SHAPE(struct api_installed, installed_fields);
 
 static const struct json_field floor_fields[] = {
     NUMBER(api_floor, sequence),
     NUMBER(api_floor, security_version),
 };
-static const struct json_shape floor_shape = JSON_SHAPE(struct api_floor, floor_fields);
+const struct json_shape api_shape_floor = JSON_SHAPE(struct api_floor, floor_fields);
 
 static const struct json_field report_error_fields[] = {
     {.name = "code", .type = JSON_TEXT, AT(api_report_error, code), .flags = JSON_REQUIRED, .max = 42},
@@ -48,7 +48,7 @@ static const struct json_field report_input_fields[] = {
     {.name = "state", .type = JSON_TEXT, AT(api_report_input, state), .flags = JSON_REQUIRED, .max = 32},
     {.name = "progress", .type = JSON_INT, AT(api_report_input, progress), .min = 0, .max = 100},
     {.name = "error", .type = JSON_STRUCT, AT(api_report_input, error), .shape = &report_error_shape},
-    {.name = "installed", .type = JSON_STRUCT, AT(api_report_input, installed), .shape = &installed_shape},
+    {.name = "installed", .type = JSON_STRUCT, AT(api_report_input, installed), .shape = &api_shape_installed},
 };
 const struct json_shape api_shape_report_input = JSON_SHAPE(struct api_report_input, report_input_fields);
 
@@ -65,8 +65,8 @@ static const struct json_field device_whoami_fields[] = {
     TEXT(api_device_whoami, state),
     NULLABLE(api_device_whoami, product),
     NULLABLE(api_device_whoami, hardware),
-    STRUCT_OR_NULL(api_device_whoami, installed, installed_shape),
-    STRUCT_OR_NULL(api_device_whoami, floor, floor_shape),
+    STRUCT_OR_NULL(api_device_whoami, installed, api_shape_installed),
+    STRUCT_OR_NULL(api_device_whoami, floor, api_shape_floor),
     TEXT(api_device_whoami, spki_sha256),
     TIME(api_device_whoami, certificate_expires_at),
 };
@@ -153,8 +153,8 @@ static const struct json_field device_fields[] = {
     TEXTS(api_device, tags),
     {.name = "attributes", .type = JSON_RAW, AT(api_device, attributes)},
     TEXTS(api_device, pins),
-    STRUCT_OR_NULL(api_device, installed, installed_shape),
-    STRUCT_OR_NULL(api_device, floor, floor_shape),
+    STRUCT_OR_NULL(api_device, installed, api_shape_installed),
+    STRUCT_OR_NULL(api_device, floor, api_shape_floor),
     NULLABLE(api_device, deployment),
     TIME(api_device, created_at),
     TIME_OR_NULL(api_device, first_seen),
@@ -340,6 +340,7 @@ static const struct json_field deployment_fields[] = {
     TEXT(api_deployment, sha256),
     TEXT(api_deployment, state),
     TEXT(api_deployment, origin),
+    NULLABLE(api_deployment, rollout),
     NULLABLE(api_deployment, reason),
     NUMBER_OR_NULL(api_deployment, progress, "progress"),
     STRUCT_OR_NULL(api_deployment, error, report_error_shape),
@@ -360,6 +361,7 @@ bool api_deployment_from(struct arena *arena, const struct db_deployment *deploy
         .sha256 = deployment->sha256,
         .state = fleet_deployment_state_name(deployment->state),
         .origin = deployment->origin,
+        .rollout = number_text(arena, deployment->rollout, deployment->rollout != 0),
         .reason = api_or_null(deployment->reason),
         .progress = number_text(arena, deployment->progress, deployment->progress >= 0),
         .report_seq = deployment->report_seq,
@@ -367,7 +369,7 @@ bool api_deployment_from(struct arena *arena, const struct db_deployment *deploy
         .updated_at = deployment->updated_at,
         .closed_at = deployment->closed_at,
     };
-    bool failed = out.id == NULL || (deployment->progress >= 0 && out.progress == NULL);
+    bool failed = out.id == NULL || (deployment->rollout != 0 && out.rollout == NULL) || (deployment->progress >= 0 && out.progress == NULL);
     if (!failed && api_or_null(deployment->error_code) != NULL) {
         out.error = arena_alloc(arena, sizeof(*out.error));
         failed = out.error == NULL;

@@ -18,10 +18,14 @@ struct api_installed {
     int64_t sequence;
 };
 
+extern const struct json_shape api_shape_installed;
+
 struct api_floor {
     int64_t sequence;
     int64_t security_version;
 };
+
+extern const struct json_shape api_shape_floor;
 
 struct api_report_error {
     const char *code;
@@ -189,7 +193,7 @@ extern const struct json_shape api_shape_deployment_input;
 struct api_deployment {
     const char *id, *device, *product, *version;
     int64_t sequence;
-    const char *sha256, *state, *origin, *reason;
+    const char *sha256, *state, *origin, *rollout, *reason;
     const char *progress; /* a number as text, or NULL */
     struct api_report_error *error;
     int64_t report_seq, created_at, updated_at, closed_at;

@@ -24,6 +24,7 @@ struct cli {
     bool can_show_progress;     /* standard error is a terminal and nobody asked for quiet */
     FILE *out;                  /* results */
     FILE *notes;                /* what is only for people: progress, questions, notes */
+    int exit_code;              /* of a command that was done: more than "done" in a few (enum program_exit) */
     struct cli_client *client;  /* opened by the first request; owned */
 };
 

@@ -76,7 +76,8 @@ void cli_help_program(FILE *out) {
     fputs("\n`pawl GROUP --help` lists the verbs, `pawl GROUP VERB --help` the options.\n", out);
     help_globals(out, PROGRAM_COUNT);
     fputs("\nExit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused by the server, 4 server not reached,\n"
-          "5 a signature, hash, version or expiry did not hold, 6 local file, 7 key or passphrase.\n",
+          "5 a signature, hash, version or expiry did not hold, 6 local file, 7 key or passphrase,\n"
+          "8 and 9: the rollout that was watched is paused, or stopped.\n",
           out);
 }
 
@@ -255,5 +256,5 @@ int cli_run(int argc, char **argv) {
     if (!done)
         fprintf(stderr, "pawl: %s\n", err.text);
     arena_clear(&cli.arena);
-    return done ? (int)EXIT_OK : program_exit_code(&err);
+    return done ? cli.exit_code : program_exit_code(&err);
 }

@@ -11,6 +11,7 @@ static const struct {
     {"products", "lines of devices and what they are offered"},
     {"devices", "the registry of devices"},
     {"deployments", "one device, one release"},
+    {"rollouts", "one release to many devices, in phases"},
     {"tokens", "who may use the administrator's API"},
     {"claims", "one-time tokens by which devices enrol"},
     {"certificates", "devices' certificates, and when they end"},
@@ -92,6 +93,7 @@ const struct cli_command cli_commands[] = {
 
     {"devices", "list", "", 0, 0, "devices, by id unless sorted", NULL, &cli_devices_list_options, cli_devices_list},
     {"devices", "show", "DEVICE", 1, 1, "one device", NULL, NULL, cli_devices_show},
+    {"devices", "decision", "DEVICE", 1, 1, "why it gets what it gets, or nothing", NULL, NULL, cli_decision_show},
     {"devices", "add", "DEVICE", 1, 1, "register a device before it is seen", NULL, &cli_devices_add_options, cli_devices_add},
     {"devices", "accept", "DEVICE", 1, 1, "let a pending device in, with the key it was seen with", NULL, NULL, cli_devices_accept},
     {"devices", "revoke", "DEVICE", 1, 1, "refuse a device at once", NULL, &cli_devices_reason_options, cli_devices_revoke},
@@ -118,6 +120,35 @@ const struct cli_command cli_commands[] = {
      cli_deployments_retry},
     {"deployments", "force-close", "DEPLOYMENT", 1, 1, "end a deployment whatever its device says", NULL, &cli_deployments_reason_options,
      cli_deployments_force_close},
+
+    {"rollouts", "create", "", 0, 0, "plan a rollout: a draft, which touches no device",
+     "--phase SIZE[,KEY=VALUE]…: SIZE is a share of the devices (10%), a number of them (50), or rest.\n"
+     "  success=PERCENT  so many must be confirmed before the next phase begins [90]\n"
+     "  errors=N|N%      when so many have failed or are silent past the deadline, the rollout pauses itself [10%]\n"
+     "  soak=DURATION    how long to watch after success is reached [0]\n"
+     "  deadline=DURATION  from when the phase opens; who has not confirmed by then has timed out [1d]\n"
+     "Shares are of all devices and give 100% together, unless the last phase is the rest.\n"
+     "--window 'DAYS FROM-TO [zone=ZONE] [tag=TAG]', as in 'mon-fri 22:00-04:00'; a device with such a tag follows only these.",
+     &cli_rollouts_plan_options, cli_rollouts_plan_create},
+    {"rollouts", "preview", "[ROLLOUT]", 0, 1, "whom a rollout would reach, and whom not, for which reason",
+     "Of a draft, or of what the options of `rollouts create` say, before anything is made.", &cli_rollouts_plan_options, cli_rollouts_plan_preview},
+    {"rollouts", "start", "ROLLOUT", 1, 1, "let it run, now or at its time", NULL, &cli_rollouts_start_options, cli_rollouts_plan_start},
+    {"rollouts", "watch", "ROLLOUT", 1, 1, "look on until it is completed, paused or stopped",
+     "Exit code 0: completed; 8: paused; 9: stopped. On a terminal one bar a phase: # confirmed, > in flight, ~ retrying, ! failed or\n"
+     "timed out, - cancelled or skipped; elsewhere the lines are printed when they change, with --json one document a line.",
+     &cli_rollouts_watch_options, cli_rollouts_watch},
+    {"rollouts", "list", "", 0, 0, "rollouts, the newest first", NULL, &cli_rollouts_list_options, cli_rollouts_list},
+    {"rollouts", "show", "ROLLOUT", 1, 1, "one rollout with its phases and counts", NULL, NULL, cli_rollouts_show},
+    {"rollouts", "devices", "ROLLOUT", 1, 1, "its devices, each with phase and state", NULL, &cli_rollouts_devices_options, cli_rollouts_devices},
+    {"rollouts", "pause", "ROLLOUT", 1, 1, "offer it to nobody from now on; what devices have begun goes on", NULL, &cli_rollouts_reason_options,
+     cli_rollouts_pause},
+    {"rollouts", "resume", "ROLLOUT", 1, 1, "go on; what had halted it is accepted", NULL, &cli_rollouts_reason_options, cli_rollouts_resume},
+    {"rollouts", "stop", "ROLLOUT", 1, 1, "end it for good and cancel what is open", NULL, &cli_rollouts_reason_options, cli_rollouts_stop},
+    {"rollouts", "approve", "ROLLOUT", 1, 1, "let a rollout begin that somebody else has planned", "The token needs rollout:approve.",
+     &cli_rollouts_reason_options, cli_rollouts_approve},
+    {"rollouts", "retry", "ROLLOUT", 1, 1, "its failed, timed-out and cancelled devices once more", NULL, &cli_rollouts_reason_options,
+     cli_rollouts_retry},
+    {"rollouts", "delete", "ROLLOUT", 1, 1, "take a draft away", NULL, NULL, cli_rollouts_delete},
 
     {"tokens", "create", "", 0, 0, "a new token; its secret is shown once",
      "Scopes: device:read device:write release:read release:publish rollout:read rollout:write rollout:approve\n"

@@ -111,6 +111,30 @@ CLI_COMMAND(cli_claims_list);
 CLI_COMMAND(cli_claims_show);
 CLI_COMMAND(cli_claims_revoke);
 
+/* rollouts.c, rollouts_plan.c and rollouts_watch.c */
+extern const struct cli_options cli_rollouts_plan_options;
+extern const struct cli_options cli_rollouts_start_options;
+extern const struct cli_options cli_rollouts_list_options;
+extern const struct cli_options cli_rollouts_devices_options;
+extern const struct cli_options cli_rollouts_reason_options;
+extern const struct cli_options cli_rollouts_watch_options;
+CLI_COMMAND(cli_rollouts_plan_create);
+CLI_COMMAND(cli_rollouts_plan_preview);
+CLI_COMMAND(cli_rollouts_plan_start);
+CLI_COMMAND(cli_rollouts_list);
+CLI_COMMAND(cli_rollouts_show);
+CLI_COMMAND(cli_rollouts_devices);
+CLI_COMMAND(cli_rollouts_pause);
+CLI_COMMAND(cli_rollouts_resume);
+CLI_COMMAND(cli_rollouts_stop);
+CLI_COMMAND(cli_rollouts_approve);
+CLI_COMMAND(cli_rollouts_retry);
+CLI_COMMAND(cli_rollouts_delete);
+CLI_COMMAND(cli_rollouts_watch);
+
+/* decision.c */
+CLI_COMMAND(cli_decision_show);
+
 /* tokens.c */
 extern const struct cli_options cli_tokens_create_options;
 CLI_COMMAND(cli_tokens_list);

@@ -70,7 +70,7 @@ void cli_progress_render(char ret_line[CLI_PROGRESS_LINE_SIZE], const char *what
     snprintf(ret_line, CLI_PROGRESS_LINE_SIZE, "%s  [%s]%s", head, cells, tail);
 }
 
-static size_t terminal_columns(FILE *out) {
+size_t cli_progress_columns(FILE *out) {
     struct winsize size;
     if (ioctl(fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
         return DEFAULT_COLUMNS;
@@ -80,7 +80,7 @@ static size_t terminal_columns(FILE *out) {
 static void draw(struct cli_progress *progress, int64_t done_bytes, int64_t total_bytes, const char *end) {
     char line[CLI_PROGRESS_LINE_SIZE];
     int64_t now_ms = clock_mono_ms();
-    cli_progress_render(line, progress->what, done_bytes, total_bytes, now_ms - progress->started_ms, terminal_columns(progress->out) - 1);
+    cli_progress_render(line, progress->what, done_bytes, total_bytes, now_ms - progress->started_ms, cli_progress_columns(progress->out) - 1);
     fprintf(progress->out, "\r\033[K%s%s", line, end);
     fflush(progress->out);
     progress->drawn_ms = now_ms;

@@ -22,6 +22,9 @@ void cli_progress_render(char ret_line[CLI_PROGRESS_LINE_SIZE], const char *what
 /* "512 B", "12.3 MiB". */
 void cli_progress_size(char *ret_text, size_t size, int64_t bytes);
 
+/* The width of the terminal behind out; 80 when there is none. */
+size_t cli_progress_columns(FILE *out);
+
 void cli_progress_begin(struct cli_progress *progress, FILE *out, const char *what);
 void cli_progress_update(struct cli_progress *progress, int64_t done_bytes, int64_t total_bytes); /* draws at most ten times a second */
 void cli_progress_end(struct cli_progress *progress, int64_t done_bytes, int64_t total_bytes);

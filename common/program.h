@@ -16,6 +16,8 @@ enum program_exit {
     EXIT_TRUST = 5,       /* a signature, hash, version, expiry or threshold did not hold */
     EXIT_LOCAL_IO = 6,    /* a local file could not be read or written, or no space */
     EXIT_KEY = 7,         /* wrong passphrase, unusable or badly protected key */
+    EXIT_PAUSED = 8,      /* the rollout that was watched is paused */
+    EXIT_STOPPED = 9,     /* the same, stopped */
 };
 
 /* No core file of a process that has keys in memory. First thing in main(). */

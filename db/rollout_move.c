@@ -194,6 +194,9 @@ bool db_rollout_approve(struct db_conn *tx, int64_t id, const char *actor, int64
     arena_init(&arena, DB_ROLLOUT_SCRATCH_BYTES);
     if (!db_rollout_get(tx, id, &arena, &rollout, err))
         return false;
+    *ret_changed = false;
+    if (strcmp(actor, rollout.approved_by) == 0)
+        return true; /* a repeated request, also when it has begun meanwhile */
     if (rollout.state != FLEET_ROLLOUT_DRAFT && rollout.state != FLEET_ROLLOUT_SCHEDULED)
         return err_set_field(err, ERR_CONFLICT, "state", "rollout %lld is %s: there is nothing to approve", (long long)id,
                              fleet_rollout_state_name(rollout.state));

@@ -163,10 +163,13 @@ static bool clear_parts(struct db_conn *tx, int64_t id, struct err *err) {
 
 static bool insert_row(struct db_conn *tx, const struct db_rollout_plan *plan, const char *ids, const char *actor, int64_t now, int64_t *ret_id,
                        struct err *err) {
-    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_ROLLOUT_INSERT);
+    struct db_stmt *stmt;
     int64_t salt;
     bool row;
 
+    if (!db_query_run(db_query_begin(tx, DB_QUERY_ROLLOUT_NUMBER), NULL, err))
+        return false;
+    stmt = db_query_begin(tx, DB_QUERY_ROLLOUT_INSERT);
     random_bytes(&salt, sizeof salt);
     db_query_text(stmt, 1, plan->product);
     db_query_int(stmt, 2, plan->release);

@@ -1,5 +1,12 @@
 -- Rollouts. Columns that end in _clock are times of a rollout's own clock, which stands still while it is paused: UTC seconds less held_s.
 
+-- The last number that a rollout was given; that of a deleted draft is not given again, for the audit speaks of it.
+CREATE TABLE rollout_number (
+    last INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO rollout_number (last) VALUES (0);
+
 CREATE TABLE rollout (
     id INTEGER PRIMARY KEY,                -- from 1 up
     product TEXT NOT NULL REFERENCES product (name),

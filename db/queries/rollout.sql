@@ -59,10 +59,13 @@ ORDER BY o.product, r.sequence DESC, o.id DESC;
 -- name: rollout_active_count
 SELECT COUNT(*) AS count FROM rollout WHERE product = $1 AND state IN ('scheduled', 'running', 'paused');
 
+-- name: rollout_number
+UPDATE rollout_number SET last = last + 1;
+
 -- name: rollout_insert
-INSERT INTO rollout (product, release, name, filter, ids, salt, mode, continuous, start_at, max_in_flight, state, halt, phase, awaits_approval,
+INSERT INTO rollout (id, product, release, name, filter, ids, salt, mode, continuous, start_at, max_in_flight, state, halt, phase, awaits_approval,
     created_by, changed_by, created_at, held_s, revision)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CAST($9 AS BIGINT), CAST($10 AS BIGINT), 'draft', '', 0, 0, $11, $11, $12, 0, 1)
+VALUES ((SELECT last FROM rollout_number), $1, $2, $3, $4, $5, $6, $7, $8, CAST($9 AS BIGINT), CAST($10 AS BIGINT), 'draft', '', 0, 0, $11, $11, $12, 0, 1)
 RETURNING id;
 
 -- name: rollout_update

@@ -9,11 +9,13 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 
 import pytest
 
 from lib import firmware
 from lib.est import issuing
+from lib.fleet import HARDWARE, Fleet
 from lib.paths import BUILD, ROOT
 from lib.pki import Certificate
 from lib.server import write_secret
@@ -89,6 +91,39 @@ def test_enrolment_page(new_server, pki, tmp_path):
     run(found["curl"], EST=f"https://localhost:{server.enrol_port}", CA=str(pki.server_ca), ID="plain-1", CLAIM=claim)
     for name in ("device.pem", "next.pem"):
         assert server.device(certificate=Certificate(tmp_path / name, tmp_path / "device.key")).get("/whoami").json["id"] == "plain-1"
+
+
+def live(fleet, script):
+    """The fleet polls and installs while the script runs."""
+    while script.poll() is None:
+        fleet.confirm({name: told for name, told in fleet.poll().items()}, "1.1.0", 2)
+
+
+def test_a_rollout_in_five_minutes(new_server, tmp_path):
+    """The section's lines, with twenty devices that take part."""
+    lines = blocks("rollout")
+    assert lines, "the README has no block that is marked with <!-- test: rollout -->"
+    server = new_server({"enrolment": {"auto_accept": "yes"}})
+    server.operator().ok("POST", "/api/v1/products", {"id": "router", "policy": "rollout"})
+    server.publish(firmware.UBOOT_ARM, "router", "1.0.0", (HARDWARE,))
+    server.publish(firmware.UBOOT_ARM64, "router", "1.1.0", (HARDWARE,))
+    fleet = Fleet(server, "router", 20)
+    config = tmp_path / ".config" / "pawl"
+    config.mkdir(parents=True)
+    (config / "config").write_text(f"[default]\nserver = https://localhost:{server.admin_port}\nca = {server.pki.server_ca}\n"
+                                   f"token_file = {server.token_file}\n", encoding="utf-8")
+    env = {"PATH": f"{BUILD}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    script = subprocess.Popen(["sh", "-eu"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, cwd=tmp_path)
+    world = threading.Thread(target=live, args=(fleet, script))
+    world.start()
+    output, _ = script.communicate("\n".join(lines) + "\n", timeout=100)
+    world.join()
+    assert script.returncode == 0, output
+    assert "included\t20\tget the release\n" in output and "phase 1\t2\t-\n" in output
+    assert re.search(r"^rollout \d+  router 1\.1\.0  completed$", output, re.M)
+    assert re.search(r"^phase 2  the rest     done      18 of 18 confirmed$", output, re.M)
+    assert "reason\tpolicy-rollout\n" in output
+    assert all(server.operator().device(name)["installed"]["version"] == "1.1.0" for name in fleet.ids)
 
 
 @pytest.mark.parametrize("command", ["tools/demo", "tools/test"])
