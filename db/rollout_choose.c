@@ -369,9 +369,21 @@ static bool is_new_here(struct db *db, int64_t rollout) {
     return true;
 }
 
+/* What changed is told once only: after trouble all devices are looked at again. */
+static void look_again(struct db *db, int64_t rollout) {
+    struct db_rollout_runner *runner = db->runner;
+
+    for (size_t i = 0; i < runner->swept_count; i++) {
+        if (runner->swept[i] == rollout)
+            runner->swept[i--] = runner->swept[--runner->swept_count];
+    }
+}
+
 static bool take_from(struct db_rollout_round *round, const struct db_catalog *catalog, const uint32_t *numbers, size_t count, struct err *err) {
     CLEANUP(arena_clear) struct arena arena;
     struct db_texts changed;
+    struct err trouble;
+    bool all_ok = true;
 
     arena_init(&arena, CHOSEN_MAX_BYTES);
     if (!name_them(round->db, numbers, count, &arena, &changed, err))
@@ -383,10 +395,14 @@ static bool take_from(struct db_rollout_round *round, const struct db_catalog *c
         if (!takes_newcomers(head))
             continue;
         is_new = is_new_here(round->db, head->id);
-        if ((is_new || count > 0) && !look_for_newcomers(round, catalog, head, is_new ? NULL : &changed, err))
-            return false;
+        if ((!is_new && count == 0) || look_for_newcomers(round, catalog, head, is_new ? NULL : &changed, &trouble))
+            continue;
+        look_again(round->db, head->id);
+        if (all_ok)
+            *err = trouble;
+        all_ok = false;
     }
-    return true;
+    return all_ok;
 }
 
 bool db_rollout_take_newcomers(struct db_rollout_round *round, struct err *err) {

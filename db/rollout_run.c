@@ -131,13 +131,27 @@ static bool run_one(struct db_rollout_round *round, const struct db_catalog *cat
     return (head->state != FLEET_ROLLOUT_RUNNING && !is_due(head, round->now)) || run_steps(round, head->id, err);
 }
 
+/* The first trouble is told; it holds up nobody else. */
+static void note(bool ok, const struct err *trouble, bool *all_ok, struct err *err) {
+    if (!ok && *all_ok)
+        *err = *trouble;
+    *all_ok = *all_ok && ok;
+}
+
 bool db_rollout_run(struct db *db, struct db_conn *reader, const struct db_rollout_rules *rules, int64_t now, struct err *err) {
     const struct db_catalog *catalog = db_catalog_get(db);
     struct db_rollout_round round = {.db = db, .reader = reader, .rules = rules, .now = now};
-    bool ok = true;
+    struct err trouble;
+    bool all_ok = true;
 
-    for (size_t i = 0; ok && i < catalog->rollout_count; i++)
-        ok = run_one(&round, catalog, &catalog->rollouts[i], err);
+    for (size_t i = 0; i < catalog->rollout_count; i++) {
+        bool ok = run_one(&round, catalog, &catalog->rollouts[i], &trouble);
+
+        if (!ok)
+            err_prefix(&trouble, "rollout %lld", (long long)catalog->rollouts[i].id);
+        note(ok, &trouble, &all_ok, err);
+    }
     db_catalog_put(catalog);
-    return ok && db_rollout_take_newcomers(&round, err);
+    note(db_rollout_take_newcomers(&round, &trouble), &trouble, &all_ok, err);
+    return all_ok;
 }

@@ -4,7 +4,7 @@
 #include "db/offer.h"
 #include "db/store.h"
 
-enum { HEAVY_ROWS = 200, LIGHT_ROWS = 1200 }; /* with a deployment to be closed, and without */
+enum { HEAVY_ROWS = 150, LIGHT_ROWS = 500 }; /* with a deployment to be closed, and without */
 
 typedef bool (*change_fn)(struct db_conn *tx, const struct db_rollout *rollout, const struct db_rollout_member *member, int64_t now, struct err *err);
 
