@@ -112,6 +112,9 @@ static const struct config_key keys[] = {
     {.section = "install", .name = "max_attempts", .type = CONFIG_INT, .offset = AT(max_attempts), .fallback = "3", .min = 1, .max = 100,
      .help = "How often one release is tried after it was installed and failed."},
 
+    {.section = "hooks", .name = "consent", .type = CONFIG_TEXT, .offset = AT(consent_command),
+     .help = "Asks the device's user before an update that the server calls optional (PAWL_VERSION, PAWL_PATH, PAWL_DEPLOYMENT): exit status 0\n"
+             "installs it now, anything else postpones it to a later check. None: optional updates are installed like any other."},
     {.section = "hooks", .name = "reboot", .type = CONFIG_TEXT, .offset = AT(reboot_command), .fallback = "/sbin/reboot",
      .help = "Reboots the device, or sees to it that this happens soon."},
     {.section = "hooks", .name = "self_test", .type = CONFIG_TEXT, .offset = AT(self_test_command),

@@ -37,6 +37,7 @@ struct agent_settings {
     int64_t max_attempts;
 
     char *self_test_command;
+    char *consent_command;
     int confirm; /* enum agent_confirm */
     int64_t confirm_within_s, hook_timeout_s;
 };

@@ -8,6 +8,7 @@
 #include "agent/check.h"
 #include "agent/download.h"
 #include "agent/enrol.h"
+#include "agent/hook.h"
 #include "agent/install.h"
 #include "agent/report.h"
 #include "agent/state.h"
@@ -205,6 +206,25 @@ static enum step step_eligible(struct pass *pass, struct err *err) {
     return STEP_ON;
 }
 
+/* An optional update waits until the device's user agrees; asked once a deployment, or again as long as the answer is "later". */
+static enum step step_consent(struct pass *pass, UNUSED struct err *err) {
+    const struct agent_settings *settings = pass->agent->settings;
+    const struct directive *directive = &pass->directive;
+    bool agreed = text_equal(pass->state.deployment, directive->deployment);
+    if (!directive->optional || settings->consent_command == NULL || agreed)
+        return STEP_ON;
+    const struct agent_hook_env env[] = {
+        {"PAWL_VERSION", pass->release.version}, {"PAWL_PATH", pass->release.path}, {"PAWL_DEPLOYMENT", directive->deployment}};
+    const struct agent_hook hook = {
+        .what = "consent", .command = settings->consent_command, .env = env, .env_count = ARRAY_LEN(env), .timeout_s = settings->hook_timeout_s};
+    struct err answer;
+    if (agent_hook_run(&hook, NULL, &answer))
+        return STEP_ON;
+    log_event(LOG_INFO, "postponed by the device's user", "release", pass->release.path, "answer", answer.text, (char *)NULL);
+    pass->outcome->result = AGENT_RESULT_NOTHING;
+    return STEP_END;
+}
+
 static enum step step_space(struct pass *pass, struct err *err) {
     const struct release *release = &pass->release;
     bool opens_file = release->encryption != RELEASE_PLAIN && pass->agent->settings->installer == AGENT_INSTALLER_COMMAND;
@@ -328,6 +348,7 @@ static const step_function with_clock[] = {
     step_release,     /* the directive's release is what the release keys signed */
     step_done_before, /* not what was confirmed already */
     step_eligible,    /* product, hardware, stepping stone, floor, attempts */
+    step_consent,     /* may it be now? */
     step_space,       /* room for the signed length */
     step_download,    /* resumed where it was cut */
     step_verify,      /* length and hash of what was stored */
@@ -337,8 +358,8 @@ static const step_function with_clock[] = {
 
 /* The same with the directive first: the signed answer to a fresh nonce is the time by which expiry is judged. */
 static const step_function without_clock[] = {
-    step_boot,        step_reports,  step_root,  step_check,    step_metadata, step_freshness, step_action, step_release,
-    step_done_before, step_eligible, step_space, step_download, step_verify,   step_install,   step_switch,
+    step_boot,        step_reports,  step_root,    step_check, step_metadata, step_freshness, step_action,  step_release,
+    step_done_before, step_eligible, step_consent, step_space, step_download, step_verify,    step_install, step_switch,
 };
 
 static bool tuf_folder(const struct agent_settings *settings, struct buf *path, struct err *err) {

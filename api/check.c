@@ -71,6 +71,7 @@ static bool reply_directive(struct api_call *call, const struct check *check, st
         directive.deployment = arena_printf(call->arena, "%lld", (long long)poll->deployment);
         if (directive.deployment == NULL)
             return err_no_memory(err);
+        directive.optional = poll->optional;
         directive.path = poll->release->path;
         directive.length = poll->release->length;
         directive.sha256 = poll->release->sha256;

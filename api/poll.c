@@ -41,7 +41,7 @@ static bool see_newcomer(struct api_call *call, struct err *err) {
 }
 
 /* On the writer: what was seen becomes durable, and so does the offer. */
-static bool decide_writing(struct api_call *call, struct api_poll *poll, struct err *err) {
+static bool decide_writing(struct api_call *call, const struct db_catalog *catalog, struct api_poll *poll, struct err *err) {
     struct db_offered offered;
     if (!see_newcomer(call, err) || !api_notice_alternation(call, err) ||
         (call->device.ddi_client != poll->ddi && !db_ddi_device_client(call->db, call->identity.id, poll->ddi, err)) ||
@@ -50,6 +50,7 @@ static bool decide_writing(struct api_call *call, struct api_poll *poll, struct 
         return false;
     poll->reason = offered.reason;
     poll->deployment = offered.deployment;
+    poll->optional = db_offer_is_optional(catalog, offered.rollout);
     if (offered.reason != FLEET_REASON_OFFERED)
         return true;
     struct db_release *release = arena_alloc(call->arena, sizeof(*release));
@@ -76,6 +77,7 @@ static void decide_reading(struct api_call *call, const struct db_catalog *catal
     poll->reason = offer.reason;
     if (offer.reason == FLEET_REASON_OFFERED) {
         poll->deployment = call->device.open_deployment;
+        poll->optional = db_offer_is_optional(catalog, call->device.open_rollout);
         poll->release = db_catalog_release(catalog, offer.release->id);
     }
 }
@@ -84,7 +86,7 @@ bool api_poll_decide(struct api_call *call, const struct db_catalog *catalog, st
     poll->seen.place = call->client_address;
     poll->seen.certificate_expires_at = call->identity.not_after;
     if (call->writing) {
-        if (!decide_writing(call, poll, err))
+        if (!decide_writing(call, catalog, poll, err))
             return false;
     } else {
         decide_reading(call, catalog, poll);

@@ -11,6 +11,7 @@ struct api_poll {
     bool ddi;                   /* the client is one of DDI */
     enum fleet_reason reason;
     int64_t deployment;
+    bool optional;                    /* the device's user may postpone it */
     const struct db_release *release; /* with FLEET_REASON_OFFERED; in the catalog or the arena */
 };
 

@@ -51,8 +51,8 @@ static bool check(const struct directive *directive, enum err_code code, struct 
         return err_set(err, code, "directive: 'timestamp_version' is out of range");
     }
     if (directive->action != DIRECTIVE_INSTALL) {
-        return (directive->path == NULL && directive->deployment == NULL) ||
-               err_set(err, code, "directive: a release or deployment without the action 'install'");
+        return (directive->path == NULL && directive->deployment == NULL && !directive->optional) ||
+               err_set(err, code, "directive: a release, a deployment or 'optional' without the action 'install'");
     }
     bool complete = directive->deployment != NULL && text_is_id(directive->deployment) && directive->path != NULL && directive->version != NULL &&
                     directive->sha256 != NULL && hex_is_digest(directive->sha256) && directive->length >= 1 &&
@@ -80,6 +80,8 @@ static json_t *write_signed(const struct directive *directive) {
     if (directive->action == DIRECTIVE_INSTALL) {
         failed |= json_object_set_new(body, "deployment", json_string(directive->deployment));
         failed |= json_object_set_new(body, "release", write_release(directive));
+        if (directive->optional)
+            failed |= json_object_set_new(body, "optional", json_true());
     }
     if (failed != 0) {
         json_decref(body);
@@ -139,6 +141,7 @@ static bool read_signed(struct arena *arena, const json_t *body, struct directiv
         .expires_at = time_of(body, "expires"),
         .timestamp_version = number_of(body, "timestamp_version"),
         .deployment = text_of(arena, body, "deployment"),
+        .optional = json_is_true(json_object_get(body, "optional")),
     };
     if (release != NULL) {
         directive.path = text_of(arena, release, "path");

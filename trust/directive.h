@@ -24,6 +24,7 @@ struct directive {
     int64_t timestamp_version; /* of the timestamp.json that the server serves now; 0: it has none yet */
     enum directive_action action;
     const char *deployment; /* an id; NULL unless action is install */
+    bool optional;          /* with install: the device's user may postpone it */
 
     /* Only with install: as in the signed targets metadata. */
     const char *path;

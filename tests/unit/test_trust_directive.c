@@ -76,6 +76,13 @@ static void test_round_trip(void **state) {
     assert_int_equal(heard.issued_at, SIM_NOW);
     assert_string_equal(heard.nonce, nonce);
     SIM_OK(directive_check_release(&heard, &scene.release, &sim_err));
+    assert_false(heard.optional);
+    assert_null(strstr(scene.file.data, "optional")); /* a forced one says nothing of it */
+    scene.said.optional = true;
+    say(&scene);
+    assert_int_equal(hear(&scene, &heard), ERR_NONE);
+    assert_true(heard.optional);
+    scene.said.optional = false;
     static const enum directive_action idle[] = {DIRECTIVE_NONE, DIRECTIVE_HOLD};
     for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
         scene.said.action = idle[i];
@@ -85,6 +92,9 @@ static void test_round_trip(void **state) {
         assert_int_equal(heard.action, idle[i]);
         assert_null(heard.path);
     }
+    struct err err = {0};
+    scene.said.optional = true; /* nothing to postpone */
+    assert_false(directive_write(&scene.file, &scene.said, scene.key, &err));
     scene_close(&scene);
 }
 
