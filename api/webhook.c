@@ -73,7 +73,7 @@ static struct webhook webhook_from(const struct db_webhook *row, int64_t now) {
         .state = row->state,
         .created_by = row->created_by,
         .created_at = row->created_at,
-        .old_secret_until = row->old_secret != NULL && row->old_until > now ? row->old_until : 0,
+        .old_secret_until = row->old_until > now ? row->old_until : 0,
     };
 }
 

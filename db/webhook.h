@@ -14,8 +14,8 @@ struct db_webhook {
     struct db_texts kinds; /* none: all */
     const char *state;     /* "enabled", "disabled" */
     uint8_t secret[DB_WEBHOOK_SECRET_SIZE];
-    const void *old_secret; /* NULL: none; signs as well until … */
-    int64_t old_until;
+    const void *old_secret; /* DB_WEBHOOK_SECRET_SIZE bytes that sign as well … */
+    int64_t old_until;      /* … until then; 0: there are none */
     int64_t told_at;
     const char *created_by;
     int64_t created_at;

@@ -1,6 +1,7 @@
 /* The fleet in figures: devices, deployments, images. */
 #include <stdlib.h>
 
+#include "db/delivery.h"
 #include "db/deployment.h"
 #include "server/exposition.h"
 #include "server/metrics.h"
@@ -36,6 +37,18 @@ static void write_scrub(struct server *server, struct buf *out) {
                           (const char *)NULL);
 }
 
+static void write_deliveries(struct server *server, struct db_conn *db, struct buf *out) {
+    struct db_delivery_counts counts;
+    struct err unused;
+    exposition_gauge(out, "pawl_event_streams", "Event streams that are open.", atomic_load(&server->streams.open));
+    if (!db_delivery_count(db, &counts, &unused))
+        return;
+    exposition_head(out, "pawl_webhook_deliveries", "gauge", "Deliveries to webhooks that are kept, by state.");
+    exposition_sample(out, "pawl_webhook_deliveries", counts.waiting, "state", "waiting", (const char *)NULL);
+    exposition_sample(out, "pawl_webhook_deliveries", counts.delivered, "state", "delivered", (const char *)NULL);
+    exposition_sample(out, "pawl_webhook_deliveries", counts.dead, "state", "dead", (const char *)NULL);
+}
+
 void metrics_write_fleet(struct server *server, struct db_conn *db, struct buf *out) {
     struct db_registry_counts counts;
     int64_t by_state[FLEET_DEPLOYMENT_STATE_COUNT];
@@ -54,5 +67,6 @@ void metrics_write_fleet(struct server *server, struct db_conn *db, struct buf *
             exposition_sample(out, "pawl_deployments", by_state[i], "state", fleet_deployment_state_name((enum fleet_deployment_state)i),
                               (const char *)NULL);
     }
+    write_deliveries(server, db, out);
     write_scrub(server, out);
 }

@@ -184,6 +184,8 @@ class TestDelivery:
             event = hook.test()
             assert hook.wait(event, "delivered")["status"] == 204
             assert [(message.path, message.json["type"]) for message in receiver.messages] == [("/asked", "webhook-test")]
+            metrics = admin.get("/metrics").body.decode()
+            assert int(re.search(r'^pawl_webhook_deliveries{state="delivered"} (\d+)$', metrics, re.M).group(1)) >= 1
 
 
 class TestFailure:

@@ -72,7 +72,7 @@ static bool create(int64_t roots, int64_t threshold, const struct cli_keyring_se
 
 static void all_keys_and_root_1(void **state) {
     (void)state;
-    static const char *const files[] = {"root-1.pem",     "root-2.pem",           "root-3.pem",          "targets-1.pem",
+    static const char *const files[] = {"root-1.pem",     "root-2.pem",           "root-3.pem",           "targets-1.pem",
                                         "snapshot-1.pem", "online/timestamp.pem", "online/directive.pem", "online/audit.pem"};
     struct err err = {0};
     assert_true(create(3, 2, &offline, &err));
