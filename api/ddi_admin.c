@@ -14,22 +14,32 @@
 enum { TOKEN_BYTES = 24 }; /* 32 characters: what the smallest clients have room for */
 
 struct client {
-    bool client, wanted, has_token;
+    const char *id;
+    bool ddi, wanted, has_token;
     const char *attributes; /* JSON */
     int64_t attributes_at;
-    const char *token; /* shown once */
+};
+
+struct new_token {
+    const struct client *client;
+    const char *secret; /* shown once */
 };
 
 static const struct json_field client_fields[] = {
-    {.name = "client", .type = JSON_BOOL, .offset = offsetof(struct client, client)},
+    {.name = "id", .type = JSON_TEXT, .offset = offsetof(struct client, id)},
+    {.name = "ddi", .type = JSON_BOOL, .offset = offsetof(struct client, ddi)},
     {.name = "attributes", .type = JSON_RAW, .offset = offsetof(struct client, attributes)},
     {.name = "attributes_at", .type = JSON_TIME, .offset = offsetof(struct client, attributes_at), .flags = JSON_NULLABLE},
     {.name = "attributes_wanted", .type = JSON_BOOL, .offset = offsetof(struct client, wanted)},
     {.name = "has_token", .type = JSON_BOOL, .offset = offsetof(struct client, has_token)},
-    {.name = "secret", .type = JSON_TEXT, .offset = offsetof(struct client, token), .flags = JSON_NULLABLE},
 };
-static const struct json_shape new_token_shape = JSON_SHAPE(struct client, client_fields);
-static const struct json_shape client_shape = {.fields = client_fields, .count = ARRAY_LEN(client_fields) - 1, .size = sizeof(struct client)};
+static const struct json_shape client_shape = JSON_SHAPE(struct client, client_fields);
+
+static const struct json_field new_token_fields[] = {
+    {.name = "client", .type = JSON_STRUCT, .offset = offsetof(struct new_token, client), .shape = &client_shape},
+    {.name = "secret", .type = JSON_TEXT, .offset = offsetof(struct new_token, secret), .flags = JSON_NULLABLE},
+};
+static const struct json_shape new_token_shape = JSON_SHAPE(struct new_token, new_token_fields);
 
 /* The device of the path, when the token reaches it. */
 static bool find_device(struct api_call *call, struct db_device *ret_device, struct err *err) {
@@ -42,30 +52,35 @@ static bool audit(struct api_call *call, const char *action, const char *id, str
            api_audit(call, action, "device", id, api_detail(call, "reason", input.reason, (char *)NULL), err);
 }
 
-static bool reply_client(struct api_call *call, int status, const struct json_shape *shape, const char *id, const char *token, struct err *err) {
+static bool read_client(struct api_call *call, const char *id, struct client *ret_client, struct err *err) {
     struct db_ddi_device device;
     if (!db_ddi_device_get(call->db, id, call->arena, &device, err))
         return false;
-    const struct client reply = {
-        .client = device.client,
+    *ret_client = (struct client){
+        .id = id,
+        .ddi = device.client,
         .wanted = !device.configured,
         .has_token = device.has_token,
         .attributes = device.attributes,
         .attributes_at = device.configured_at,
-        .token = token,
     };
-    return api_reply_json(call, status, shape, &reply, err);
+    return true;
+}
+
+static bool reply_client(struct api_call *call, const char *id, struct err *err) {
+    struct client client;
+    return read_client(call, id, &client, err) && api_reply_json(call, 0, &client_shape, &client, err);
 }
 
 bool api_ddi_client_get(struct api_call *call, struct err *err) {
     struct db_device device;
-    return find_device(call, &device, err) && reply_client(call, 0, &client_shape, device.id, NULL, err);
+    return find_device(call, &device, err) && reply_client(call, device.id, err);
 }
 
 bool api_ddi_client_ask(struct api_call *call, struct err *err) {
     struct db_device device;
     return find_device(call, &device, err) && db_ddi_device_ask(call->db, device.id, err) && audit(call, "ddi.ask", device.id, err) &&
-           reply_client(call, 0, &client_shape, device.id, NULL, err);
+           reply_client(call, device.id, err);
 }
 
 static bool make_token(struct api_call *call, uint8_t ret_sha256[SHA256_SIZE], const char **ret_text, struct err *err) {
@@ -79,22 +94,27 @@ static bool make_token(struct api_call *call, uint8_t ret_sha256[SHA256_SIZE], c
     return *ret_text != NULL || err_no_memory(err);
 }
 
+/* The reply, and the one to replay: the secret is shown once. */
 bool api_ddi_token_create(struct api_call *call, struct err *err) {
     struct db_device device;
+    struct client client;
+    struct new_token reply = {.client = &client};
     uint8_t sha256[SHA256_SIZE];
-    const char *token;
-    if (!find_device(call, &device, err) || !make_token(call, sha256, &token, err) || !db_ddi_device_token(call->db, device.id, sha256, err) ||
-        !audit(call, "ddi.token", device.id, err) || !reply_client(call, 201, &new_token_shape, device.id, NULL, err))
+    const char *secret;
+    if (!find_device(call, &device, err) || !make_token(call, sha256, &secret, err) || !db_ddi_device_token(call->db, device.id, sha256, err) ||
+        !audit(call, "ddi.token", device.id, err) || !read_client(call, device.id, &client, err) ||
+        !api_reply_json(call, 201, &new_token_shape, &reply, err))
         return false;
     call->reply.stored_body = call->reply.body;
     call->reply.stored_body_len = call->reply.body_len;
-    return reply_client(call, 201, &new_token_shape, device.id, token, err);
+    reply.secret = secret;
+    return api_reply_json(call, 201, &new_token_shape, &reply, err);
 }
 
 bool api_ddi_token_revoke(struct api_call *call, struct err *err) {
     struct db_device device;
     return find_device(call, &device, err) && db_ddi_device_token(call->db, device.id, NULL, err) &&
-           audit(call, "ddi.token-revoke", device.id, err) && reply_client(call, 0, &client_shape, device.id, NULL, err);
+           audit(call, "ddi.token-revoke", device.id, err) && reply_client(call, device.id, err);
 }
 
 /* ---- the log ---- */

@@ -109,11 +109,15 @@ const struct cli_command cli_commands[] = {
      &cli_devices_import_options, cli_devices_import},
     {"devices", "export", "[FILE]", 0, 1, "devices as one JSON object a line, fit for import", NULL, &cli_devices_export_options, cli_devices_export},
 
+    {"devices", "ddi", "DEVICE", 1, 1, "what an existing client (SWUpdate, RAUC's updater, …) said of itself; its token",
+     "A token is for the listener without certificates ([ddi] token_listen), and is shown once.", &cli_ddi_client_options, cli_ddi_client},
+
     {"deployments", "assign", "DEVICE RELEASE", 2, 2, "give one device one release",
      "RELEASE is VERSION (of the device's product) or PRODUCT/VERSION. An open deployment of the device is superseded.", NULL,
      cli_deployments_assign},
     {"deployments", "list", "", 0, 0, "deployments, the newest first", NULL, &cli_deployments_list_options, cli_deployments_list},
     {"deployments", "show", "DEPLOYMENT", 1, 1, "one deployment", NULL, NULL, cli_deployments_show},
+    {"deployments", "log", "DEPLOYMENT", 1, 1, "what an existing client said on the way", NULL, NULL, cli_ddi_log},
     {"deployments", "cancel", "DEPLOYMENT", 1, 1, "take a deployment back", NULL, &cli_deployments_reason_options, cli_deployments_cancel},
     {"deployments", "retry", "DEPLOYMENT", 1, 1, "once more for the same device and release",
      "Of one that failed, timed out or was cancelled; a quarantine for the release is lifted.", &cli_deployments_reason_options,

@@ -93,6 +93,11 @@ extern const struct cli_options cli_devices_export_options;
 CLI_COMMAND(cli_devices_import);
 CLI_COMMAND(cli_devices_export);
 
+/* ddi.c: existing clients */
+extern const struct cli_options cli_ddi_client_options;
+CLI_COMMAND(cli_ddi_client);
+CLI_COMMAND(cli_ddi_log);
+
 /* deployments.c */
 extern const struct cli_options cli_deployments_list_options;
 extern const struct cli_options cli_deployments_reason_options;

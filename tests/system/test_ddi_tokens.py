@@ -164,3 +164,29 @@ def test_links_stay_on_the_listener(fleet):
     client = through(fleet, name, f"TargetToken {token}")
     link = client.links(headers=[("Host", f"localhost:{fleet.server.token_port}")])["configData"]
     assert urllib.parse.urlsplit(link).port == fleet.server.token_port
+
+
+def test_command_line(fleet, tmp_path):
+    client = fleet.client()
+    action = int(fleet.admin.assign(client.name, "1.0.0").json["id"])
+    pawl = fleet.server.pawl
+    assert "-" in pawl("devices", "ddi", client.name).stdout
+    client.fetch()
+    client.config({"os": "1", "weird": "\x1b[31mred"})
+    shown = pawl("devices", "ddi", client.name).stdout
+    assert '"os":"1"' in shown and "\x1b" not in shown
+    client.say(action, "proceeding", details=["one\ttab", "two \x1b[2Jclear"])
+    client.say(action, "closed", "failure", ["the end"])
+    lines = pawl("deployments", "log", str(action)).stdout.splitlines()
+    assert len(lines) == 2 and "proceeding" in lines[0] and "closed/failure" in lines[1] and "the end" in lines[1] and "\x1b" not in "".join(lines)
+    pawl("devices", "ddi", client.name, "--ask")
+    assert "configData" in client.links()
+    out = tmp_path / "token"
+    assert pawl("devices", "ddi", client.name, "--new-token", "--out", out).stdout == "" and out.stat().st_mode & 0o777 == 0o600
+    assert through(fleet, client.name, f"TargetToken {out.read_text().strip()}").get().status == 200
+    assert pawl("devices", "ddi", client.name, "--new-token", "--out", out, check=False).returncode == 2
+    pawl("devices", "ddi", client.name, "--revoke-token", "--reason", "test")
+    assert through(fleet, client.name, f"TargetToken {out.read_text().strip()}").get().status == 401
+    secret = pawl("devices", "ddi", client.name, "--new-token").stdout.strip()
+    assert through(fleet, client.name, f"TargetToken {secret}").get().status == 200
+    assert pawl("devices", "ddi", client.name, "--ask", "--revoke-token", check=False).returncode == 2
