@@ -15,7 +15,7 @@
 #include "db/device.h"
 #include "db/event.h"
 
-enum { SAME_AGAIN_S = 3600, REPLY_MAX = 65536 };
+enum { SAME_AGAIN_S = 3600, DAY_S = 86400, MAX_A_DAY = 16, REPLY_MAX = 65536 };
 
 /* How the store calls the ways. */
 static const char *const ways[] = {
@@ -119,8 +119,13 @@ static bool issue(struct api_call *call, const struct api_ask *ask, struct err *
                                       .now = call->now,
                                       .lifetime_s = call->env->settings.certificate_lifetime_s};
     struct certs_issued issued;
+    int64_t lately;
     if (issuer == NULL)
         return err_set(err, ERR_NOT_IMPLEMENTED, "this server issues no certificates any more");
+    if (!db_certificate_count(call->db, ask->id, call->now - DAY_S, &lately, err))
+        return false;
+    if (lately >= MAX_A_DAY)
+        return err_set(err, ERR_RATE, "device '%s' was issued %lld certificates within a day: wait until tomorrow", ask->id, (long long)lately);
     if (!certs_issue_sign(issuer, &order, call->arena, &issued, err))
         return false;
     struct db_certificate row = {.serial = issued.serial,
@@ -140,18 +145,26 @@ static bool issue(struct api_call *call, const struct api_ask *ask, struct err *
            api_audit(call, "certificate.issue", "certificate", issued.serial, detail, err) && reply_certificate(call, issued.der, issued.len, err);
 }
 
+/* With nothing but its key a device gets its first certificate, and no other. */
+static bool issue_first(struct api_call *call, const struct api_ask *ask, struct err *err) {
+    int64_t count;
+    if (!db_certificate_count(call->db, ask->id, 0, &count, err))
+        return false;
+    return count == 0 ? issue(call, ask, err) : err_set(err, ERR_IDENTITY, "device '%s' has had a certificate for another key", ask->id);
+}
+
 /* Whoever lost the reply asks again and gets the same; so does for as long as it is good whoever shows nothing but the key. */
 static bool issue_or_repeat(struct api_call *call, const struct api_ask *ask, bool show_only, struct err *err) {
     struct db_certificate last;
     if (!db_certificate_newest(call->db, ask->id, ask->request.spki_sha256, call->arena, &last, err))
-        return err->code == ERR_NOT_FOUND && issue(call, ask, err);
+        return err->code == ERR_NOT_FOUND && (show_only ? issue_first(call, ask, err) : issue(call, ask, err));
     bool good = last.revoked_at == 0 && call->now < last.not_after;
     if (good && (show_only || call->now < last.issued_at + SAME_AGAIN_S)) {
         call->reply.reason = "same-again";
         return reply_certificate(call, last.data, last.data_len, err);
     }
     if (show_only)
-        return err_set(err, ERR_IDENTITY, "the certificate of device '%s' has expired: renew it at /.well-known/est/simplereenroll", ask->id);
+        return err_set(err, ERR_IDENTITY, "the certificate of device '%s' is not good any more: renew it at /.well-known/est/simplereenroll", ask->id);
     return issue(call, ask, err);
 }
 

@@ -83,3 +83,27 @@ bool db_certificate_revoke(struct db_conn *tx, const char *serial, int64_t now, 
         return false;
     return changes > 0 || err_set(err, ERR_CONFLICT, "certificate %s is revoked already", serial);
 }
+
+bool db_certificate_count(struct db_conn *conn, const char *device, int64_t since, int64_t *ret_count, struct err *err) {
+    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_CERTIFICATE_COUNT);
+    bool row;
+
+    db_query_text(stmt, 1, device);
+    db_query_int(stmt, 2, since);
+    if (!db_query_next(stmt, &row, err))
+        return false;
+    *ret_count = row ? db_query_column_int(stmt, "number") : 0;
+    db_query_end(stmt);
+    return true;
+}
+
+bool db_certificate_purge(struct db_conn *tx, int64_t before, size_t *ret_removed, struct err *err) {
+    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_CERTIFICATE_PURGE);
+    int64_t changes;
+
+    db_query_int(stmt, 1, before);
+    if (!db_query_run(stmt, &changes, err))
+        return false;
+    *ret_removed = (size_t)changes;
+    return true;
+}

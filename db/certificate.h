@@ -52,4 +52,10 @@ bool db_certificate_insert(struct db_conn *tx, const struct db_certificate *cert
 /* ERR_CONFLICT: it is revoked already. */
 bool db_certificate_revoke(struct db_conn *tx, const char *serial, int64_t now, struct err *err) MUST_USE;
 
+/* How many a device was issued at this time or later. */
+bool db_certificate_count(struct db_conn *conn, const char *device, int64_t since, int64_t *ret_count, struct err *err) MUST_USE;
+
+/* Removes up to 1,000 that ended before this time, but never the newest one of a device. */
+bool db_certificate_purge(struct db_conn *tx, int64_t before, size_t *ret_removed, struct err *err) MUST_USE;
+
 #endif

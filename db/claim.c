@@ -89,3 +89,14 @@ bool db_claim_spend(struct db_conn *tx, const char *id, const char *device, cons
         return false;
     return changes == 1 || err_set(err, ERR_CONFLICT, "claim '%s' was spent already", id);
 }
+
+bool db_claim_purge(struct db_conn *tx, int64_t before, size_t *ret_removed, struct err *err) {
+    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_CLAIM_PURGE);
+    int64_t changes;
+
+    db_query_int(stmt, 1, before);
+    if (!db_query_run(stmt, &changes, err))
+        return false;
+    *ret_removed = (size_t)changes;
+    return true;
+}

@@ -51,4 +51,7 @@ bool db_claim_revoke(struct db_conn *tx, const char *id, int64_t now, struct err
 bool db_claim_spend(struct db_conn *tx, const char *id, const char *device, const uint8_t spki_sha256[DB_PIN_SIZE], int64_t now,
                     struct err *err) MUST_USE;
 
+/* Removes up to 1,000 that expired before this time. */
+bool db_claim_purge(struct db_conn *tx, int64_t before, size_t *ret_removed, struct err *err) MUST_USE;
+
 #endif

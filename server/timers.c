@@ -2,6 +2,8 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "db/certificate.h"
+#include "db/claim.h"
 #include "db/delivery.h"
 #include "db/event.h"
 #include "db/idempotency.h"
@@ -12,7 +14,7 @@
 /* A timestamp lives 24 h and is renewed after 6. */
 enum { TIMESTAMP_LIFE_S = 24 * 3600 };
 
-enum { DELIVERY_KEEP_S = 30 * 24 * 3600 };
+enum { DELIVERY_KEEP_S = 30 * 24 * 3600, ENROLMENT_KEEP_S = 30 * 24 * 3600 /* behind the end of a claim, and of what may be renewed */ };
 
 static bool renewal_due(const struct server *server, int64_t now) {
     if (atomic_load(&server->served.roles[API_SERVED_SNAPSHOT].version) == 0)
@@ -31,11 +33,15 @@ static bool purge(struct db_conn *tx, void *arg, struct err *err) {
     struct server *server = arg;
     int64_t now = clock_now();
     size_t removed;
-    size_t events, deliveries;
-    if (!db_idempotency_purge(tx, now, &removed, err) || !db_event_purge(tx, now - atomic_load(&server->live)->fleet.event_keep, &events, err) ||
-        !db_image_collect(tx, now, &removed, err) || !db_delivery_purge(tx, now - DELIVERY_KEEP_S, &deliveries, err))
+    size_t events, deliveries, claims, certificates;
+    const struct server_config *config = atomic_load(&server->live);
+    if (!db_idempotency_purge(tx, now, &removed, err) || !db_event_purge(tx, now - config->fleet.event_keep, &events, err) ||
+        !db_image_collect(tx, now, &removed, err) || !db_delivery_purge(tx, now - DELIVERY_KEEP_S, &deliveries, err) ||
+        !db_claim_purge(tx, now - ENROLMENT_KEEP_S, &claims, err) ||
+        !db_certificate_purge(tx, now - config->enrolment.renew_expired - ENROLMENT_KEEP_S, &certificates, err))
         return false;
-    atomic_store(&server->purge_again, events + deliveries > 0); /* events go a slice at a time, so that nobody waits long for the writer */
+    atomic_store(&server->purge_again,
+                 events + deliveries + claims + certificates > 0); /* events go a slice at a time, so that nobody waits long for the writer */
     return true;
 }
 

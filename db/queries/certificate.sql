@@ -32,3 +32,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING;
 
 -- name: certificate_revoke
 UPDATE certificate SET revoked_at = $2 WHERE serial = $1 AND revoked_at IS NULL;
+
+-- name: certificate_count
+SELECT count(*) AS number FROM certificate WHERE device = $1 AND issued_at >= $2;
+
+-- name: certificate_purge
+-- The newest one of a device stays: it tells that the device had one.
+DELETE FROM certificate WHERE id IN (SELECT c.id FROM certificate c WHERE c.not_after < $1
+    AND EXISTS (SELECT 1 FROM certificate n WHERE n.device = c.device AND n.id > c.id) ORDER BY c.not_after, c.id LIMIT 1000);

@@ -15,3 +15,6 @@ UPDATE claim SET revoked_at = $2, revision = revision + 1 WHERE id = $1 AND revo
 
 -- name: claim_spend
 UPDATE claim SET spent_at = $2, spent_key = $3, spent_device = $4, revision = revision + 1 WHERE id = $1 AND spent_at IS NULL;
+
+-- name: claim_purge
+DELETE FROM claim WHERE id IN (SELECT id FROM claim WHERE expires_at < $1 ORDER BY id LIMIT 1000);

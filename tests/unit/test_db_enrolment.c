@@ -129,10 +129,46 @@ static void test_certificates(void **state) {
     assert_true(page.more);
 }
 
+static bool run_purge(struct db_conn *tx, void *arg, struct err *err) {
+    size_t *removed = arg;
+
+    return db_certificate_purge(tx, NOW + 35, &removed[0], err) && db_claim_purge(tx, NOW + 35, &removed[1], err);
+}
+
+static void test_purge(void **state) {
+    struct store *store = *state;
+    struct db_claim old = {.id = "old", .device = "d", .product = "", .note = "", .created_by = "", .expires_at = NOW + 30}, young = old;
+    size_t removed[2];
+    int64_t number;
+    struct err err;
+
+    make_product(store, "hub", FLEET_POLICY_LATEST);
+    make_device(store, "dev-1", "hub", "board");
+    make_device(store, "dev-2", "hub", "board");
+    issue(store, "01", "dev-1", 1, NOW + 10);
+    issue(store, "02", "dev-1", 2, NOW + 20);
+    issue(store, "03", "dev-1", 3, NOW + 40);
+    issue(store, "04", "dev-2", 4, NOW + 10); /* the newest of its device */
+    young.id = "young";
+    young.expires_at = NOW + 40;
+    assert_ok(WRITE(store, run_claim, &old, &err), err);
+    assert_ok(WRITE(store, run_claim, &young, &err), err);
+    assert_ok(db_certificate_count(store->reader, "dev-1", NOW, &number, &err), err);
+    assert_int_equal(number, 3);
+    assert_ok(db_certificate_count(store->reader, "dev-1", NOW + 1, &number, &err), err);
+    assert_int_equal(number, 0);
+    assert_ok(WRITE(store, run_purge, removed, &err), err);
+    assert_int_equal(removed[0], 2);
+    assert_int_equal(removed[1], 1);
+    assert_int_equal(count(store, (struct db_certificate_filter){.device = "dev-1"}), 1);
+    assert_int_equal(count(store, (struct db_certificate_filter){.device = "dev-2"}), 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_claims, store_setup, store_teardown),
         cmocka_unit_test_setup_teardown(test_certificates, store_setup, store_teardown),
+        cmocka_unit_test_setup_teardown(test_purge, store_setup, store_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
