@@ -14,8 +14,8 @@ enum {
     RULE_MAX = 256,
 };
 
-/* Years 1 to 9998: what clock_year() knows, with room on both sides. */
-static const int64_t time_min = INT64_C(-62135596800);
+/* Years 3 to 9998: what clock_year() knows, with room on both sides. */
+static const int64_t time_min = INT64_C(-62072438400);
 static const int64_t time_max = INT64_C(253370764800);
 
 struct zone {

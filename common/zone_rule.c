@@ -130,13 +130,13 @@ struct zone_change {
     bool to_summer;
 };
 
-enum { YEARS = 3, CHANGES = 2 * YEARS };
+enum { YEARS = 4, CHANGES = 2 * YEARS };
 
-/* The changes of the year and of its neighbours, because a change can lie beyond its own year. */
+/* The changes of the year and of those about it: a change can lie some days beyond its own year, and so can both of the year before. */
 static void list_changes(const struct zone_rule *rule, int64_t at, struct zone_change changes[CHANGES]) {
     int year = clock_year(at + rule->standard);
     for (int i = 0; i < YEARS; i++) {
-        int which = year + i - 1;
+        int which = year + i - 2;
         int64_t start = switch_day(&rule->start, which) * DAY_SECONDS + rule->start.seconds - rule->standard;
         int64_t end = switch_day(&rule->end, which) * DAY_SECONDS + rule->end.seconds - rule->summer;
         changes[2 * i] = (struct zone_change){start, true};

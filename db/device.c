@@ -35,6 +35,22 @@ static const struct db_column columns[] = {
 };
 static const struct db_shape shape = DB_SHAPE(struct db_device, columns);
 
+/* A flush between the row and the look at the registry: the row is older than what is noted no more. */
+static bool reread(struct db_conn *conn, struct arena *arena, struct db_device *device, struct err *err) {
+    struct db_device_hot hot;
+    struct db_stmt *stmt;
+    struct db_texts tags = device->tags;
+
+    if (!db_registry_get(db_conn_db(conn), device->id, &hot) || hot.last_seen <= device->last_seen)
+        return true;
+    stmt = db_query_begin(conn, DB_QUERY_DEVICE_GET);
+    db_query_text(stmt, 1, device->id);
+    if (!db_query_one(stmt, &shape, arena, device, "device", hot.id, err))
+        return false;
+    device->tags = tags;
+    return true;
+}
+
 /* What a row has not: tags, and what is noted in memory and not flushed yet. */
 static bool complete(struct db_conn *conn, struct arena *arena, struct db_device *devices, size_t count, struct err *err) {
     for (size_t i = 0; i < count; i++) {
@@ -45,8 +61,11 @@ static bool complete(struct db_conn *conn, struct arena *arena, struct db_device
         db_query_text(stmt, 1, device->id);
         if (!db_query_texts(stmt, arena, &device->tags, err))
             return false;
-        if (!db_registry_unflushed(db_conn_db(conn), device->id, &unflushed))
+        if (!db_registry_unflushed(db_conn_db(conn), device->id, &unflushed)) {
+            if (!reread(conn, arena, device, err))
+                return false;
             continue;
+        }
         if (unflushed.last_seen > device->last_seen)
             device->last_seen = unflushed.last_seen;
         if (device->first_seen == 0)
