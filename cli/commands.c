@@ -20,6 +20,7 @@ static const struct {
     {"audit", "who changed what"},
     {"seal", "encrypt a file for holders of an identity (age)"},
     {"unseal", "open a sealed file"},
+    {"top", "a live view of the fleet"},
     {"completion", "words completed in bash, zsh and fish"},
     {"whoami", "what the server knows of your token"},
 };
@@ -210,6 +211,9 @@ const struct cli_command cli_commands[] = {
     {"seal", "", "[FILE]", 0, 1, "encrypt a file, or standard input, as age v1", NULL, &cli_seal_options, cli_seal_file},
     {"unseal", "", "[FILE]", 0, 1, "open a sealed file, or standard input",
      "To a pipe the plain text goes as it is opened: only exit code 0 says that all of it was genuine.", &cli_unseal_options, cli_seal_open},
+    {"top", "", "", 0, 0, "the fleet at a glance, again and again",
+     "Devices, polls, deployments, what runs, rollouts and the newest events. Not on a terminal, or with --json: once.", &cli_top_options,
+     cli_top_show},
     {"completion", "", "bash|zsh|fish", 1, 1, "a script that completes pawl's words in a shell",
      "bash: source <(pawl completion bash). zsh: pawl completion zsh >~/.zfunc/_pawl. fish: pawl completion fish | source.", NULL,
      cli_completion_write},

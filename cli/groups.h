@@ -158,6 +158,10 @@ CLI_COMMAND(cli_certificates_show);
 CLI_COMMAND(cli_certificates_revoke);
 CLI_COMMAND(cli_certificates_expiring);
 
+/* top.c */
+extern const struct cli_options cli_top_options;
+CLI_COMMAND(cli_top_show);
+
 /* completion.c */
 CLI_COMMAND(cli_completion_write);
 

@@ -95,6 +95,9 @@ def used(router):
     device.get("/firmware/router/1.1.0/u-boot.bin")
     device.get("/nothing")
     router.operator(token="pawl_x_" + "A" * 43, source="127.8.8.8").get("/api/v1/whoami")
+    rollout = router.operator().ok("POST", "/api/v1/rollouts", {"product": "router", "version": "1.1.0", "name": "metrics", "continuous": True})
+    router.operator().ok("POST", f"/api/v1/rollouts/{rollout['id']}/start", {})
+    wait_for(lambda: "pawl_rollout_members{" in scrape(router))
     router.run("scrub")
     wait_for(lambda: "pawl_scrub_timestamp_seconds" in scrape(router))
     return router
@@ -139,6 +142,9 @@ def test_figures_follow(used):
     assert value(used, "pawl_deployments", state="offered") >= 1
     assert value(used, "pawl_requests_total", method="GET", route="/firmware/{path...}", status="200") >= 2
     assert value(used, "pawl_db_queue_depth") == 0
+    assert value(used, "pawl_rollouts", state="running") == 1
+    members = {dict(labels)["state"]: number for (_, labels), number in parse(scrape(used))["pawl_rollout_members"][2].items()}
+    assert sum(members.values()) >= 1
     assert value(used, "process_resident_memory_bytes") > 1e6 and value(used, "process_open_fds") > 5
     for role in ("root", "targets", "snapshot", "timestamp"):
         assert value(used, "pawl_metadata_expires_seconds", role=role) > 1.7e9
