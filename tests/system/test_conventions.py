@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from lib import tuf
 from lib.routes import dump
+from lib.wait import wait_for
 
 ROWS = [row for row in dump() if "admin" in row.listeners and row.pattern.startswith("/api/v1/")]
 POSTS = [row for row in ROWS if row.method == "POST"]
@@ -70,11 +72,60 @@ def fresh_deployment(server):
     return server.operator().device(name)["deployment"]
 
 
+def failed_deployment(server):
+    number = fresh_deployment(server)
+    device = server.operator().ok("GET", f"/api/v1/deployments/{number}")["device"]
+    assert server.device(device).report(number, 1, "failed", error={"code": "E_INSTALL"}).status == 200
+    return number
+
+
+def fresh_rollout(server, **plan):
+    """A draft for one device, which the product's policy has served already."""
+    plan = {"product": "router", "version": "1.1.0", "ids": [fresh_device(server)], **plan}
+    return server.operator().ok("POST", "/api/v1/rollouts", plan)["id"]
+
+
+def moved_rollout(server, *verbs):
+    number = fresh_rollout(server)
+    for verb in verbs:
+        server.operator().ok("POST", f"/api/v1/rollouts/{number}/{verb}", {})
+        wait_for(lambda: not server.operator().ok("GET", f"/api/v1/rollouts/{number}")["state"] == "scheduled")
+    return number
+
+
+def fresh_webhook(server):
+    return server.operator().ok("POST", "/api/v1/webhooks", WEBHOOK)["webhook"]["id"]
+
+
+def fresh_release(server):
+    """The next release as files; its image is uploaded. The path, and what is posted there."""
+    repository = tuf.Repository(server.device("storm-reader"), server.keys, server.passphrase_file.read_text(encoding="utf-8").rstrip("\n"))
+    repository.refresh()
+    draft, image = repository.next(), f"storm {next(numbers)}".encode()
+    assert server.operator().upload(image).status == 201
+    draft.add(image, "router", f"9.{next(numbers)}.0")
+    return "/api/v1/releases", {name: tuf.b64(data) for name, data in draft.files().items()}
+
+
+def released(server):
+    path, body = fresh_release(server)
+    release = server.operator().ok("POST", path, body)["releases"][-1]
+    return f"/api/v1/releases/{release['product']}/{release['version']}"
+
+
+def renewed(server):
+    repository = tuf.Repository(server.device("storm-reader"), server.keys, server.passphrase_file.read_text(encoding="utf-8").rstrip("\n"))
+    repository.refresh()
+    return "/api/v1/metadata", {name: tuf.b64(data) for name, data in repository.next().files().items()}
+
+
 def fresh_token(server):
     return server.operator().ok("POST", "/api/v1/tokens", {"scopes": ["device:read"]})["token"]["id"]
 
 
-# How each POST that makes or moves something is asked for so that it succeeds: path, body. The others have tests of their own, named here.
+WEBHOOK = {"url": "https://example.com/", "product": "nobody", "kinds": ["revoked"]}
+
+# How each POST is asked for so that it succeeds: path, body.
 STORMS = {
     "POST /api/v1/products": lambda server: ("/api/v1/products", {"id": f"storm-{next(numbers)}"}),
     "POST /api/v1/devices": lambda server: ("/api/v1/devices", {"id": f"storm-new-{next(numbers)}"}),
@@ -84,24 +135,71 @@ STORMS = {
     "POST /api/v1/deployments/{deployment}/cancel": lambda server: (f"/api/v1/deployments/{fresh_deployment(server)}/cancel", {}),
     "POST /api/v1/tokens": lambda server: ("/api/v1/tokens", {"scopes": ["device:read"]}),
     "POST /api/v1/tokens/{token}/rotate": lambda server: (f"/api/v1/tokens/{fresh_token(server)}/rotate", {}),
+    "POST /api/v1/deployments/{deployment}/retry": lambda server: (f"/api/v1/deployments/{failed_deployment(server)}/retry", {}),
+    "POST /api/v1/deployments/{deployment}/force-close": lambda server: (f"/api/v1/deployments/{fresh_deployment(server)}/force-close", {}),
+    "POST /api/v1/devices/{device}/ddi/ask": lambda server: (f"/api/v1/devices/{fresh_device(server)}/ddi/ask", {}),
+    "POST /api/v1/devices/{device}/ddi/token": lambda server: (f"/api/v1/devices/{fresh_device(server)}/ddi/token", {}),
+    "POST /api/v1/claims": lambda server: ("/api/v1/claims", {"product": "router", "note": f"storm {next(numbers)}"}),
+    "POST /api/v1/webhooks": lambda server: ("/api/v1/webhooks", WEBHOOK),
+    "POST /api/v1/webhooks/{webhook}/rotate": lambda server: (f"/api/v1/webhooks/{fresh_webhook(server)}/rotate", None),
+    "POST /api/v1/releases": fresh_release,
+    "POST /api/v1/releases/{product}/{version}/withdraw": lambda server: (f"{released(server)}/withdraw", {}),
+    "POST /api/v1/metadata": renewed,
+    "POST /api/v1/rollouts": lambda server: ("/api/v1/rollouts", {"product": "router", "version": "1.1.0", "ids": [f"storm-id-{next(numbers)}"]}),
+    "POST /api/v1/rollouts/preview": lambda server: ("/api/v1/rollouts/preview", {"product": "router", "version": "1.1.0"}),
+    "POST /api/v1/rollouts/{rollout}/start": lambda server: (f"/api/v1/rollouts/{fresh_rollout(server)}/start", {}),
+    "POST /api/v1/rollouts/{rollout}/pause": lambda server: (f"/api/v1/rollouts/{moved_rollout(server, 'start')}/pause", {}),
+    "POST /api/v1/rollouts/{rollout}/resume": lambda server: (f"/api/v1/rollouts/{moved_rollout(server, 'start', 'pause')}/resume", {}),
+    "POST /api/v1/rollouts/{rollout}/retry": lambda server: (f"/api/v1/rollouts/{moved_rollout(server, 'start', 'pause')}/retry", {}),
+    "POST /api/v1/rollouts/{rollout}/stop": lambda server: (f"/api/v1/rollouts/{moved_rollout(server, 'start')}/stop", {}),
+}
+# Those that need another server than this one.
+ELSEWHERE = {
+    "POST /api/v1/devices/import": "test_import.py",
+    "POST /api/v1/devices/{device}/accept": "test_accept_storm",
+    "POST /api/v1/devices/{device}/ddi/token/revoke": "test_ddi_tokens.py",
+    "POST /api/v1/certificates/{serial}/revoke": "test_enrol.py",
+    "POST /api/v1/rollouts/{rollout}/approve": "test_approval_storm",
+    "POST /api/v1/webhooks/{webhook}/test": "test_webhooks.py",
+    "POST /api/v1/webhooks/{webhook}/deliveries/{event}/retry": "test_webhooks.py",
 }
 
 
-@pytest.mark.parametrize("name", STORMS)
-def test_retry_storm(router, name):
+def test_every_post_has_its_storm():
+    assert set(STORMS) | set(ELSEWHERE) == {repr(row) for row in POSTS} and not set(STORMS) & set(ELSEWHERE)
+
+
+def storm(admin, clients, path, body, changes=1):
     """Three at once with one key: one effect, one audit row, one reply; then the key with another body is 422."""
-    path, body = STORMS[name](router)
-    admin = router.operator()
     before = len(admin.pages("/api/v1/audit", 1000))
     headers = [("Idempotency-Key", f"storm-{next(numbers)}")]
-    clients = [router.operator(fresh=True) for _ in range(3)]
-    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+    with concurrent.futures.ThreadPoolExecutor(len(clients)) as pool:
         replies = list(pool.map(lambda client: client.post(path, body, headers=headers), clients))
     assert {reply.status for reply in replies} <= {200, 201} and len({reply.status for reply in replies}) == 1, replies
     shown = [reply.json for reply in replies]
     secrets = [reply.pop("secret") for reply in shown if "secret" in reply]
     assert len({json.dumps(reply, sort_keys=True) for reply in shown}) == 1
     assert not secrets or sorted(secret is not None for secret in secrets) == [False, False, True]
-    assert len(admin.pages("/api/v1/audit", 1000)) == before + 1
-    reply = admin.post(path, {**body, "other": 1}, headers=headers)
-    assert reply.status == 422, reply
+    assert len(admin.pages("/api/v1/audit", 1000)) == before + changes
+    if body is not None:
+        reply = clients[0].post(path, {**body, "other": 1}, headers=headers)
+        assert reply.status == 422, reply
+
+
+@pytest.mark.parametrize("name", STORMS)
+def test_retry_storm(router, name):
+    path, body = STORMS[name](router)
+    storm(router.operator(), [router.operator(fresh=True) for _ in range(3)], path, body, changes=0 if name.endswith("/preview") else 1)
+
+
+def test_accept_storm(new_server):
+    server = new_server({"enrolment": {"auto_accept": "no"}})
+    server.device("storm-pending").get("/whoami")
+    storm(server.operator(), [server.operator(fresh=True) for _ in range(3)], "/api/v1/devices/storm-pending/accept", {})
+
+
+def test_approval_storm(router):
+    """By another token than the one that planned it."""
+    admin = router.operator()
+    secret = admin.token_with("rollout:approve")
+    storm(admin, [router.operator(secret, fresh=True) for _ in range(3)], f"/api/v1/rollouts/{fresh_rollout(router)}/approve", {})

@@ -10,7 +10,8 @@ import zoneinfo
 import pytest
 
 from lib import firmware
-from lib.fleet import HARDWARE, Fleet, until
+from lib.fleet import HARDWARE, Fleet
+from lib.wait import wait_for
 
 ROLLOUTS = "/api/v1/rollouts"
 CANARY = [{"percent": 10, "success_percent": 100, "error_percent": 30, "deadline_s": 600},
@@ -38,7 +39,7 @@ class Console:
             seen = self.get(rollout)
             return seen if all(seen[name] == value for name, value in members.items()) else None
 
-        return until(look)
+        return wait_for(look)
 
     def run(self, product, **plan):
         """Created, started, begun."""
@@ -131,7 +132,7 @@ def test_failures_pause_it(console, fleet):
 
     console.move(made, "resume")  # what halted it is accepted
     console.move(made, "retry")
-    until(lambda: console.get(made)["counts"]["failed"] == 0)
+    wait_for(lambda: console.get(made)["counts"]["failed"] == 0)
     again = devices.poll(failing)
     assert set(again) == set(failing) and not set(again.values()) & set(failing.values())
     devices.confirm(again, "1.0.0", 1)
@@ -157,7 +158,7 @@ def test_silence_is_a_failure(console, fleet):
     name, deployment = next(iter(told.items()))  # it wakes up late and has it after all
     late = devices.device(name).report(deployment, 1, "confirmed", installed={"version": "1.0.0", "sequence": 1})
     assert late.status == 200
-    assert until(lambda: console.devices(made, state="confirmed").get(name))["deployment"] == deployment
+    assert wait_for(lambda: console.devices(made, state="confirmed").get(name))["deployment"] == deployment
 
 
 def test_stop_cancels_what_is_open(console, fleet):
@@ -223,10 +224,10 @@ def test_continuous(console, fleet):
     devices.confirm(devices.poll(), "1.0.0", 1)
     console.until(made, waits_for="newcomers")
     newcomer = devices.add(1)[0]
-    until(lambda: newcomer in console.devices(made))
-    told = until(lambda: devices.poll([newcomer]))
+    wait_for(lambda: newcomer in console.devices(made))
+    told = wait_for(lambda: devices.poll([newcomer]))
     devices.confirm(told, "1.0.0", 1)
-    assert until(lambda: console.get(made)["counts"]["confirmed"] == 4)
+    assert wait_for(lambda: console.get(made)["counts"]["confirmed"] == 4)
     assert console.get(made)["state"] == "running"
 
 
@@ -565,7 +566,7 @@ def test_a_retry_storm_makes_no_duplicate(console, fleet, server):
     devices.fail(told)
     retried = storm(server, [("retry", f"/api/v1/deployments/{deployment['id']}/retry", None), ("again", f"{ROLLOUTS}/{rollout['id']}/retry", None)])
     agree(retried)
-    until(lambda: devices.poll([third]))
+    wait_for(lambda: devices.poll([third]))
     assert len(console.api.pages(f"/api/v1/deployments?device={first}")) == 2
     assert len(console.api.pages(f"/api/v1/deployments?device={third}")) == 2
     for verb in ("pause", "resume", "stop"):

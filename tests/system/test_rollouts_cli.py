@@ -9,9 +9,10 @@ import pexpect
 import pytest
 
 from lib import firmware
-from lib.fleet import HARDWARE, Fleet, until
+from lib.fleet import HARDWARE, Fleet
 from lib.paths import program
 from lib.server import run_pawl, write_secret
+from lib.wait import wait_for
 
 USAGE, REFUSED, PAUSED, STOPPED = 2, 3, 8, 9
 
@@ -89,7 +90,7 @@ def test_from_preview_to_the_end(shop, fleet):
     draft = shop.pawl("rollouts", "watch", made["id"], check=False)
     assert draft.returncode == REFUSED and "is a draft" in draft.stderr
     assert "state\tscheduled" in shop.pawl("rollouts", "start", made["id"], "--reason", "spring").stdout
-    until(lambda: "state\trunning" in shop.pawl("rollouts", "show", made["id"]).stdout)
+    wait_for(lambda: "state\trunning" in shop.pawl("rollouts", "show", made["id"]).stdout)
     told = fleet.poll()
     fleet.fail(told)
     watched = shop.pawl("rollouts", "watch", made["id"], "--interval", "1", check=False)
@@ -103,10 +104,10 @@ def test_from_preview_to_the_end(shop, fleet):
 
     shop.pawl("rollouts", "resume", made["id"])
     shop.pawl("rollouts", "retry", made["id"])
-    again = until(lambda: fleet.poll(told))
+    again = wait_for(lambda: fleet.poll(told))
     assert len(again) == 2
     fleet.confirm(again, "1.0.0", 1)
-    left = until(lambda: fleet.poll([name for name in fleet.ids if name not in told]))
+    left = wait_for(lambda: fleet.poll([name for name in fleet.ids if name not in told]))
     assert "state\tpaused (operator)" in shop.pawl("rollouts", "pause", made["id"]).stdout
     shop.pawl("rollouts", "resume", made["id"])
     world = threading.Timer(1.5, fleet.confirm, (left, "1.0.0", 1))
@@ -125,7 +126,7 @@ def test_bars_on_a_terminal(shop, fleet, tmp_path):
                                    encoding="utf-8")
     made = json.loads(shop.pawl("rollouts", "create", "--product", "shop", "--release", "1.1.0", "--phase", "3,success=100", "--phase", "rest", "--json").stdout)
     shop.pawl("rollouts", "start", made["id"])
-    until(lambda: "state\trunning" in shop.pawl("rollouts", "show", made["id"]).stdout)
+    wait_for(lambda: "state\trunning" in shop.pawl("rollouts", "show", made["id"]).stdout)
     told = fleet.poll()
     assert len(told) == 3
     child = pexpect.spawn(program("pawl"), ["rollouts", "watch", made["id"], "--interval", "1"],

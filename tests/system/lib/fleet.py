@@ -1,19 +1,6 @@
 """Many simulated devices of one product, each with a certificate of its own."""
 
-import time
-
 HARDWARE = "qemu-arm"
-
-
-def until(look, within_s=30, every_s=0.05):
-    """What look() returns, as soon as that is true."""
-    deadline = time.monotonic() + within_s
-    while True:
-        seen = look()
-        if seen:
-            return seen
-        assert time.monotonic() < deadline, f"not within {within_s} s"
-        time.sleep(every_s)
 
 
 class Fleet:
