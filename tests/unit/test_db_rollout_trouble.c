@@ -67,9 +67,73 @@ static void test_newcomer_is_not_forgotten(void **state) {
     assert_int_equal(members_of(store, id, 0).count, 6);
 }
 
+/* Dies after the installation, without a word: three in a hundred. */
+static bool dies(const char *device) {
+    return fleet_phase_hash(device, 1) % 100 < 3;
+}
+
+struct poll_all {
+    const struct db_rollout_members *members;
+    int64_t deaths;
+};
+
+static bool run_poll_all(struct db_conn *tx, void *arg, struct err *err) {
+    struct poll_all *all = arg;
+
+    for (size_t i = 0; i < all->members->count; i++) {
+        const char *device = all->members->items[i].device;
+        bool dead = dies(device);
+        struct db_report_new last;
+        struct db_offered offered;
+        struct db_reported reported;
+
+        if (!db_deployment_offer(tx, device, NOW, &offered, err))
+            return false;
+        last = report_of(offered.deployment, 1, dead ? FLEET_REPORT_INSTALLING : FLEET_REPORT_CONFIRMED, dead ? 0 : 2);
+        if (!db_deployment_report(tx, device, &last, NOW, &reported, err))
+            return false;
+        all->deaths += dead;
+    }
+    return true;
+}
+
+/* The pure rules are simulated elsewhere, over and over; here once with the store: the first phase is the last one. */
+static void test_silent_deaths_stop_it(void **state) {
+    struct fleet_rollout_phase phases[] = {PHASE_OF(PERCENT, 25), PHASE_OF(REST, 0)};
+    struct store *store = *state;
+    struct db_rollout_plan plan = {.product = "hub", .name = "deadly", .filter = "", .phases = phases, .phase_count = 2};
+    struct db_rollout_members members;
+    struct poll_all all = {.members = &members};
+    struct db_rollout rollout;
+    struct err err;
+    int64_t id;
+
+    make_product(store, "hub", FLEET_POLICY_ROLLOUT);
+    make_crowd(store, "hub", 4000);
+    plan.release = make_release(store, "hub", 2);
+    phases[0].success_percent = 90;
+    phases[0].error = (struct fleet_phase_size){.unit = FLEET_PHASE_PERCENT, .amount = 1};
+    phases[0].soak_s = 7200; /* longer than the deadline: else most had confirmed before the silence was noticed */
+    id = rollout_begin(store, &plan);
+    members = members_of(store, id, 1);
+    assert_int_equal(members.count, 1000);
+    assert_ok(db_write(store->db, run_poll_all, &all, &err), err);
+    rollout_round(store, NOW + 60, NULL);
+    assert_rollout(store, id, FLEET_ROLLOUT_RUNNING, 1);
+    rollout_round(store, NOW + 3600, NULL);
+    rollout = rollout_get(store, id);
+    assert_int_equal(rollout.state, FLEET_ROLLOUT_PAUSED);
+    assert_int_equal(rollout.phase, 1);
+    assert_int_equal(rollout.halt, FLEET_HALT_ERRORS);
+    assert_int_equal(rollout.plan.phases[0].members[FLEET_MEMBER_TIMED_OUT], all.deaths);
+    assert_int_equal(rollout.plan.phases[0].members[FLEET_MEMBER_CONFIRMED], 1000 - all.deaths);
+    assert_int_equal(rollout.plan.phases[1].members[FLEET_MEMBER_WAITING], 3000);
+    assert_counts(store, id);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
-    const struct CMUnitTest tests[] = {TEST(test_one_is_broken), TEST(test_newcomer_is_not_forgotten)};
+    const struct CMUnitTest tests[] = {TEST(test_one_is_broken), TEST(test_newcomer_is_not_forgotten), TEST(test_silent_deaths_stop_it)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
