@@ -309,6 +309,8 @@ static void test_approval(void **state) {
     rollout_round(store, NOW, &above_nine);
     assert_rollout(store, id, FLEET_ROLLOUT_RUNNING, 1);
     assert_string_equal(rollout_get(store, id).approved_by, "token:boss");
+    assert_ok(db_write(store->db, rollout_approve_job, &args, &err), err);
+    args.actor = "token:late";
     assert_fails(db_write(store->db, rollout_approve_job, &args, &err), err, ERR_CONFLICT);
     rollout_move(store, other, FLEET_ROLLOUT_START, NOW);
     rollout_round(store, NOW, &above_ten); /* not above */
