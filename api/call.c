@@ -50,7 +50,7 @@ bool api_audit(struct api_call *call, const char *action, const char *kind, cons
     const char *object = arena_printf(call->arena, "%s:%s", kind, id);
     if (object == NULL)
         return err_no_memory(err);
-    struct db_audit row = {
+    struct chain_row row = {
         .time = call->now,
         .actor = call->operator_.actor,
         .action = action,

@@ -5,18 +5,15 @@
 #include "common/chain.h"
 #include "db/db.h"
 
-/* actor: "token:ab12cd", "cert:alice", "device:kitchen-1", "system"; action: "device.accept"; object: "device:kitchen-1"; detail: a JSON object as
- * text, or "". */
-#define db_audit chain_row
-
 struct db_audits {
     size_t count;
-    struct db_audit *items;
+    struct chain_row *items;
     bool more;
 };
 
-/* In the transaction of the effect. seq and hashes are set here. */
-bool db_audit_append(struct db_conn *tx, const struct db_audit *row, struct err *err) MUST_USE;
+/* In the transaction of the effect. seq and hashes are set here. actor: "token:ab12cd", "cert:alice", "device:kitchen-1", "system"; action:
+ * "device.accept"; object: "device:kitchen-1"; detail: a JSON object as text, or "". */
+bool db_audit_append(struct db_conn *tx, const struct chain_row *row, struct err *err) MUST_USE;
 
 /* By seq, ascending; after: the last one of the page before, or 0. */
 bool db_audit_list(struct db_conn *conn, int64_t after, size_t limit, struct arena *arena, struct db_audits *ret_page, struct err *err) MUST_USE;

@@ -131,7 +131,7 @@ bool db_carry_run(struct db_conn *tx, void *arg, struct err *err) {
     clock_rfc3339(carry->manifest->created_at, made_at);
     snprintf(detail, sizeof(detail), "{\"backup_of\":\"%s\",\"devices_carried\":%lld,\"tokens_carried\":%lld,\"releases_carried\":%lld}", made_at,
              (long long)carry->devices, (long long)carry->tokens, (long long)carry->releases);
-    const struct db_audit row = {
+    const struct chain_row row = {
         .time = carry->now, .actor = "system", .action = "store.restore", .object = "store", .detail = detail, .request_id = ""};
     return db_audit_append(tx, &row, err) && db_event_insert(tx, carry->now, "restored", NULL, detail, err);
 }

@@ -83,7 +83,7 @@ static bool make_token(struct db_conn *tx, struct init *init, struct err *err) {
     };
     if (!api_token_make(init->arena, &token, &init->token, err) || !db_token_insert(tx, &token, err))
         return false;
-    const struct db_audit row = {
+    const struct chain_row row = {
         .time = init->now,
         .actor = "system",
         .action = "token.create",

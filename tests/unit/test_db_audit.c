@@ -4,7 +4,7 @@
 #include "tests/unit/db_fixture.h"
 
 static bool run_append(struct db_conn *tx, void *arg, struct err *err) {
-    const struct db_audit row = {.time = NOW, .actor = "token:ab12cd", .action = "device.accept", .object = arg, .detail = "{}", .request_id = "r1"};
+    const struct chain_row row = {.time = NOW, .actor = "token:ab12cd", .action = "device.accept", .object = arg, .detail = "{}", .request_id = "r1"};
 
     return db_audit_append(tx, &row, err);
 }
@@ -45,7 +45,7 @@ static void test_chain(void **state) {
 
 /* The form that the header promises, so that an export can be verified elsewhere: computed here with nothing but SHA-256. */
 static void test_hash_form(void **state) {
-    struct db_audit row = {.seq = 2, .time = 1800000000, .actor = "system", .action = "a", .object = "o", .detail = "", .request_id = "r"};
+    struct chain_row row = {.seq = 2, .time = 1800000000, .actor = "system", .action = "a", .object = "o", .detail = "", .request_id = "r"};
     static const char text[] = "1:2,10:1800000000,6:system,1:a,1:o,0:,1:r,";
     uint8_t bytes[32 + sizeof text], expected[32], got[32];
     struct err err;

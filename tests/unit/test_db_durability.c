@@ -26,7 +26,7 @@ struct child {
 static bool run_numbered(struct db_conn *tx, void *arg, struct err *err) {
     const int32_t *number = arg;
     char text[16];
-    struct db_audit row = {.time = NOW, .actor = "system", .action = "write", .object = text};
+    struct chain_row row = {.time = NOW, .actor = "system", .action = "write", .object = text};
 
     snprintf(text, sizeof text, "%d", *number);
     return db_event_insert(tx, NOW, "numbered", NULL, text, err) && db_audit_append(tx, &row, err);
