@@ -101,8 +101,7 @@ struct api_blob {
     size_t len;
     void (*release)(void *context); /* called once when the reply is sent or dropped; any worker thread */
     void *context;
-    int64_t rollout;     /* whose downloads are counted; 0: none's */
-    int64_t rollout_max; /* so many of its downloads at one time; 0: any number */
+    int64_t rollout; /* among whose downloads it is counted; 0: none's */
 };
 
 /* What a piece of a pulled body was. */

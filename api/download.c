@@ -89,6 +89,7 @@ static bool reply_bytes(struct api_call *call, const struct db_release *release,
         .len = (size_t)(last - first + 1),
         .release = api_images_release,
         .context = hold,
+        .rollout = call->device.open_release == release->id ? call->device.open_rollout : 0,
     };
     return true;
 }

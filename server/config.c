@@ -80,6 +80,7 @@ static const struct config_key keys[] = {
         .help = "TLS handshakes at one time, as many again for administration; further clients wait."),
     KEY(limits, downloads, CONFIG_INT, "0", .min = 0, .max = 1000000,
         .help = "Images on their way at one time; beyond it 503 with Retry-After, DDI clients wait. 0: any number."),
+    KEY(limits, rollout_downloads, CONFIG_INT, "0", .min = 0, .max = 1000000, .help = "Of these, for one rollout; 0: any number."),
     KEY(limits, download_rate, CONFIG_SIZE, "0", .min = 0, .max = 1099511627776, .help = "Bytes a second of images, all together; 0: no limit."),
     KEY(limits, device_download_rate, CONFIG_SIZE, "0", .min = 0, .max = 1099511627776,
         .help = "Bytes a second of images to one device, over all its connections; 0: no limit."),

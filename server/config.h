@@ -49,7 +49,7 @@ struct server_config {
         int64_t connections_per_address, connections_per_device;
         int64_t admin_connections; /* of all, kept for administration */
         int64_t handshakes;
-        int64_t downloads;                           /* 0: any number */
+        int64_t downloads, rollout_downloads;        /* 0: any number */
         int64_t download_rate, device_download_rate; /* bytes a second; 0: none */
         int64_t image_bytes;
         int64_t writer_queue;

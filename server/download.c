@@ -36,20 +36,21 @@ static void leave(struct front_conn *conn, int64_t rollout) {
 /* A place among all, and one of its rollout's. A connection keeps them from one range to the next. */
 static bool take_places(struct front_conn *conn) {
     struct download *download = &conn->download;
-    const struct api_blob *blob = &conn->direct->call.reply.blob;
-    if (download->placed && download->rollout == blob->rollout) {
+    const struct wire_settings *settings = &conn->worker->wire->settings;
+    int64_t rollout = settings->max_rollout_downloads > 0 ? conn->direct->call.reply.blob.rollout : 0;
+    if (download->placed && download->rollout == rollout) {
         return true;
     }
     download_leave(conn);
-    if (!enter(conn, 0, conn->worker->wire->settings.max_downloads)) {
+    if (!enter(conn, 0, settings->max_downloads)) {
         return false;
     }
-    if (blob->rollout != 0 && !enter(conn, blob->rollout, blob->rollout_max)) {
+    if (rollout != 0 && !enter(conn, rollout, settings->max_rollout_downloads)) {
         leave(conn, 0);
         return false;
     }
     download->placed = true;
-    download->rollout = blob->rollout;
+    download->rollout = rollout;
     worker_add(&conn->worker->counters.open_downloads, 1);
     return true;
 }
@@ -74,7 +75,7 @@ static bool without_place(struct front_conn *conn) {
     struct api_call *call = &conn->direct->call;
     if ((call->route->policy & API_CUT) == 0) {
         worker_add(&conn->worker->counters.refused_downloads, 1);
-        err_set(&err, ERR_BUSY, "as many downloads are under way as may be at one time ([limits] downloads, or the rollout's)");
+        err_set(&err, ERR_BUSY, "as many downloads are under way as may be at one time ([limits] downloads, rollout_downloads)");
         request_refuse(conn->direct, &err);
         retry_later(&call->reply);
         return true;

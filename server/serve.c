@@ -99,6 +99,7 @@ static bool fill_listeners(const struct server_config *config, struct listeners 
         .max_connections_per_device = config->limits.connections_per_device,
         .max_handshakes = config->limits.handshakes,
         .max_downloads = config->limits.downloads,
+        .max_rollout_downloads = config->limits.rollout_downloads,
         .download_rate = config->limits.download_rate,
         .device_download_rate = config->limits.device_download_rate,
         .admit = auth_may_connect,

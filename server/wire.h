@@ -50,6 +50,7 @@ struct wire_settings {
     int64_t max_connections_per_device;  /* 8; by the verified identity */
     int64_t max_handshakes;        /* 256; under way at once, over all workers, of devices and as many of administrators; others wait (admission.h) */
     int64_t max_downloads;         /* 0: any number; images on their way at once, over all workers */
+    int64_t max_rollout_downloads; /* 0: any number; of these, of one rollout */
     int64_t download_rate;         /* 0: none; bytes a second of images, all together */
     int64_t device_download_rate;  /* 0: none; bytes a second of images to one device */
     int64_t session_store_records; /* 65,536; TLS sessions that can be resumed, 216 bytes each, two a connection */

@@ -4,10 +4,13 @@ import contextlib
 import hashlib
 import threading
 import time
+import urllib.parse
 
 import pytest
 
 from lib import firmware
+from lib.ddi import DdiClient
+from lib.fleet import Fleet
 from lib.wire import head_bytes
 
 IMAGE = firmware.UBOOT_ARM64
@@ -179,6 +182,48 @@ def test_places(two_places):
         with loading(devices[2]):
             assert gauge(two_places, "pawl_downloads") == 2
     until(lambda: gauge(two_places, "pawl_downloads") == 0)
+
+
+def test_ddi_clients_wait(two_places):
+    """Never 429 or 503 on an artifact (ddi.md §1 rule 12): the answer comes when there is a place."""
+    devices = [downloader(two_places, f"wait-{number}") for number in range(3)]
+    ddi = DdiClient(devices[2], "wait-2")
+    href = ddi.fetch()["deployment"]["chunks"][0]["artifacts"][0]["_links"]["download"]["href"]
+    devices[2].close()
+    with loading(devices[0]) as first, loading(devices[1]):
+        with devices[2].connect() as waiting, devices[2].connect() as gone:
+            for connection in (waiting, gone):
+                connection.send(head_bytes("GET", urllib.parse.urlsplit(href).path, [("Range", "bytes=0-99")]))
+            assert waiting.is_open(wait=1.0) and waiting.buffer == b""
+            assert devices[2].get(PATH).status == 503  # the same device by the native path
+            gone.close()  # who leaves takes no place
+            first.close()
+            reply = waiting.read_reply()
+            assert reply.status == 206 and len(reply.body) == 100
+    until(lambda: gauge(two_places, "pawl_downloads") == 0)
+
+
+def test_places_of_a_rollout(servers):
+    """One download of each rollout at one time, whatever the others do."""
+    server = servers({"enrolment": {"auto_accept": "yes"}, "limits": {"rollout_downloads": 1, "device_download_rate": 10 * 1024}})
+    paths, fleets = {}, {}
+    for product in ("lamp", "hub"):
+        server.operator().ok("POST", "/api/v1/products", {"id": product, "policy": "rollout"})
+        server.publish(firmware.ATH_9271, product, "1.0.0", ("qemu-arm",), "--file", "fw.bin")
+        fleets[product] = Fleet(server, product, 2)
+        paths[product] = f"/firmware/{product}/1.0.0/fw.bin"
+        made = server.operator().ok("POST", "/api/v1/rollouts", {"product": product, "version": "1.0.0", "phases": [{"percent": 100}]})
+        server.operator().ok("POST", f"/api/v1/rollouts/{made['id']}/start")
+        until(lambda: len(fleets[product].poll()) == 2)
+    lamp, other_lamp = (fleets["lamp"].device(name) for name in fleets["lamp"].ids)
+    hub = fleets["hub"].device(fleets["hub"].ids[0])
+    with lamp.connect() as connection:
+        connection.send(head_bytes("GET", paths["lamp"], []))
+        assert connection.read_head().status == 200
+        assert other_lamp.get(paths["lamp"]).status == 503
+        assert hub.get(paths["hub"], headers=[("Range", "bytes=0-9")]).status == 206
+    until(lambda: gauge(server, "pawl_downloads") <= 1)
+    assert other_lamp.get(paths["lamp"], headers=[("Range", "bytes=0-9")]).status == 206
 
 
 def test_place_is_kept_between_ranges_and_given_back_by_another_request(two_places):
