@@ -193,7 +193,7 @@ static bool insert_row(struct db_conn *tx, const struct db_rollout_plan *plan, c
 
 bool db_rollout_create(struct db_conn *tx, const struct db_rollout_plan *plan, const char *actor, int64_t now, int64_t *ret_id, struct err *err) {
     CLEANUP(buf_free) struct buf ids = BUF_INIT(IDS_MAX_BYTES);
-    int64_t id;
+    int64_t id = 0;
 
     if (!db_rollout_check(tx, plan, err) || !join_ids(&plan->ids, &ids, err) || !insert_row(tx, plan, ids.data, actor, now, &id, err) ||
         !insert_phases(tx, id, plan, err) || !insert_windows(tx, id, plan, err))
