@@ -8,6 +8,7 @@
 #include "api/reply.h"
 #include "common/text.h"
 #include "db/ddi.h"
+#include "db/offer.h"
 
 struct hashes {
     const char *sha1, *md5, *sha256;
@@ -99,7 +100,8 @@ static bool fill_artifact(struct api_call *call, const struct api_ddi *ddi, cons
     return (links->download != NULL && links->md5sum != NULL) || err_no_memory(err);
 }
 
-static bool reply_action(struct api_call *call, const struct api_ddi *ddi, int64_t id, const struct db_release *release, struct err *err) {
+static bool reply_action(struct api_call *call, const struct api_ddi *ddi, int64_t id, const struct db_release *release, bool optional,
+                         struct err *err) {
     struct artifact artifact;
     struct chunk chunk = {
         .part = call->env->settings.ddi.part,
@@ -107,7 +109,8 @@ static bool reply_action(struct api_call *call, const struct api_ddi *ddi, int64
         .name = release->product,
         .artifacts = {.count = 1, .items = &artifact},
     };
-    const struct update update = {.mode = "forced", .chunks = {.count = 1, .items = &chunk}};
+    /* The device's user may postpone what is optional; clients without a user go ahead. */
+    const struct update update = {.mode = optional ? "attempt" : "forced", .chunks = {.count = 1, .items = &chunk}};
     const struct action action = {.id = arena_printf(call->arena, "%lld", (long long)id), .deployment = &update};
     if (action.id == NULL)
         return err_no_memory(err);
@@ -143,7 +146,8 @@ bool api_ddi_deployment_get(struct api_call *call, struct err *err) {
         return false;
     const struct db_catalog *catalog = db_catalog_get(call->env->db);
     const struct db_release *release = db_catalog_release(catalog, call->device.open_release);
-    bool done = release != NULL ? reply_action(call, &ddi, id, release, err) : no_action(id, err);
+    bool done = release != NULL ? reply_action(call, &ddi, id, release, db_offer_is_optional(catalog, call->device.open_rollout), err)
+                                : no_action(id, err);
     db_catalog_put(catalog);
     return done;
 }
@@ -159,7 +163,7 @@ bool api_ddi_installed_get(struct api_call *call, struct err *err) {
     if (!db_deployment_get(call->db, id, call->arena, &deployment, err) || strcmp(deployment.device, call->identity.id) != 0 ||
         deployment.state != FLEET_CONFIRMED)
         return no_action(id, err);
-    return db_release_get(call->db, deployment.release, call->arena, &release, err) && reply_action(call, &ddi, id, &release, err);
+    return db_release_get(call->db, deployment.release, call->arena, &release, err) && reply_action(call, &ddi, id, &release, false, err);
 }
 
 /* ---- artifacts ---- */
