@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "api/backup.h"
 #include "api/images.h"
 #include "api/served.h"
 #include "certs/issue.h"
@@ -85,6 +86,8 @@ struct api_env {
     /* Those of the configured files that can be read; how many. */
     size_t (*certificates)(struct server *server, struct api_expiry ret_expiries[API_EXPIRIES_CERTIFICATES]);
     bool (*ready)(struct server *server, int64_t *ret_free_bytes, struct err *err); /* false: what is missing; else what is free for the store */
+    bool (*backup_start)(struct server *server, struct arena *arena, int64_t now, struct api_backup *ret_backup, struct err *err);
+    bool (*backups)(struct server *server, struct arena *arena, struct api_backups *ret_backups, struct err *err);
     void (*metrics)(struct server *server, struct db_conn *db, struct buf *out);
     bool (*device_authorities)(struct server *server, struct buf *out, struct err *err); /* PKCS#7, base64 in lines */
     bool (*failed_attempt)(struct server *server, const char *address, int64_t now);     /* counted; true: there were too many */

@@ -106,6 +106,9 @@ bool api_rollout_move_retry(struct api_call *call, struct err *err);
 bool api_decision_get(struct api_call *call, struct err *err);
 
 bool api_audit_checkpoint(struct api_call *call, struct err *err);
+bool api_backup_list(struct api_call *call, struct err *err);
+bool api_backup_create(struct api_call *call, struct err *err);
+
 bool api_token_list(struct api_call *call, struct err *err);
 bool api_token_create(struct api_call *call, struct err *err);
 bool api_token_get(struct api_call *call, struct err *err);

@@ -125,6 +125,9 @@ const struct api_route api_routes[] = {
     ADMIN("POST", "/api/v1/rollouts/{rollout}/retry", "rollout:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
           api_rollout_move_retry),
 
+    ADMIN("GET", "/api/v1/backups", "token:admin", API_NO_BODY, 0, API_READ, 0, api_backup_list),
+    ADMIN("POST", "/api/v1/backups", "token:admin", API_JSON, 4096, API_WRITE, API_IDEMPOTENT, api_backup_create),
+
     ADMIN("GET", "/api/v1/tokens", "token:admin", API_NO_BODY, 0, API_READ, 0, api_token_list),
     ADMIN("POST", "/api/v1/tokens", "token:admin", API_JSON, 8192, API_WRITE, API_IDEMPOTENT, api_token_create),
     ADMIN("GET", "/api/v1/tokens/{token}", "token:admin", API_NO_BODY, 0, API_READ, 0, api_token_get),

@@ -158,6 +158,11 @@ CLI_COMMAND(cli_certificates_show);
 CLI_COMMAND(cli_certificates_revoke);
 CLI_COMMAND(cli_certificates_expiring);
 
+/* backup.c */
+extern const struct cli_options cli_backup_create_options;
+CLI_COMMAND(cli_backup_create);
+CLI_COMMAND(cli_backup_list);
+
 /* top.c */
 extern const struct cli_options cli_top_options;
 CLI_COMMAND(cli_top_show);

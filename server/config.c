@@ -53,6 +53,8 @@ static const struct config_key keys[] = {
             "products or, behind @, for one (device:read release:publish@router). Without it a certificate may do nothing."),
 
     KEY(store, data, CONFIG_PATH, "data", .help = "Folder of the database and the images; made with mode 0700."),
+    KEY(store, backups, CONFIG_PATH, NULL,
+        .help = "Folder where `pawl backup create` has backups made (mode 0700, best on another disk). Without it none are made by request."),
     KEY(store, free_min, CONFIG_SIZE, "64M", .flags = CONFIG_RELOADABLE, .min = 0, .max = 1125899906842624,
         .help = "With less free space for it the server goes on, but /readyz says 503: time to make room before writing fails."),
 

@@ -32,6 +32,7 @@ struct server_config {
     } admin;
     struct {
         char *data;
+        char *backups; /* NULL: none are made by request */
         int64_t free_min;
     } store;
     struct {

@@ -70,8 +70,7 @@ bool deliveries_sign(const void *secret, size_t secret_len, const char *id, int6
 static bool sign_all(const struct db_webhook *webhook, const char *id, int64_t now, const struct buf *body, struct buf *out, struct err *err) {
     if (!deliveries_sign(webhook->secret, sizeof(webhook->secret), id, now, body, out, err))
         return false;
-    return webhook->old_until <= now ||
-           deliveries_sign(webhook->old_secret, DB_WEBHOOK_SECRET_SIZE, id, now, body, out, err);
+    return webhook->old_until <= now || deliveries_sign(webhook->old_secret, DB_WEBHOOK_SECRET_SIZE, id, now, body, out, err);
 }
 
 /* {"type","timestamp","data"}: the same bytes at every attempt. */

@@ -113,6 +113,8 @@ bool sandbox_files(const struct server_config *config, const char *config_file, 
     if (config->trust.next_keys != NULL &&
         (!allow(rules, config->trust.next_keys, READS, err) || !allow_parent(rules, config->trust.passphrase_file, err)))
         return false;
+    if (config->store.backups != NULL && !allow(rules, config->store.backups, READS | WRITES, err))
+        return false;
     if (!allow(rules, config->store.data, READS | WRITES, err))
         return false;
     if (syscall(SYS_landlock_restrict_self, rules, 0) != 0)

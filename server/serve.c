@@ -13,6 +13,7 @@
 #include "db/event.h"
 #include "server/administrators.h"
 #include "server/alarms.h"
+#include "server/backups.h"
 #include "server/checkpoints.h"
 #include "server/commands.h"
 #include "server/deliveries.h"
@@ -187,6 +188,8 @@ static void fill_env(struct server *server) {
         .device_authorities = issuing_authorities,
         .failed_attempt = auth_failed_attempt,
         .disconnect = disconnect,
+        .backup_start = backups_start,
+        .backups = backups_list,
     };
     reload_settings(&server->config, &server->env.settings);
 }
@@ -231,6 +234,7 @@ static bool open_all(struct server *server, struct err *err) {
 }
 
 static void close_all(struct server *server) {
+    backups_end(server);
     wire_stop(atomic_exchange(&server->wire, NULL));
     rollouts_stop(server);
     deliveries_stop(server);
@@ -326,7 +330,8 @@ static bool start(struct server *server, const struct listeners *listeners, stru
     if (!file_exists(server->config.store.data))
         return err_set(err, ERR_CONFIG, "[store] data: %s is not there; 'pawld init' makes it", server->config.store.data);
     /* The key files are read before the sandbox closes over them; later only the folder of next keys and the passphrase stay within reach. */
-    if (!webhook_global_start(err) || !network_list_parse(server->config.webhooks.allow, &server->webhook_networks, err) ||
+    if (!backups_begin(server, err) || !webhook_global_start(err) ||
+        !network_list_parse(server->config.webhooks.allow, &server->webhook_networks, err) ||
         !administrators_scopes(&server->arena, server->config.admin.certificate_scopes, &server->first_grants, err) ||
         !administrators_check_authorities(&server->config, err) || !issuing_open(&server->config, &issuer, err) ||
         !issuing_use(server, &issuer, err) || !online_load(&server->config, &server->timestamp_key, &server->directive_key, err) ||

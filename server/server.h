@@ -35,6 +35,18 @@ struct server_checkpoints {
     struct checkpoint made[65];
 };
 
+/* Of backups.c. */
+struct server_backups {
+    pthread_mutex_t lock; /* guards what follows, but the atomics */
+    pthread_t thread;
+    bool has_thread, running, failed;
+    char name[48]; /* of the newest since the start; "": none */
+    int64_t created_at;
+    char error[ERR_TEXT_SIZE];
+    _Atomic int64_t done, total; /* bytes */
+    atomic_bool stop;
+};
+
 /* What the last scrub said. */
 struct server_scrub {
     _Atomic int64_t at; /* UTC seconds; 0: none since the start */
@@ -72,6 +84,7 @@ struct server {
     struct db_conn *main_reader; /* the main thread's */
     struct server_checkpoints checkpoints;
     struct server_scrub scrub;
+    struct server_backups backups;
     struct server_rollouts rollouts;
     struct key *timestamp_key; /* the online keys at start … */
     struct key *directive_key;

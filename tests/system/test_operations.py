@@ -240,3 +240,38 @@ class TestMigrate:
         connection.close()
         done = server.run("migrate", check=False)
         assert done.returncode == 3 and "newer version" in done.stderr
+
+
+class TestByRequest:
+    def test_made_by_the_server(self, new_server, tmp_path):
+        """Asked for over the API, made in the server's folder, restored as any other."""
+        folder = tmp_path / "backups"
+        server = new_server({"enrolment": {"auto_accept": "yes"}, "store": {"backups": folder}})
+        server.publish(firmware.UBOOT_ARM, "router", "1.0.0", ("qemu-arm",))
+        admin = server.operator()
+        assert admin.ok("GET", "/api/v1/backups") == {"items": []} and folder.is_dir()
+        begun = admin.post("/api/v1/backups", {})
+        assert begun.status == 202 and begun.json["name"].startswith("pawl-")
+        wait_for(lambda: [item["state"] for item in admin.ok("GET", "/api/v1/backups")["items"]] == ["done"])
+        name = server.pawl("backup", "create").stdout.strip()
+        assert (folder / name).exists() and name in server.pawl("backup", "list").stdout
+        assert "backup.create" in [row["action"] for row in admin.pages("/api/v1/audit")]
+        server.stop()
+        assert "1 images" in server.run("restore", "--force", str(folder / name)).stdout
+        assert server.start().operator().get("/api/v1/releases/router/1.0.0").status == 200
+
+    def test_refusals(self, lived, new_server, tmp_path):
+        reply = lived.operator().post("/api/v1/backups", {})
+        assert reply.status == 409 and "[store] backups" in reply.json["detail"]
+        done = lived.pawl("backup", "create", check=False)
+        assert done.returncode == 3 and "[store] backups" in done.stderr
+        assert lived.operator(lived.operator().token_with("device:read", "audit:read")).get("/api/v1/backups").status == 403
+        folder = tmp_path / "backups"
+        server = new_server({"store": {"backups": folder}})
+        shutil.rmtree(folder)
+        done = server.pawl("backup", "create", check=False)
+        assert done.returncode != 0 and "No such file" in done.stderr + server.log()
+        (tmp_path / "file").touch()
+        other = new_server({"store": {"backups": tmp_path / "file"}}, start=False)
+        with pytest.raises(AssertionError, match="backups"):
+            other.start()

@@ -86,6 +86,8 @@ SHAPES = {
     "POST /api/v1/rollouts/{rollout}/stop": ("/api/v1/rollouts/nothing/stop", None),
     "POST /api/v1/rollouts/{rollout}/approve": ("/api/v1/rollouts/nothing/approve", None),
     "POST /api/v1/rollouts/{rollout}/retry": ("/api/v1/rollouts/nothing/retry", None),
+    "GET /api/v1/backups": ("/api/v1/backups", None),
+    "POST /api/v1/backups": ("/api/v1/backups", {}),
     "GET /api/v1/tokens": ("/api/v1/tokens", None),
     "POST /api/v1/tokens": ("/api/v1/tokens", {}),
     "GET /api/v1/tokens/{token}": ("/api/v1/tokens/nothing", None),
