@@ -158,7 +158,9 @@ static bool issue_or_repeat(struct api_call *call, const struct api_ask *ask, bo
     struct db_certificate last;
     if (!db_certificate_newest(call->db, ask->id, ask->request.spki_sha256, call->arena, &last, err))
         return err->code == ERR_NOT_FOUND && (show_only ? issue_first(call, ask, err) : issue(call, ask, err));
-    bool good = last.revoked_at == 0 && call->now < last.not_after;
+    if (last.revoked_at != 0)
+        return err_set(err, ERR_IDENTITY, "the certificate for this key was revoked: make another key");
+    bool good = call->now < last.not_after;
     if (good && (show_only || call->now < last.issued_at + SAME_AGAIN_S)) {
         call->reply.reason = "same-again";
         return reply_certificate(call, last.data, last.data_len, err);

@@ -214,6 +214,20 @@ class TestClaim:
         assert reply.status == 403 and reply.problem == "identity"
         assert est.operator().ok("GET", f"/api/v1/claims?product={product}&limit=1")["items"][0]["product"] == product
 
+    def test_a_key_whose_certificate_was_revoked(self, est, applicant, tmp_path):
+        """It never comes back, whatever is shown with it."""
+        name, old, _ = enrolled(est, tmp_path)
+        key = new_key("p256")
+        fresh = keep(tmp_path / "new", name, certificate(applicant.enrol(key, claim=(name, a_claim(est, device=name)))), key)
+        assert whoami(est, fresh).status == 200
+        serial = est.operator().ok("GET", f"/api/v1/certificates?device={name}")["items"][0]["serial"]
+        est.operator().ok("POST", f"/api/v1/certificates/{serial}/revoke")
+        claim = a_claim(est, device=name)
+        reply = applicant.enrol(old, claim=(name, claim))
+        assert reply.status == 403 and reply.problem == "identity" and "revoked" in reply.json["detail"]
+        assert whoami(est, fresh).status == 200
+        certificate(applicant.enrol(new_key("p256"), claim=(name, claim)))  # it is not spent by that
+
     def test_a_lost_key(self, est, applicant, tmp_path):
         """A claim for the id of a device that is there brings it a new key; the old one is good until the new one is used."""
         name, _, old = enrolled(est, tmp_path)
