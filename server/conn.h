@@ -51,6 +51,7 @@ struct front_conn {
     bool awaits_proxy;    /* a balancer's, whose header has not come yet */
     bool counted_address; /* in the wire's limits */
     bool counted_device;
+    bool known; /* an administrator has shown who he is on it: it gives its place to nobody */
     char *kept; /* WORKER_READ_SIZE: decrypted bytes that could not go on yet; NULL: none */
     size_t kept_len;
     size_t head_left; /* of the head, to be forwarded */

@@ -80,8 +80,9 @@ void front_go_on(struct front_conn *list) {
     }
 }
 
-void front_reply_done(void *context) {
+void front_reply_done(void *context, bool known) {
     struct front_conn *conn = context;
+    conn->known |= known;
     conn->reply_done = true;
     front_feed(conn);
 }
@@ -195,6 +196,24 @@ static bool set_up(struct front_conn *conn) {
     return ok;
 }
 
+/* Administration has places kept for it; those who have not shown that they are administrators hold them only until another comes. False: of these
+ * there is none here. */
+static bool make_place(struct worker *worker) {
+    struct front_conn *oldest = NULL;
+    for (struct front_conn *conn = worker->conns; conn; conn = conn->next) {
+        oldest = conn->role == API_ADMIN && !conn->known ? conn : oldest; /* the newest stand first */
+    }
+    if (oldest) {
+        worker_add(&worker->counters.refused_at_capacity, 1);
+        front_kill(oldest);
+    }
+    return oldest != NULL;
+}
+
+static bool is_full(const struct wire *wire) {
+    return atomic_load(&wire->connections) >= wire->settings.max_connections;
+}
+
 static bool is_balancer(const struct wire *wire, size_t listener, const struct sockaddr_storage *address) {
     struct network_address peer;
     return wire->settings.listeners[listener].proxied && network_address_of(address, sizeof(*address), &peer) &&
@@ -216,7 +235,8 @@ void front_accept_take(struct worker *worker, const struct worker_listener *list
         take_address(conn, address);
         conn->awaits_proxy = is_balancer(worker->wire, listener->index, address);
     }
-    if (!conn || !take_place(conn)) {
+    bool placed = conn && (take_place(conn) || (conn->role == API_ADMIN && is_full(worker->wire) && make_place(worker) && take_place(conn)));
+    if (!placed) {
         worker_add(&worker->counters.refused_at_capacity, 1);
         free(conn);
         close(fd);
@@ -252,6 +272,7 @@ bool front_admit(struct front_conn *conn) {
         front_kill(conn);
         return false;
     }
+    conn->known |= conn->role == API_ADMIN && conn->tls.identity.id[0] != '\0';
     if (id[0] == '\0') {
         return true;
     }

@@ -193,9 +193,10 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && !request->call.head) {
         request->reply_bytes = exchange->reply_length;
     }
+    bool known = request->call.operator_.token != NULL;
     request_finish(request);
     if (link->context) {
-        http->options.reply_done(link->context);
+        http->options.reply_done(link->context, known);
     }
 }
 

@@ -117,3 +117,28 @@ def test_more_honest_clients_than_places(narrow):
     for each in threads:
         each.join()
     assert len(done) == len(waiting)
+
+
+def test_strangers_do_not_keep_administrators_out(servers, pki):
+    """The places kept for administration serve who is one: a client that has shown nothing gives way, one that has does not."""
+    server = servers({"listen": {"workers": 1}, "limits": {"connections": 20, "admin_connections": 4, "idle_timeout": "300s"}})
+    anonymous, operator = server.operator(token=""), server.operator()
+    held, kept = [], operator.connect()
+    try:
+        assert operator.get("/api/v1/whoami", connection=kept).status == 200
+        by_certificate = server.operator(token="", certificate=pki.admin("root"))
+        certified = by_certificate.connect()
+        held.append(certified)
+        for _ in range(40):
+            connection = anonymous.connect()
+            connection.send(ANONYMOUS)
+            assert connection.read_reply().status == 200
+            held.append(connection)
+        assert server.operator(fresh=True).get("/api/v1/whoami").status == 200
+        assert operator.get("/api/v1/whoami", connection=kept).status == 200
+        assert certified.is_open()
+        assert sum(connection.is_open() for connection in held) <= 19
+    finally:
+        kept.close()
+        for connection in held:
+            connection.close()
