@@ -223,7 +223,7 @@ class TestPoll:
         assert client.get().status == 200
 
     def test_idle_poll_writes_nothing(self, fleet):
-        """No commit, and no read either: a poll is answered while the database is locked."""
+        """Twenty polls, no commit of their own."""
         client = fleet.client()
         client.config({"version": "1.1.0"})
         client.poll()
@@ -701,3 +701,18 @@ def test_native_and_ddi_share_everything(fleet):
     assert client.device.report(str(action), 1, "downloading").status == 200
     assert client.say(action, "proceeding").status == 200
     assert fleet.state(action) == "installing"
+
+
+def test_optional_rollout_is_an_attempt(fleet):
+    """The device's user may postpone it; hara asks, the others go ahead."""
+    client = fleet.client()
+    plan = {"product": fleet.product, "version": "1.1.0", "ids": [client.name], "mode": "optional"}
+    rollout = fleet.admin.ok("POST", "/api/v1/rollouts", plan)
+    fleet.admin.ok("POST", f"/api/v1/rollouts/{rollout['id']}/start", {})
+    assert wait_for(lambda: client.action() is not None)
+    update = client.fetch()["deployment"]
+    assert (update["download"], update["update"]) == ("attempt", "attempt")
+    action = client.action()
+    fleet.admin.ok("POST", f"/api/v1/rollouts/{rollout['id']}/stop", {})
+    assert client.say(action, "closed", "failure").status == 200
+    assert fleet.state(action) == "failed"
