@@ -192,9 +192,9 @@ static int64_t time_of(const struct agent *agent) {
     CLEANUP(arena_clear) struct arena arena;
     struct agent_state state;
     struct err ignored;
+    arena_init(&arena, ARENA_MAX);
     if (agent->settings->clock == AGENT_CLOCK_SYSTEM)
         return clock_now();
-    arena_init(&arena, ARENA_MAX);
     return agent_state_load(&arena, agent->settings->state, &state, &ignored) ? state.directive_issued_at : 0;
 }
 
