@@ -166,7 +166,8 @@ static bool issue_or_repeat(struct api_call *call, const struct api_ask *ask, bo
         return reply_certificate(call, last.data, last.data_len, err);
     }
     if (show_only)
-        return err_set(err, ERR_IDENTITY, "the certificate of device '%s' is not good any more: renew it at /.well-known/est/simplereenroll", ask->id);
+        return err_set(err, ERR_IDENTITY, "the certificate of device '%s' is not good any more: renew it at /.well-known/est/simplereenroll",
+                       ask->id);
     return issue(call, ask, err);
 }
 

@@ -73,9 +73,12 @@ bool db_registry_group(struct db *db, struct db_registry_group *ret_groups, size
             table->others[table->slots[i].state] += table->slots[i].count;
     }
     pthread_rwlock_unlock(&registry->lock);
-    for (int i = 0; i < FLEET_DEVICE_STATE_COUNT; i++)
-        if (table->others[i] > 0)
-            ret_groups[count++] = (struct db_registry_group){.others = true, .state = (enum fleet_device_state)i, .count = table->others[i]};
+    for (int i = 0; i < FLEET_DEVICE_STATE_COUNT; i++) {
+        if (table->others[i] == 0)
+            continue;
+        ret_groups[count] = (struct db_registry_group){.others = true, .state = (enum fleet_device_state)i, .count = table->others[i]};
+        count++;
+    }
     free(table);
     *ret_count = count;
     return true;
