@@ -6,6 +6,8 @@ import urllib.parse
 
 import pytest
 
+from lib import firmware
+from lib.est import Applicant, issuing
 from lib.routes import dump
 from lib.wire import Closed
 from test_routes import SHAPES
@@ -37,10 +39,12 @@ def family(certificate):
 
 
 @pytest.fixture(scope="module")
-def two(router):
+def two(servers, pki, tmp_path_factory):
+    server = servers(issuing(pki, tmp_path_factory.mktemp("issuing"), auto_accept="yes", requests=100000))
+    server.publish(firmware.UBOOT_ARM64, "router", "1.1.0", ("qemu-arm",))
     for name in ("header-a", "header-b"):
-        router.device(name).check(product="router", hardware="qemu-arm")
-    return router
+        server.device(name).check(product="router", hardware="qemu-arm")
+    return server
 
 
 def outcome(client, row, headers):
@@ -63,6 +67,9 @@ def test_no_header_changes_who_one_is(two, row):
         callers.append(two.device("header-a"))
     if "admin" in row.listeners:
         callers.append(two.operator(token=""))
+    if "enrol" in row.listeners:
+        callers.append(Applicant(two))
+    assert callers
     for client in callers:
         plain = outcome(client, row, [])
         assert plain is not None
