@@ -126,6 +126,7 @@ bool db_carry_run(struct db_conn *tx, void *arg, struct err *err) {
     char detail[256], made_at[CLOCK_RFC3339_SIZE];
     if (carry->from != NULL &&
         (!carry_devices(tx, carry, err) || !carry_ended(tx, carry, DB_QUERY_RESTORE_TOKEN_LIST, DB_QUERY_TOKEN_REVOKE, &carry->tokens, err) ||
+         !carry_ended(tx, carry, DB_QUERY_RESTORE_CLAIM_LIST, DB_QUERY_CLAIM_REVOKE, &carry->claims, err) ||
          !carry_ended(tx, carry, DB_QUERY_RESTORE_RELEASE_LIST, DB_QUERY_RESTORE_RELEASE, &carry->releases, err)))
         return false;
     clock_rfc3339(carry->manifest->created_at, made_at);

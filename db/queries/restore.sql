@@ -24,6 +24,11 @@ INSERT INTO device_seen (device) VALUES ($1) ON CONFLICT (device) DO NOTHING;
 -- name: restore_token_list
 SELECT id AS name, revoked_at AS time FROM token WHERE id > $1 AND revoked_at IS NOT NULL ORDER BY id LIMIT $2;
 
+-- name: restore_claim_list
+-- A claim that was spent is of no use to anybody; in the restored store it is revoked.
+SELECT id AS name, COALESCE(revoked_at, spent_at) AS time FROM claim
+WHERE id > $1 AND (revoked_at IS NOT NULL OR spent_at IS NOT NULL) ORDER BY id LIMIT $2;
+
 -- name: restore_release_list
 SELECT path AS name, withdrawn_at AS time FROM release WHERE path > $1 AND withdrawn_at IS NOT NULL ORDER BY path LIMIT $2;
 

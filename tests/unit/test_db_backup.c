@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "common/file.h"
+#include "db/claim.h"
 #include "db/restore.h"
 #include "db/scrub.h"
 #include "tests/unit/db_fixture.h"
@@ -271,6 +272,18 @@ static bool run_token(struct db_conn *tx, void *arg, struct err *err) {
     return db_token_insert(tx, &token, err);
 }
 
+static bool run_claim(struct db_conn *tx, void *arg, struct err *err) {
+    const struct db_claim claim = {
+        .id = "cc", .device = "d1", .product = "", .note = "", .created_by = "test", .created_at = NOW, .expires_at = NOW + 1000};
+    (void)arg;
+    return db_claim_insert(tx, &claim, err);
+}
+
+static bool run_spend_claim(struct db_conn *tx, void *arg, struct err *err) {
+    (void)arg;
+    return db_claim_spend(tx, "cc", "d1", (const uint8_t[DB_PIN_SIZE]){7}, NOW + 6, err);
+}
+
 static bool run_state(struct db_conn *tx, void *arg, struct err *err) {
     const struct write_args *args = arg;
     return db_device_move(tx, args->text, FLEET_DEVICE_REVOKED, 0, NOW, err);
@@ -283,15 +296,18 @@ static void test_older_backup(void **state) {
     struct db_restore_report report;
     struct write_args args = {.text = "d2"};
     struct db_token token;
+    struct db_claim claim;
     struct err err;
     make_device(store, "d2", "lamp", "board");
     assert_ok(WRITE(store, run_token, NULL, &err), err);
+    assert_ok(WRITE(store, run_claim, NULL, &err), err);
     assert_ok(backup(store, NULL, &manifest, &err), err);
     bring_to(store, "d1", MANY);
     make_device(store, "d3", "lamp", "board");
     bring_to(store, "d3", MANY);
     assert_ok(WRITE(store, run_state, &args, &err), err);
     assert_ok(WRITE(store, run_revoke_token, NULL, &err), err);
+    assert_ok(WRITE(store, run_spend_claim, NULL, &err), err);
     store_shut(store);
     assert_ok(restore(store, store->folder, true, NULL, &report, &err), err);
     assert_true(report.carried);
@@ -305,6 +321,9 @@ static void test_older_backup(void **state) {
     assert_int_equal(hot_of(store, "d1").floor.sequence, MANY);
     assert_ok(db_token_get(store->reader, "aa", &store->arena, &token, &err), err);
     assert_int_equal(token.revoked_at, NOW + 5);
+    assert_ok(db_claim_get(store->reader, "cc", &store->arena, &claim, &err), err);
+    assert_int_equal(claim.spent_at, 0);
+    assert_int_equal(claim.revoked_at, NOW + 6); /* its token is no good any more */
     assert_int_equal(offer(store, "d1").reason == FLEET_REASON_OFFERED, 0);
 }
 
