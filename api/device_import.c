@@ -130,15 +130,40 @@ static bool look_at_all(struct api_call *call, struct stream *stream, bool *ret_
     return true;
 }
 
+/* While the body was on its way the device may have come, or gone to a product beyond the token's reach. */
+static bool still_within_reach(struct api_call *call, const char *id, struct err *err) {
+    CLEANUP(arena_clear) struct arena scratch;
+    struct db_device device;
+    struct err limited;
+    arena_init(&scratch, 1 << 20);
+    if (api_allow(call, NULL, &limited))
+        return true;
+    if (!db_device_get(call->db, id, &scratch, &device, err))
+        return err->code == ERR_NOT_FOUND;
+    return api_allow(call, device.product, err);
+}
+
+static bool apply_row(struct api_call *call, const struct api_import_row *row, struct err *err) {
+    return row->effect == DB_IMPORT_UNCHANGED ||
+           (still_within_reach(call, row->row.id, err) && db_device_import(call->db, &row->row, call->now, err));
+}
+
+/* An import of many turns is in the audit with its first: what it has committed is told of even if it never comes to its end. */
+static bool tell_begun(struct api_call *call, const struct api_import *import, struct err *err) {
+    const char *detail = arena_printf(call->arena, "{\"rows\":%zu}", import->row_count);
+    return detail != NULL ? api_audit(call, "device.import-begin", "devices", "import", detail, err) : err_no_memory(err);
+}
+
 static bool apply_slice(struct api_call *call, struct api_import *import, struct err *err) {
     int64_t end = clock_mono_ms() + SLICE_MS;
+    bool first = import->applied == 0;
     for (; import->applied < import->row_count && clock_mono_ms() < end; import->applied++) {
         const struct api_import_row *row = &import->rows[import->applied];
-        if (row->effect != DB_IMPORT_UNCHANGED && !db_device_import(call->db, &row->row, call->now, err))
+        if (!apply_row(call, row, err))
             return err_prefix(err, "line %lld, after %zu rows were applied", (long long)row->line, import->applied);
     }
     call->again = import->applied < import->row_count;
-    return true;
+    return !first || !call->again || tell_begun(call, import, err);
 }
 
 static bool finish(struct api_call *call, const struct api_import *import, struct err *err) {

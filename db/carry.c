@@ -32,14 +32,24 @@ static const struct db_column device_columns[] = {
 };
 static const struct db_shape device_shape = DB_SHAPE(struct device_row, device_columns);
 
-/* What was taken back, and when. */
+/* What was taken back, and when; or a secret as it is, and until when. */
 struct ended_row {
     const char *name;
     int64_t time;
+    const void *secret;
+    size_t secret_len;
 };
 
 static const struct db_column ended_columns[] = {DB_COLUMN(DB_TEXT, struct ended_row, name), DB_COLUMN(DB_INT, struct ended_row, time)};
 static const struct db_shape ended_shape = DB_SHAPE(struct ended_row, ended_columns);
+
+static const struct db_column secret_columns[] = {
+    DB_COLUMN(DB_TEXT, struct ended_row, name),
+    DB_COLUMN(DB_INT, struct ended_row, time),
+    DB_COLUMN(DB_BLOB, struct ended_row, secret),
+    DB_COLUMN_AS(DB_LEN, struct ended_row, secret_len, "secret"),
+};
+static const struct db_shape secret_shape = DB_SHAPE(struct ended_row, secret_columns);
 
 static bool write_device(struct db_conn *tx, const struct device_row *row, int64_t *changed, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_RESTORE_DEVICE);
@@ -61,11 +71,13 @@ static bool write_device(struct db_conn *tx, const struct device_row *row, int64
     return db_query_run(stmt, NULL, err);
 }
 
-static bool write_ended(struct db_conn *tx, enum db_query query, const struct ended_row *row, int64_t *changed, struct err *err) {
+static bool write_ended(struct db_conn *tx, enum db_query query, const struct ended_row *row, bool secrets, int64_t *changed, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, query);
     int64_t changes;
     db_query_text(stmt, 1, row->name);
-    db_query_int(stmt, 2, row->time);
+    if (secrets)
+        db_query_blob(stmt, 2, row->secret_len > 0 ? row->secret : NULL, row->secret_len);
+    db_query_int(stmt, secrets ? 3 : 2, row->time);
     if (!db_query_run(stmt, &changes, err))
         return false;
     *changed += changes;
@@ -95,7 +107,7 @@ static bool carry_devices(struct db_conn *tx, struct db_carry *carry, struct err
 }
 
 /* Rows of `list` in the old store, each given to `write` in the new one. */
-static bool carry_ended(struct db_conn *tx, const struct db_carry *carry, enum db_query list, enum db_query write, int64_t *changed,
+static bool carry_ended(struct db_conn *tx, const struct db_carry *carry, enum db_query list, enum db_query write, bool secrets, int64_t *changed,
                         struct err *err) {
     struct arena after_arena CLEANUP(arena_clear);
     const char *after = "";
@@ -108,11 +120,11 @@ static bool carry_ended(struct db_conn *tx, const struct db_carry *carry, enum d
         arena_init(&arena, 1 << 20);
         db_query_text(stmt, 1, after);
         db_query_int(stmt, 2, PAGE + 1);
-        if (!db_query_page(stmt, &ended_shape, PAGE, &arena, &items, &count, &more, err))
+        if (!db_query_page(stmt, secrets ? &secret_shape : &ended_shape, PAGE, &arena, &items, &count, &more, err))
             return false;
         const struct ended_row *rows = items;
         for (size_t i = 0; i < count; i++)
-            if (!write_ended(tx, write, &rows[i], changed, err))
+            if (!write_ended(tx, write, &rows[i], secrets, changed, err))
                 return false;
         after = more ? arena_strdup(&after_arena, rows[count - 1].name) : after;
         if (after == NULL)
@@ -124,10 +136,13 @@ static bool carry_ended(struct db_conn *tx, const struct db_carry *carry, enum d
 bool db_carry_run(struct db_conn *tx, void *arg, struct err *err) {
     struct db_carry *carry = arg;
     char detail[256], made_at[CLOCK_RFC3339_SIZE];
+    int64_t ddi_tokens = 0; /* set, whether they were others or not */
     if (carry->from != NULL &&
-        (!carry_devices(tx, carry, err) || !carry_ended(tx, carry, DB_QUERY_RESTORE_TOKEN_LIST, DB_QUERY_TOKEN_REVOKE, &carry->tokens, err) ||
-         !carry_ended(tx, carry, DB_QUERY_RESTORE_CLAIM_LIST, DB_QUERY_CLAIM_REVOKE, &carry->claims, err) ||
-         !carry_ended(tx, carry, DB_QUERY_RESTORE_RELEASE_LIST, DB_QUERY_RESTORE_RELEASE, &carry->releases, err)))
+        (!carry_devices(tx, carry, err) || !carry_ended(tx, carry, DB_QUERY_RESTORE_TOKEN_LIST, DB_QUERY_TOKEN_REVOKE, false, &carry->tokens, err) ||
+         !carry_ended(tx, carry, DB_QUERY_RESTORE_SECRET_LIST, DB_QUERY_RESTORE_SECRET, true, &carry->tokens, err) ||
+         !carry_ended(tx, carry, DB_QUERY_RESTORE_DDI_TOKEN_LIST, DB_QUERY_RESTORE_DDI_TOKEN, true, &ddi_tokens, err) ||
+         !carry_ended(tx, carry, DB_QUERY_RESTORE_CLAIM_LIST, DB_QUERY_CLAIM_REVOKE, false, &carry->claims, err) ||
+         !carry_ended(tx, carry, DB_QUERY_RESTORE_RELEASE_LIST, DB_QUERY_RESTORE_RELEASE, false, &carry->releases, err)))
         return false;
     clock_rfc3339(carry->manifest->created_at, made_at);
     snprintf(detail, sizeof(detail), "{\"backup_of\":\"%s\",\"devices_carried\":%lld,\"tokens_carried\":%lld,\"releases_carried\":%lld}", made_at,

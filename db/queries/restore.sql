@@ -24,6 +24,21 @@ INSERT INTO device_seen (device) VALUES ($1) ON CONFLICT (device) DO NOTHING;
 -- name: restore_token_list
 SELECT id AS name, revoked_at AS time FROM token WHERE id > $1 AND revoked_at IS NOT NULL ORDER BY id LIMIT $2;
 
+-- Secrets as the replaced store had them last: one that was renewed or taken back since the backup is no good again.
+
+-- name: restore_secret_list
+SELECT id AS name, secret_sha256 AS secret, expires_at AS time FROM token WHERE id > $1 AND revoked_at IS NULL ORDER BY id LIMIT $2;
+
+-- name: restore_secret
+UPDATE token SET secret_sha256 = $2, previous_sha256 = NULL, previous_until = NULL, expires_at = $3, revision = revision + 1
+WHERE id = $1 AND secret_sha256 <> $2;
+
+-- name: restore_ddi_token_list
+SELECT device AS name, token_sha256 AS secret, 0 AS time FROM ddi_device WHERE device > $1 ORDER BY device LIMIT $2;
+
+-- name: restore_ddi_token
+UPDATE ddi_device SET token_sha256 = $2 WHERE device = $1 AND token_sha256 IS NOT NULL AND $3 = 0;
+
 -- name: restore_claim_list
 -- A claim that was spent is of no use to anybody; in the restored store it is revoked.
 SELECT id AS name, COALESCE(revoked_at, spent_at) AS time FROM claim

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lib.wire import Closed
+from lib.wire import Closed, Connection, context
 
 PATH = "/api/v1/devices/import"
 KEY = "ab" * 32
@@ -153,6 +153,21 @@ def test_what_is_no_import(server, api):
     assert send(limited, ndjson({"id": "m-2", "product": "router"})).json["created"] == 1
 
 
+def test_a_device_that_comes_while_the_body_is_on_its_way(server, api):
+    secret = api.token_with("device:write@router")
+    body = ndjson({"id": "late-1", "product": "router", "spki_sha256": "cd" * 32, "tags": ["mine"]}).encode()
+    head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {secret}\r\nContent-Type: application/x-ndjson\r\nContent-Length: {len(body) + 1}\r\n\r\n"
+    with Connection(server.admin_port, context(server.pki.server_ca)) as slow:
+        slow.send(head.encode() + body)
+        time.sleep(0.5)  # the row is judged: nobody has this id
+        assert api.post("/api/v1/devices", {"id": "late-1", "product": "sensor"}).status == 201
+        slow.send(b"\n")
+        refused = slow.read_reply()
+    assert refused.status == 403, refused
+    one = api.device("late-1")
+    assert (one["product"], one["tags"], one["pins"]) == ("sensor", [], [])
+
+
 def rows(prefix, number):
     return ndjson(*({"id": f"{prefix}-{n:05}", "product": "sensor", "tags": [f"t{n % 7}"], "attributes": {"n": str(n)}} for n in range(number)))
 
@@ -235,6 +250,8 @@ def test_killed_between_two_turns(servers):
     api = server.operator()
     left = count(api)
     assert 0 < left < 12000
+    begun = [row for row in api.pages("/api/v1/audit", limit=1000) if row["action"] == "device.import-begin"]
+    assert [json.loads(row["detail"]) for row in begun] == [{"rows": 12000}], "what it has committed is in the audit"
     done = send(api, body, headers=[("Idempotency-Key", "kill-1")]).json
     assert done["unchanged"] == left and done["created"] == 12000 - left
     assert count(api) == 12000

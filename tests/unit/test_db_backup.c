@@ -8,6 +8,7 @@
 
 #include "common/file.h"
 #include "db/claim.h"
+#include "db/ddi.h"
 #include "db/restore.h"
 #include "db/scrub.h"
 #include "tests/unit/db_fixture.h"
@@ -272,6 +273,45 @@ static bool run_token(struct db_conn *tx, void *arg, struct err *err) {
     return db_token_insert(tx, &token, err);
 }
 
+static bool run_other_token(struct db_conn *tx, void *arg, struct err *err) {
+    const struct db_token token = {.id = "bb", .name = "t", .created_by = "test", .created_at = NOW, .expires_at = NOW + 1000, .secret_sha256 = {1}};
+    (void)arg;
+    return db_token_insert(tx, &token, err) && db_ddi_device_token(tx, "d1", (const uint8_t[32]){3}, err) &&
+           db_ddi_device_token(tx, "d2", (const uint8_t[32]){4}, err);
+}
+
+static bool run_renew_secrets(struct db_conn *tx, void *arg, struct err *err) {
+    (void)arg;
+    return db_token_rotate(tx, "bb", (const uint8_t[32]){2}, NOW + 500, NOW + 2000, err) && db_ddi_device_token(tx, "d1", NULL, err) &&
+           db_ddi_device_token(tx, "d2", (const uint8_t[32]){5}, err);
+}
+
+/* A secret that was renewed or taken back after the backup does not open anything again. */
+static void test_renewed_secrets(void **state) {
+    struct store *store = *state;
+    struct db_backup_manifest manifest;
+    struct db_restore_report report;
+    struct db_ddi_device ddi;
+    struct db_token token;
+    struct err err;
+    make_device(store, "d2", "lamp", "board");
+    assert_ok(WRITE(store, run_other_token, NULL, &err), err);
+    assert_ok(backup(store, NULL, &manifest, &err), err);
+    assert_ok(WRITE(store, run_renew_secrets, NULL, &err), err);
+    store_shut(store);
+    assert_ok(restore(store, store->folder, true, NULL, &report, &err), err);
+    assert_int_equal(report.tokens, 1);
+    store_reopen(store);
+    assert_ok(db_token_get(store->reader, "bb", &store->arena, &token, &err), err);
+    assert_int_equal(token.secret_sha256[0], 2);
+    assert_false(token.has_previous);
+    assert_int_equal(token.expires_at, NOW + 2000);
+    assert_ok(db_ddi_device_get(store->reader, "d1", &store->arena, &ddi, &err), err);
+    assert_false(ddi.has_token);
+    assert_ok(db_ddi_device_get(store->reader, "d2", &store->arena, &ddi, &err), err);
+    assert_int_equal(ddi.token_sha256[0], 5);
+}
+
 static bool run_claim(struct db_conn *tx, void *arg, struct err *err) {
     const struct db_claim claim = {
         .id = "cc", .device = "d1", .product = "", .note = "", .created_by = "test", .created_at = NOW, .expires_at = NOW + 1000};
@@ -416,6 +456,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_stopped, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_older_backup, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_renewed_secrets, setup, teardown),
         cmocka_unit_test_setup_teardown(test_over_a_broken_store, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_image, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scrub_left_and_collected, setup, teardown),
