@@ -105,6 +105,16 @@ static void test_allow(void **state) {
     arena_clear(&fixture.arena);
 }
 
+/* Rows that are no GET and yet begin on the worker: the key of a request is proved there first, a file is judged there first, a preview only reads.
+ */
+static bool begins_on_the_worker(const struct api_route *route) {
+    static const char *const patterns[] = {"/api/v1/devices/import", "/api/v1/rollouts/preview"};
+    for (size_t i = 0; i < ARRAY_LEN(patterns); i++)
+        if (strcmp(route->pattern, patterns[i]) == 0)
+            return true;
+    return (route->listeners & API_ENROL) != 0;
+}
+
 /* What holds for every row, so that a new one cannot forget it. */
 static void test_every_row(void **state) {
     (void)state;
@@ -116,8 +126,7 @@ static void test_every_row(void **state) {
             fail_msg("%s %s: nobody, or nothing behind it", route->method, route->pattern);
         if (api && (route->role != API_OPERATOR || route->listeners != API_ADMIN))
             fail_msg("%s %s: not an operator's", route->method, route->pattern);
-        bool deferred = (route->listeners & API_ENROL) != 0; /* the worker proves the request's key first, then defers */
-        if (changes && route->run != API_WRITE && !deferred)
+        if (changes && route->run != API_WRITE && !begins_on_the_worker(route))
             fail_msg("%s %s: changes without a transaction", route->method, route->pattern);
         if (api && strcmp(route->method, "POST") == 0 && (route->policy & API_IDEMPOTENT) == 0)
             fail_msg("%s %s: a POST without Idempotency-Key", route->method, route->pattern);
@@ -141,8 +150,9 @@ static bool parse(struct fixture *fixture, const char *raw, struct err *err) {
 }
 
 static void test_query(void **state) {
-    static const char *const bad[] = {
-        "a=%", "a=%4", "a=%zz", "a=%00", "a=%0a", "%00=1", "a=%ff", "a=1&a=2", "a=1&b=2&c=3&d=4&e=5&f=6&g=7&h=8&i=9&j=10&k=11&l=12&m=13"};
+    static const char *const bad[] = {"a=%",   "a=%4",    "a=%zz",
+                                      "a=%00", "a=%0a",   "%00=1",
+                                      "a=%ff", "a=1&a=2", "a=1&b=2&c=3&d=4&e=5&f=6&g=7&h=8&i=9&j=10&k=11&l=12&m=13&n=14&o=15&p=16&q=17"};
     struct fixture fixture = {0};
     struct err err;
     (void)state;
