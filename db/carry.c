@@ -133,16 +133,34 @@ static bool carry_ended(struct db_conn *tx, const struct db_carry *carry, enum d
     return true;
 }
 
+/* All of it but the devices' floors and states, which come first. */
+static bool carry_rest(struct db_conn *tx, struct db_carry *carry, struct err *err) {
+    int64_t uncounted = 0;
+    const struct {
+        enum db_query list, write;
+        bool secrets;
+        int64_t *changed;
+    } parts[] = {
+        {DB_QUERY_RESTORE_KEY_LIST, DB_QUERY_RESTORE_KEY, true, &uncounted},
+        {DB_QUERY_RESTORE_NEXT_KEY_LIST, DB_QUERY_RESTORE_NEXT_KEY, true, &uncounted},
+        {DB_QUERY_RESTORE_CERTIFICATE_LIST, DB_QUERY_CERTIFICATE_REVOKE, false, &uncounted},
+        {DB_QUERY_RESTORE_TOKEN_LIST, DB_QUERY_TOKEN_REVOKE, false, &carry->tokens},
+        {DB_QUERY_RESTORE_SECRET_LIST, DB_QUERY_RESTORE_SECRET, true, &carry->tokens},
+        {DB_QUERY_RESTORE_DDI_TOKEN_LIST, DB_QUERY_RESTORE_DDI_TOKEN, true, &uncounted},
+        {DB_QUERY_RESTORE_CLAIM_LIST, DB_QUERY_CLAIM_REVOKE, false, &carry->claims},
+        {DB_QUERY_RESTORE_RELEASE_LIST, DB_QUERY_RESTORE_RELEASE, false, &carry->releases},
+        {DB_QUERY_RESTORE_ROLLOUT_LIST, DB_QUERY_RESTORE_ROLLOUT, false, &uncounted},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (!carry_ended(tx, carry, parts[i].list, parts[i].write, parts[i].secrets, parts[i].changed, err))
+            return false;
+    return true;
+}
+
 bool db_carry_run(struct db_conn *tx, void *arg, struct err *err) {
     struct db_carry *carry = arg;
     char detail[256], made_at[CLOCK_RFC3339_SIZE];
-    int64_t ddi_tokens = 0; /* set, whether they were others or not */
-    if (carry->from != NULL &&
-        (!carry_devices(tx, carry, err) || !carry_ended(tx, carry, DB_QUERY_RESTORE_TOKEN_LIST, DB_QUERY_TOKEN_REVOKE, false, &carry->tokens, err) ||
-         !carry_ended(tx, carry, DB_QUERY_RESTORE_SECRET_LIST, DB_QUERY_RESTORE_SECRET, true, &carry->tokens, err) ||
-         !carry_ended(tx, carry, DB_QUERY_RESTORE_DDI_TOKEN_LIST, DB_QUERY_RESTORE_DDI_TOKEN, true, &ddi_tokens, err) ||
-         !carry_ended(tx, carry, DB_QUERY_RESTORE_CLAIM_LIST, DB_QUERY_CLAIM_REVOKE, false, &carry->claims, err) ||
-         !carry_ended(tx, carry, DB_QUERY_RESTORE_RELEASE_LIST, DB_QUERY_RESTORE_RELEASE, false, &carry->releases, err)))
+    if (carry->from != NULL && (!carry_devices(tx, carry, err) || !carry_rest(tx, carry, err)))
         return false;
     clock_rfc3339(carry->manifest->created_at, made_at);
     snprintf(detail, sizeof(detail), "{\"backup_of\":\"%s\",\"devices_carried\":%lld,\"tokens_carried\":%lld,\"releases_carried\":%lld}", made_at,

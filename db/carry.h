@@ -1,5 +1,5 @@
-/* What must outlive the restore of an older backup: floors, who is out of service, secrets, which claims were spent, which releases were withdrawn.
- */
+/* What must outlive the restore of an older backup: floors, who is out of service, keys and secrets, claims that were spent, what was withdrawn,
+ * revoked or halted. */
 #ifndef PAWL_DB_CARRY_H
 #define PAWL_DB_CARRY_H
 

@@ -39,6 +39,38 @@ SELECT device AS name, token_sha256 AS secret, 0 AS time FROM ddi_device WHERE d
 -- name: restore_ddi_token
 UPDATE ddi_device SET token_sha256 = $2 WHERE device = $1 AND token_sha256 IS NOT NULL AND $3 = 0;
 
+-- Keys of devices, likewise: one that was replaced or revoked since the backup opens nothing, and one that was renewed goes on.
+
+-- name: restore_key_list
+SELECT id AS name, pin_current AS secret, 0 AS time FROM device WHERE id > $1 AND pin_current IS NOT NULL ORDER BY id LIMIT $2;
+
+-- name: restore_key
+UPDATE device SET pin_current = $2, pin_next = NULL, revision = revision + 1
+WHERE id = $1 AND $3 = 0 AND (pin_current IS NULL OR pin_current <> $2)
+    AND NOT EXISTS (SELECT 1 FROM device o WHERE o.id <> $1 AND (o.pin_current = $2 OR o.pin_next = $2));
+
+-- name: restore_next_key_list
+SELECT id AS name, pin_next AS secret, 0 AS time FROM device WHERE id > $1 AND pin_current IS NOT NULL ORDER BY id LIMIT $2;
+
+-- name: restore_next_key
+UPDATE device SET revision = revision + 1,
+    pin_next = CASE WHEN EXISTS (SELECT 1 FROM device o WHERE o.id <> $1 AND (o.pin_current = $2 OR o.pin_next = $2)) THEN NULL ELSE $2 END
+WHERE id = $1 AND $3 = 0 AND ((pin_next IS NULL) <> ($2 IS NULL) OR pin_next <> $2);
+
+-- name: restore_certificate_list
+SELECT serial AS name, revoked_at AS time FROM certificate WHERE serial > $1 AND revoked_at IS NOT NULL ORDER BY serial LIMIT $2;
+
+-- name: restore_rollout_list
+SELECT CAST(id AS TEXT) AS name, COALESCE(ended_at, paused_at) AS time FROM rollout
+WHERE CAST(id AS TEXT) > $1 AND state IN ('paused', 'stopped') ORDER BY CAST(id AS TEXT) LIMIT $2;
+
+-- name: restore_rollout
+-- What was halted since does not go on by itself; what had not begun then is over.
+UPDATE rollout SET state = CASE WHEN state = 'running' THEN 'paused' ELSE 'stopped' END, halt = CASE WHEN state = 'running' THEN 'operator' ELSE '' END,
+    paused_at = CASE WHEN state = 'running' THEN CAST($2 AS BIGINT) END, ended_at = CASE WHEN state = 'scheduled' THEN CAST($2 AS BIGINT) END,
+    awaits_approval = 0, revision = revision + 1
+WHERE id = CAST($1 AS BIGINT) AND state IN ('running', 'scheduled');
+
 -- name: restore_claim_list
 -- A claim that was spent is of no use to anybody; in the restored store it is revoked.
 SELECT id AS name, COALESCE(revoked_at, spent_at) AS time FROM claim

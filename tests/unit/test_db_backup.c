@@ -7,11 +7,12 @@
 #include <sys/wait.h>
 
 #include "common/file.h"
+#include "db/certificate.h"
 #include "db/claim.h"
 #include "db/ddi.h"
 #include "db/restore.h"
 #include "db/scrub.h"
-#include "tests/unit/db_fixture.h"
+#include "tests/unit/rollout_fixture.h"
 
 enum { MANY = 5 };
 
@@ -312,6 +313,74 @@ static void test_renewed_secrets(void **state) {
     assert_int_equal(ddi.token_sha256[0], 5);
 }
 
+static const uint8_t old_key[DB_PIN_SIZE] = {11}, new_key[DB_PIN_SIZE] = {12}, next_key[DB_PIN_SIZE] = {13}, other_key[DB_PIN_SIZE] = {14};
+
+static bool run_keys(struct db_conn *tx, void *arg, struct err *err) {
+    const struct db_certificate certificate = {.serial = "0a", .device = "d1", .way = "claim", .data = "x", .data_len = 1, .not_after = NOW + 1000};
+    (void)arg;
+    return db_device_set_pins(tx, "d1", old_key, new_key, err) && db_device_set_pins(tx, "d2", other_key, NULL, err) &&
+           db_certificate_insert(tx, &certificate, err);
+}
+
+/* The old key of d1 is revoked and another is on its way; d2's next key is new. */
+static bool run_other_keys(struct db_conn *tx, void *arg, struct err *err) {
+    (void)arg;
+    return db_device_set_pins(tx, "d1", new_key, NULL, err) && db_device_set_pins(tx, "d2", other_key, next_key, err) &&
+           db_certificate_revoke(tx, "0a", NOW + 7, err);
+}
+
+static void test_replaced_keys(void **state) {
+    struct store *store = *state;
+    struct db_backup_manifest manifest;
+    struct db_restore_report report;
+    struct db_certificate certificate;
+    struct err err;
+    make_device(store, "d2", "lamp", "board");
+    assert_ok(WRITE(store, run_keys, NULL, &err), err);
+    assert_ok(backup(store, NULL, &manifest, &err), err);
+    assert_ok(WRITE(store, run_other_keys, NULL, &err), err);
+    store_shut(store);
+    assert_ok(restore(store, store->folder, true, NULL, &report, &err), err);
+    store_reopen(store);
+    const struct db_device d1 = device_of(store, "d1"), d2 = device_of(store, "d2");
+    assert_memory_equal(d1.pin_current, new_key, DB_PIN_SIZE);
+    assert_false(d1.has_pin_next);
+    assert_memory_equal(d2.pin_current, other_key, DB_PIN_SIZE);
+    assert_true(d2.has_pin_next);
+    assert_memory_equal(d2.pin_next, next_key, DB_PIN_SIZE);
+    assert_ok(db_certificate_get(store->reader, "0a", &store->arena, &certificate, &err), err);
+    assert_int_equal(certificate.revoked_at, NOW + 7);
+}
+
+/* What an operator has halted does not run again because of a restore; what nobody halted does. */
+static void test_halted_rollouts(void **state) {
+    static const struct fleet_rollout_phase phase = PHASE_OF(REST, 0);
+    struct store *store = *state;
+    struct db_backup_manifest manifest;
+    struct db_restore_report report;
+    struct err err;
+    struct fleet_rollout_phase phases[] = {phase};
+    const struct db_rollout_plan plan = {
+        .product = "lamp", .release = 1, .name = "r", .filter = "", .mode = FLEET_MODE_FORCED, .phases = phases, .phase_count = 1};
+    int64_t paused = rollout_begin(store, &plan), stopped = rollout_begin(store, &plan), goes_on = rollout_begin(store, &plan);
+    int64_t waiting = rollout_create(store, &plan);
+    assert_true(rollout_move(store, waiting, FLEET_ROLLOUT_START, NOW));
+    assert_ok(backup(store, NULL, &manifest, &err), err);
+    assert_true(rollout_move(store, paused, FLEET_ROLLOUT_PAUSE, NOW + 10));
+    assert_true(rollout_move(store, stopped, FLEET_ROLLOUT_STOP, NOW + 10));
+    assert_true(rollout_move(store, waiting, FLEET_ROLLOUT_STOP, NOW + 10));
+    store_shut(store);
+    assert_ok(restore(store, store->folder, true, NULL, &report, &err), err);
+    store_reopen(store);
+    rollout_round(store, NOW + 20, NULL);
+    assert_rollout(store, paused, FLEET_ROLLOUT_PAUSED, 1);
+    assert_rollout(store, stopped, FLEET_ROLLOUT_PAUSED, 1);
+    assert_rollout(store, goes_on, FLEET_ROLLOUT_RUNNING, 1);
+    assert_rollout(store, waiting, FLEET_ROLLOUT_STOPPED, 0);
+    assert_true(rollout_move(store, paused, FLEET_ROLLOUT_RESUME, NOW + 30));
+    assert_int_equal(rollout_get(store, paused).held_s, 20);
+}
+
 static bool run_claim(struct db_conn *tx, void *arg, struct err *err) {
     const struct db_claim claim = {
         .id = "cc", .device = "d1", .product = "", .note = "", .created_by = "test", .created_at = NOW, .expires_at = NOW + 1000};
@@ -457,6 +526,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_older_backup, setup, teardown),
         cmocka_unit_test_setup_teardown(test_renewed_secrets, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_replaced_keys, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_halted_rollouts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_over_a_broken_store, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_image, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scrub_left_and_collected, setup, teardown),
