@@ -145,9 +145,13 @@ static bool issue(struct api_call *call, const struct api_ask *ask, struct err *
            api_audit(call, "certificate.issue", "certificate", issued.serial, detail, err) && reply_certificate(call, issued.der, issued.len, err);
 }
 
-/* With nothing but its key a device gets its first certificate, and no other. */
+/* With nothing but its key a device gets its first certificate, and no other. Who has shown one from elsewhere, which may be revoked by now, has had
+ * it. */
 static bool issue_first(struct api_call *call, const struct api_ask *ask, struct err *err) {
+    struct db_device_hot hot;
     int64_t count;
+    if (db_registry_get(call->env->db, ask->id, &hot) && hot.certificate_expires_at != 0)
+        return err_set(err, ERR_IDENTITY, "device '%s' has a certificate: renew it at /.well-known/est/simplereenroll", ask->id);
     if (!db_certificate_count(call->db, ask->id, 0, &count, err))
         return false;
     return count == 0 ? issue(call, ask, err) : err_set(err, ERR_IDENTITY, "device '%s' has had a certificate for another key", ask->id);

@@ -486,10 +486,16 @@ void front_recheck(struct worker *worker) {
     }
 }
 
+/* Behind a token the device is the request's, not the connection's. */
+static bool serves(const struct front_conn *conn, const char *device_id) {
+    const char *id = conn->role == API_TOKEN && conn->direct ? conn->direct->call.identity.id : device_of(conn);
+    return strcmp(id, device_id) == 0;
+}
+
 void front_cut(struct worker *worker, const char *device_id) {
     for (struct front_conn *conn = worker->conns, *next; conn; conn = next) {
         next = conn->next;
-        if (!device_id || strcmp(device_of(conn), device_id) == 0) {
+        if (!device_id || serves(conn, device_id)) {
             abort_conn(conn);
         }
     }

@@ -1,6 +1,8 @@
 """Clients without a certificate: the token listener, which is off unless it is asked for."""
 
 import pathlib
+import socket
+import time
 import urllib.parse
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from lib.ddi import HARDWARE, DdiClient, Fleet
 from lib.firmware import UBOOT_ARM
 from lib.server import write_secret
-from lib.wire import Client, Closed, context
+from lib.wire import Client, Closed, context, head_bytes
 
 GATEWAY = "the gateway's own token, long enough"
 
@@ -97,6 +99,24 @@ def test_revoked_device(fleet):
     name, token = register(fleet)
     fleet.admin.ok("POST", f"/api/v1/devices/{name}/revoke")
     assert through(fleet, name, f"TargetToken {token}").get().status == 403
+
+
+def test_a_download_ends_when_its_device_is_revoked(fleet):
+    name, token = register(fleet)
+    fleet.admin.assign(name, "1.0.0")
+    client = through(fleet, name, f"TargetToken {token}")
+    href = client.fetch()["deployment"]["chunks"][0]["artifacts"][0]["_links"]["download"]["href"]
+    client.device.close()
+    with client.device.connect() as connection:
+        connection.raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.send(head_bytes("GET", urllib.parse.urlsplit(href).path, client.device.headers) * 20)
+        assert connection.socket.recv(1000).startswith(b"HTTP/1.1 200")
+        fleet.admin.get("/api/v1/whoami")
+        before, end = fleet.server.open_files(), time.monotonic() + 20
+        fleet.admin.ok("POST", f"/api/v1/devices/{name}/revoke")
+        while fleet.server.open_files() >= before:
+            assert time.monotonic() < end, "the server goes on with the download"
+            time.sleep(0.01)
 
 
 def test_gateway(fleet):

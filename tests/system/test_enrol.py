@@ -395,6 +395,20 @@ class TestOpen:
         est.operator().ok("POST", "/api/v1/devices", {"id": name, "spki_sha256": pin(key)})
         certificate(applicant.enrol(key, name))
 
+    def test_no_way_around_a_revocation_list(self, new_server, pki, tmp_path):
+        """The key of a certificate from elsewhere that is revoked brings no certificate from here."""
+        pki.crl(tmp_path / "device.crl")
+        server = new_server({**issuing(pki, tmp_path, auto_accept="yes"), "tls": {"device_crl": tmp_path / "device.crl"}})
+        shown, key = pki.device("listed"), serialization.load_pem_private_key(pki.device("listed").key.read_bytes(), None)
+        assert server.device("listed").check().status in (200, 204)
+        pki.crl(tmp_path / "device.crl", [shown])
+        server.reload()
+        with pytest.raises((Closed, ssl.SSLError, OSError)):
+            server.device("listed").check()
+        reply = Applicant(server).enrol(key, "listed")
+        assert reply.status == 403 and reply.problem == "identity"
+        assert server.query("SELECT count(*) FROM certificate") == [(0,)]
+
     def test_without_a_name(self, applicant):
         assert applicant.enrol(new_key("p256")).status == 400
 
