@@ -100,6 +100,18 @@ static bool enrol(const struct agent_settings *settings, const volatile sig_atom
     return agent_identity_drop(settings->state, AGENT_IDENTITY_NEXT_KEY, err);
 }
 
+/* Killed between two files: a key that has its certificate waits for none any more. */
+static bool drop_used_key(const struct agent_settings *settings, struct err *err) {
+    CLEANUP(buf_wipe) struct buf key = BUF_INIT(AGENT_IDENTITY_MAX);
+    CLEANUP(buf_wipe) struct buf used = BUF_INIT(AGENT_IDENTITY_MAX);
+    struct err ignored; /* what cannot be read is the next renewal's trouble */
+    bool same = agent_identity_exists(settings->state, AGENT_IDENTITY_NEXT_KEY) &&
+                agent_identity_read(settings->state, AGENT_IDENTITY_NEXT_KEY, &key, &ignored) &&
+                agent_identity_read_key(settings->state, &used, &ignored) && key.len == used.len && key.len > 0 &&
+                memcmp(key.data, used.data, key.len) == 0;
+    return !same || agent_identity_drop(settings->state, AGENT_IDENTITY_NEXT_KEY, err);
+}
+
 bool agent_enrol_due(const struct agent_settings *settings) {
     return enrols(settings) && !agent_identity_exists(settings->state, AGENT_IDENTITY_CURRENT);
 }
@@ -108,7 +120,8 @@ bool agent_enrol_ensure(const struct agent_settings *settings, const volatile si
     *ret_retry_after_s = 0;
     if (!enrols(settings))
         return true;
-    return agent_identity_open(settings->state, err) && (!agent_enrol_due(settings) || enrol(settings, stop, ret_retry_after_s, err));
+    return agent_identity_open(settings->state, err) &&
+           (agent_enrol_due(settings) ? enrol(settings, stop, ret_retry_after_s, err) : drop_used_key(settings, err));
 }
 
 /* ---- the next ones ---- */
@@ -155,7 +168,7 @@ static bool settle_next(struct agent *agent, struct err *err) {
     enum err_code verdict;
     if (!agent_identity_exists(state, AGENT_IDENTITY_NEXT))
         return true;
-    if (!try_next(agent, &verdict, err))
+    if (!agent_identity_drop(state, AGENT_IDENTITY_NEXT_KEY, err) || !try_next(agent, &verdict, err)) /* its key is in it */
         return false;
     if (verdict == ERR_NONE)
         return agent_identity_take_next(state, err) && take_over(agent, err);

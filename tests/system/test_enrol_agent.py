@@ -245,6 +245,17 @@ class TestRenewal:
             assert agent.files() == ["current.pem"] and agent.current().serial_number != serial
             assert agent.once().returncode == 0
 
+    def test_a_used_key_that_was_left_behind(self, est, tmp_path):
+        """Killed between two files: the next renewal has a new key all the same."""
+        agent = Newborn(tmp_path, est)
+        agent.settle()
+        agent.age(0.7)
+        before = agent.current()
+        text = (agent.identity / "current.pem").read_text(encoding="ascii")
+        write_secret(agent.identity / "next.key", text[:text.index("-----BEGIN CERTIFICATE-----")])
+        assert agent.once().returncode == 0 and agent.files() == ["current.pem"]
+        assert agent.current().public_key().public_numbers() != before.public_key().public_numbers()
+
     def test_expired(self, est, tmp_path):
         """Switched off for long: the enrolment listener renews for the same key."""
         agent = Newborn(tmp_path, est)
