@@ -11,6 +11,9 @@ bool api_allow(const struct api_call *call, const char *product, struct err *err
 /* For lists with a product= filter: a token that is limited to products must name one of them. */
 bool api_allow_list(const struct api_call *call, struct err *err) MUST_USE;
 
+/* Again, of a reply that takes its time: the token, with the secret that was sent, or the certificate is still good at call->now. */
+bool api_still_allowed(struct api_call *call) MUST_USE;
+
 /* ERR_PRECONDITION unless If-Match names this revision (or is "*"). */
 bool api_if_match(const struct api_call *call, int64_t revision, struct err *err) MUST_USE;
 

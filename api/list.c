@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/call.h"
 #include "common/hex.h"
 #include "common/text.h"
 #include "db/db.h"
@@ -67,6 +68,10 @@ static void lines_release(void *state) {
 static enum api_pull_step lines_next(struct api_call *call, void *state, struct buf *out, struct err *err) {
     struct lines *lines = state;
     if (lines->sent == lines->text.len && !lines->ended) {
+        if (!api_still_allowed(call)) {
+            err_set(err, ERR_UNAUTHENTICATED, "the token or certificate is not good any more");
+            return API_PULL_FAILED;
+        }
         const struct api_reply kept = call->reply;
         buf_reset(&lines->text);
         lines->sent = 0;

@@ -17,7 +17,7 @@ struct stream {
     struct api_streams *streams;
     int64_t after;
     int64_t said_at;    /* the last byte, also of a heartbeat */
-    int64_t checked_at; /* still_allowed() */
+    int64_t checked_at; /* api_still_allowed() */
     bool begun;
     const char *kind, *device, *product; /* NULL: any */
 };
@@ -25,19 +25,6 @@ struct stream {
 static void release(void *state) {
     struct stream *stream = state;
     atomic_fetch_sub(&stream->streams->open, 1);
-}
-
-/* A stream does not outlive the token or the certificate that began it. */
-static bool still_allowed(struct api_call *call, int64_t now) {
-    const struct db_token *token = call->operator_.token;
-    const struct api_identity *certificate = call->operator_.certificate;
-    struct db_token row;
-    struct err ignored;
-    if (token == NULL || (token->id == NULL && certificate == NULL))
-        return false;
-    if (token->id == NULL)
-        return certificate->not_after >= now;
-    return db_token_get(call->db, token->id, call->arena, &row, &ignored) && row.revoked_at == 0 && row.expires_at > now;
 }
 
 static bool wants(const struct api_call *call, const struct stream *stream, const struct db_event *event) {
@@ -61,7 +48,7 @@ static enum api_pull_step next(struct api_call *call, void *state, struct buf *o
     int64_t now = call->now;
     size_t empty = out->len;
     if (now - stream->checked_at >= RECHECK_S || now < stream->checked_at) {
-        if (!still_allowed(call, now))
+        if (!api_still_allowed(call)) /* a stream does not outlive the token or the certificate that began it */
             return API_PULL_END;
         stream->checked_at = now;
     }

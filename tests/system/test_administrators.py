@@ -53,6 +53,18 @@ def test_audit_and_log_name_it(guarded, alice):
     assert "actor=cert:alice" in line and "device=" not in line
 
 
+def test_events_as_they_happen(guarded, alice):
+    connection = alice.connect()
+    connection.send(b"GET /api/v1/events/stream?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert connection.read_head().status == 200
+    text = b""
+    while b'"device":"router-1"' not in text:
+        piece = connection.receive()
+        assert piece and b"\r\n0\r\n" not in text, text
+        text += piece
+    connection.close()
+
+
 def test_a_token_goes_before_the_certificate(guarded):
     certificate = guarded.pki.admin("alice")
     token = guarded.operator().token_with("metrics:read")

@@ -197,6 +197,45 @@ def test_quiet_streams(server, admin):
         other.until_end(30)
 
 
+def test_a_secret_that_was_renewed(server, admin):
+    """The stream of the old secret ends with it; that of a grace goes on."""
+    made = admin.ok("POST", "/api/v1/tokens", {"scopes": ["device:read"]})
+    path = f"/api/v1/tokens/{made['token']['id']}/rotate"
+    with Stream(server, server.operator(made["secret"]), "?device=nobody") as old:
+        renewed = admin.ok("POST", path, {"grace_s": 600})["secret"]
+        with Stream(server, server.operator(made["secret"]), "?device=nobody") as grace:
+            grace.connection.socket.settimeout(25)
+            while b"\n: " not in b"\n" + grace.text:
+                grace.chunk()
+            admin.ok("POST", path, {})
+            grace.until_end(30)
+        old.until_end(30)
+    assert server.operator(renewed).get("/api/v1/devices").status == 401
+
+
+def test_lines_end_with_the_token(new_server):
+    """A list on its way breaks off when the token is revoked, and does not look complete."""
+    server = new_server({"limits": {"reply_min_rate": "1"}})
+    admin = server.operator()
+    made = admin.ok("POST", "/api/v1/tokens", {"scopes": ["device:read"]})
+    device_of(admin, "lines-0")
+    connection = sqlite3.connect(server.database_path, isolation_level=None, timeout=20)
+    detail = json.dumps({"note": "x" * 4000})
+    connection.execute("BEGIN")
+    connection.executemany("INSERT INTO event (id, time, kind, detail) SELECT MAX(id) + 1, MAX(time), 'image-missing', ? FROM event", [(detail,)] * 6000)
+    connection.execute("COMMIT")
+    connection.close()
+    client = server.operator(made["secret"])
+    tls = client.connect()
+    tls.send(head_bytes("GET", "/api/v1/events", [*client.headers, ("Accept", "application/x-ndjson")]))
+    reply = tls.read_head()
+    assert reply.status == 200 and reply.header("Content-Type") == "application/x-ndjson"
+    admin.delete(f"/api/v1/tokens/{made['token']['id']}", headers=[("If-Match", "*")])
+    with pytest.raises(Closed):
+        tls.read_body(reply)
+    tls.close()
+
+
 def test_reader_that_stalls(new_server):
     """It holds no memory: with thousands of events waiting for it the server does not grow, others go on, and it gets them all when it reads again."""
     options = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"  # a sanitizer keeps what was freed for a while
