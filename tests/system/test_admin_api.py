@@ -383,10 +383,7 @@ def test_health_and_metrics(fleet, api):
     assert ready["status"] == "ready" and {"root", "certificate:server", "certificate:device_ca"} <= {row["what"] for row in ready["expires"]}
     assert ready["store_free_bytes"] > 0
     assert anonymous.get("/metrics").status == 401
-    text = api.get("/metrics").body.decode()
-    assert "# TYPE" in text and "# HELP" in text
-    for line in text.splitlines():
-        assert line.startswith("#") or len(line.rsplit(" ", 1)) == 2 and float(line.rsplit(" ", 1)[1]) >= 0 and line.startswith("pawl_")
+    assert api.get("/metrics").status == 200  # test_metrics.py reads it
 
 
 def test_not_ready_without_room(new_server):
