@@ -13,6 +13,21 @@ static bool reply_deployment(struct api_call *call, int status, int64_t id, stru
            api_reply_json(call, status, &api_shape_deployment, &reply, err);
 }
 
+struct waiting {
+    const char *device;
+    const char *product;
+    const char *version;
+    const char *waits_for;
+};
+
+static const struct json_field waiting_fields[] = {
+    {.name = "device", .type = JSON_TEXT, .offset = offsetof(struct waiting, device)},
+    {.name = "product", .type = JSON_TEXT, .offset = offsetof(struct waiting, product)},
+    {.name = "version", .type = JSON_TEXT, .offset = offsetof(struct waiting, version)},
+    {.name = "waits_for", .type = JSON_TEXT, .offset = offsetof(struct waiting, waits_for)},
+};
+static const struct json_shape waiting_shape = JSON_SHAPE(struct waiting, waiting_fields);
+
 bool api_deployment_list(struct api_call *call, struct err *err) {
     static const char *const filters[] = {"device", "product", "state", "rollout", NULL};
     struct api_list list;
@@ -44,6 +59,7 @@ bool api_deployment_assign(struct api_call *call, struct err *err) {
     struct db_device device;
     struct db_release release;
     int64_t id;
+    int64_t waits_for;
     if (!api_body(call, &api_shape_deployment_input, &input, NULL, err) || !api_check_id(input.device, "device", err) ||
         (input.product != NULL && !api_check_id(input.product, "product", err)) ||
         !db_device_get(call->db, input.device, call->arena, &device, err) || !api_allow(call, device.product, err))
@@ -52,14 +68,16 @@ bool api_deployment_assign(struct api_call *call, struct err *err) {
     if (product[0] == '\0')
         return err_set(err, ERR_CONFLICT, "device '%s' has no product yet: it says so at its first poll", device.id);
     if (!api_allow(call, product, err) || !db_release_get_version(call->db, product, input.version, call->arena, &release, err) ||
-        !db_deployment_assign(call->db, device.id, release.id, call->now, &id, err))
+        !db_deployment_assign_or_wait(call->db, device.id, release.id, call->now, &id, &waits_for, err))
         return false;
-    const char *number = arena_printf(call->arena, "%lld", (long long)id);
+    const char *number = arena_printf(call->arena, "%lld", (long long)(waits_for != 0 ? waits_for : id));
     if (number == NULL)
         return err_no_memory(err);
+    const struct waiting waiting = {.device = device.id, .product = product, .version = release.version, .waits_for = number};
     const char *detail = api_detail(call, "device", device.id, "product", product, "version", release.version, (char *)NULL);
-    return api_audit(call, "deployment.assign", "deployment", number, detail, err) &&
-           api_reply_headerf(call, err, "Location", "/api/v1/deployments/%s", number) && reply_deployment(call, 201, id, err);
+    return api_audit(call, waits_for != 0 ? "deployment.assign-after" : "deployment.assign", "deployment", number, detail, err) &&
+           api_reply_headerf(call, err, "Location", "/api/v1/deployments/%s", number) &&
+           (waits_for != 0 ? api_reply_json(call, 202, &waiting_shape, &waiting, err) : reply_deployment(call, 201, id, err));
 }
 
 /* The deployment of the path, when the token reaches it. */

@@ -81,6 +81,21 @@ static const struct cli_view deployment_view = {
     .none = "no such deployments",
 };
 
+/* Not assigned yet; id is of the one that it waits for. */
+static const struct json_field waiting_fields[] = {
+    {"device", JSON_TEXT, offsetof(struct deployment, device), JSON_REQUIRED, 0, 0, NULL},
+    {"product", JSON_TEXT, offsetof(struct deployment, product), JSON_REQUIRED, 0, 0, NULL},
+    {"version", JSON_TEXT, offsetof(struct deployment, version), JSON_REQUIRED, 0, 0, NULL},
+    {"waits_for", JSON_TEXT, offsetof(struct deployment, id), JSON_REQUIRED, 0, 0, NULL},
+};
+static const struct json_shape waiting_shape = JSON_SHAPE_OPEN(struct deployment, waiting_fields);
+static const struct cli_column waiting_columns[] = {
+    {.title = "device", .field = "device"},
+    {.title = "release", .format = format_release},
+    {.title = "waits for", .field = "waits_for"},
+};
+static const struct cli_view waiting_view = {.shape = &waiting_shape, .show = waiting_columns, .show_count = ARRAY_LEN(waiting_columns)};
+
 struct list_args {
     const char *device, *product, *state;
     int64_t limit;
@@ -137,7 +152,8 @@ bool cli_deployments_assign(struct cli *cli, const void *args UNUSED, const stru
     CLEANUP(buf_free) struct buf body = BUF_INIT(8 * 1024);
     struct cli_reply reply;
     json_write(&body, &assign_shape, &input);
-    return cli_client_post(cli, DEPLOYMENTS, &body, &reply, err) && cli_view_show(cli, &reply, &deployment_view, err);
+    return cli_client_post(cli, DEPLOYMENTS, &body, &reply, err) &&
+           cli_view_show(cli, &reply, reply.status == 202 ? &waiting_view : &deployment_view, err);
 }
 
 /* A question, then the POST with a reason. */

@@ -140,8 +140,9 @@ bool db_deployment_apply(struct db_conn *tx, int64_t id, enum fleet_deployment_s
                        fleet_event_name(event));
     if (!move_row(tx, id, from, to, reason, now, &moved, err))
         return false;
-    return moved.rollout == 0 || !fleet_member_event_of(event, &means) ||
-           db_rollout_member_apply(tx, moved.rollout, moved.device, means, 0, now, err);
+    if (moved.rollout != 0 && fleet_member_event_of(event, &means) && !db_rollout_member_apply(tx, moved.rollout, moved.device, means, 0, now, err))
+        return false;
+    return event == FLEET_SUPERSEDE || fleet_deployment_is_open(to) || db_deployment_follow(tx, moved.device, now, err);
 }
 
 static bool insert_row(struct db_conn *tx, const char *device, int64_t release, enum fleet_deployment_state state,
@@ -172,7 +173,7 @@ bool db_deployment_quarantine(struct db_conn *tx, enum db_query query, const cha
     return db_query_run(stmt, NULL, err);
 }
 
-static bool check_assignment(const struct db_device_hot *hot, const struct db_release *release, struct err *err) {
+bool db_deployment_rule(const struct db_device_hot *hot, const struct db_release *release, enum fleet_reason *ret_reason, struct err *err) {
     struct fleet_facts facts = {.state = hot->state,
                                 .product = hot->product,
                                 .hardware = hot->hardware,
@@ -181,11 +182,18 @@ static bool check_assignment(const struct db_device_hot *hot, const struct db_re
                                 .floor = hot->floor,
                                 .plain_only = hot->ddi_client};
     struct fleet_release rule;
-    enum fleet_reason reason;
 
     if (!db_release_rule(release, &rule, err))
         return false;
-    reason = fleet_offer_check_release(&facts, &rule);
+    *ret_reason = fleet_offer_check_release(&facts, &rule);
+    return true;
+}
+
+bool db_deployment_check(const struct db_device_hot *hot, const struct db_release *release, struct err *err) {
+    enum fleet_reason reason;
+
+    if (!db_deployment_rule(hot, release, &reason, err))
+        return false;
     if (reason != FLEET_REASON_OFFERED)
         return err_set(err, fleet_reason_error(reason), "release %s/%s for device '%s': %s (%s)", release->product, release->version, hot->id,
                        fleet_reason_text(reason), fleet_reason_name(reason));
@@ -198,18 +206,19 @@ bool db_deployment_assign_from(struct db_conn *tx, const char *device, int64_t r
     struct db_device_hot hot;
     struct db_release release;
     char reason[DB_ID_SIZE + DB_VERSION_SIZE + 32];
-    int64_t id;
+    int64_t id, replaced;
 
     arena_init(&arena, SCRATCH_BYTES);
-    if (!db_registry_read(tx, device, &hot, err) || !db_release_get(tx, release_id, &arena, &release, err) || !check_assignment(&hot, &release, err))
+    if (!db_registry_read(tx, device, &hot, err) || !db_release_get(tx, release_id, &arena, &release, err) ||
+        !db_deployment_check(&hot, &release, err))
         return false;
-    if (hot.open_deployment && (hot.open_state == FLEET_CANCELLING || db_deployment_cancel_event(&hot, hot.open_deployment) == FLEET_CANCEL_FETCHED))
+    if (db_deployment_must_wait(&hot))
         return err_set(err, ERR_CONFLICT, "device '%s' has fetched deployment %lld: cancel that first, and wait for its answer or close it by force",
                        device, (long long)hot.open_deployment);
     snprintf(reason, sizeof reason, "superseded by %s %s", release.product, release.version);
     if (hot.open_deployment && !db_deployment_apply(tx, hot.open_deployment, hot.open_state, FLEET_SUPERSEDE, reason, now, err))
         return false;
-    if (!db_deployment_quarantine(tx, DB_QUERY_QUARANTINE_LIFT, device, release_id, err) ||
+    if (!db_deployment_waiting_take(tx, device, &replaced, err) || !db_deployment_quarantine(tx, DB_QUERY_QUARANTINE_LIFT, device, release_id, err) ||
         !insert_row(tx, device, release_id, FLEET_ASSIGNED, source, now, &id, err) || !db_registry_touch(tx, device, false, err))
         return false;
     *ret_id = id;

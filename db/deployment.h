@@ -55,6 +55,12 @@ bool db_deployment_count(struct db_conn *conn, int64_t ret_by_state[FLEET_DEPLOY
  * withdrawn release …, named by fleet_reason_error()), an open deployment is superseded, a quarantine for this release is lifted. */
 bool db_deployment_assign(struct db_conn *tx, const char *device, int64_t release, int64_t now, int64_t *ret_id, struct err *err) MUST_USE;
 
+/* The same; but while a DDI client has fetched the open one and not answered, that is cancelled (its client is asked, if it was not) and the
+ * assignment waits for its end, however it ends: *ret_waits_for is the open one, *ret_id 0. A newer one replaces what waits. Else *ret_waits_for is
+ * 0. */
+bool db_deployment_assign_or_wait(struct db_conn *tx, const char *device, int64_t release, int64_t now, int64_t *ret_id, int64_t *ret_waits_for,
+                                  struct err *err) MUST_USE;
+
 /* The operator's word: closed at once, and the release is not offered to this device again by policy. ERR_CONFLICT: closed already.
  * reason: for people, may be "". */
 bool db_deployment_cancel(struct db_conn *tx, int64_t id, const char *reason, int64_t now, struct err *err) MUST_USE;

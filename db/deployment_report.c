@@ -224,6 +224,9 @@ static bool take(struct step *step, struct db_reported *ret_reported, struct err
         return false;
     if (!db_registry_touch(step->tx, step->hot.id, installed, err))
         return false;
+    if (fleet_deployment_is_open(step->deployment.state) && !fleet_deployment_is_open(step->to) &&
+        !db_deployment_follow(step->tx, step->hot.id, step->now, err))
+        return false;
     *ret_reported = (struct db_reported){.state = step->to, .floor_sequence = step->hot.floor.sequence};
     return true;
 }

@@ -29,6 +29,19 @@ struct db_deployment_source {
 bool db_deployment_assign_from(struct db_conn *tx, const char *device, int64_t release, const struct db_deployment_source *source, int64_t now,
                                int64_t *ret_id, struct err *err) MUST_USE;
 
+/* May the device have this release now? FLEET_REASON_OFFERED: yes; db_deployment_check(): else the error of that reason. */
+bool db_deployment_rule(const struct db_device_hot *hot, const struct db_release *release, enum fleet_reason *ret_reason, struct err *err) MUST_USE;
+bool db_deployment_check(const struct db_device_hot *hot, const struct db_release *release, struct err *err) MUST_USE;
+
+/* Is the open one in the hands of a client that must answer first? */
+bool db_deployment_must_wait(const struct db_device_hot *hot);
+
+/* Takes out what waits for the device's open deployment; 0: nothing. */
+bool db_deployment_waiting_take(struct db_conn *tx, const char *device, int64_t *ret_release, struct err *err) MUST_USE;
+
+/* The open one has closed: what waited for that is assigned, or given up with an event when the rules refuse it now. */
+bool db_deployment_follow(struct db_conn *tx, const char *device, int64_t now, struct err *err) MUST_USE;
+
 /* Records what the device runs, if that is new; a fall raises "rolled-back". *ret_changed: db_registry_touch() must say installed. */
 bool db_device_installed(struct db_conn *tx, const struct db_device_hot *hot, int64_t sequence, const char *version, int64_t now, bool *ret_changed,
                          struct err *err) MUST_USE;

@@ -21,6 +21,7 @@ const struct db_event_kind db_event_kinds[] = {
     {"deployment-failed", "a device could not install it: deployment, sequence, error"},
     {"deployment-rejected", "a device's user or policy said no: deployment, sequence, error"},
     {"deployment-timed-out", "a device stayed silent past the deadline: deployment, sequence"},
+    {"deployment-not-assigned", "what waited for a device's answer is refused to it now: sequence, reason"},
     {"quarantined", "a device failed a release so often that it is left alone: deployment, sequence"},
     {"rollout-awaiting-approval", "a rollout is for so many devices that a second token must approve it: rollout, name, version"},
     {"rollout-approved", "a second token has approved a rollout: rollout, name, version"},

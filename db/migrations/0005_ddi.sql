@@ -21,6 +21,13 @@ CREATE TABLE ddi_action (
     log_bytes INTEGER NOT NULL
 ) STRICT;
 
+-- An operator's assignment to a device whose open deployment was fetched and not answered: made when that one closes. Never without an open deployment.
+CREATE TABLE deployment_waiting (
+    device TEXT NOT NULL PRIMARY KEY REFERENCES device (id),
+    release INTEGER NOT NULL REFERENCES release (id),
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- What the client said on the way; bounded, the oldest progress goes first.
 CREATE TABLE ddi_log (
     deployment INTEGER NOT NULL REFERENCES ddi_action (deployment),

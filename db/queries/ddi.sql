@@ -64,3 +64,11 @@ UPDATE ddi_action SET log_entries = log_entries - 1, log_bytes = log_bytes - $2 
 -- name: ddi_log_list
 SELECT seq, time, execution, finished, cancel, progress_count, progress_of, code, details
 FROM ddi_log WHERE deployment = $1 AND seq > $2 ORDER BY seq LIMIT $3;
+
+-- name: deployment_waiting_set
+-- A newer one replaces it.
+INSERT INTO deployment_waiting (device, release, created_at) VALUES ($1, $2, $3)
+ON CONFLICT (device) DO UPDATE SET release = $2, created_at = $3;
+
+-- name: deployment_waiting_take
+DELETE FROM deployment_waiting WHERE device = $1 RETURNING release;

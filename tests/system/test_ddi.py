@@ -509,11 +509,48 @@ class TestCancel:
 
     def test_nothing_else_is_offered_meanwhile(self, fleet):
         client, action = self.cancelling(fleet)
-        assert fleet.admin.assign(client.name, "1.0.0").status == 409
+        assert fleet.admin.assign(client.name, "1.0.0").status == 202
+        assert "deploymentBase" not in client.links() and "cancelAction" in client.links()
         client.answer(action, "rejected")
-        assert fleet.admin.assign(client.name, "1.0.0").status == 409
-        fleet.admin.ok("POST", f"/api/v1/deployments/{action}/force-close", {})
-        assert fleet.admin.assign(client.name, "1.0.0").status == 201
+        assert client.action() == action
+
+    def superseding(self, fleet):
+        """1.0.0 is out, 1.1.0 waits for its end."""
+        client, action = fleet.offered("1.0.0")
+        reply = fleet.admin.assign(client.name, "1.1.0")
+        assert reply.status == 202
+        assert reply.json == {"device": client.name, "product": "gw", "version": "1.1.0", "waits_for": str(action)}
+        assert fleet.state(action) == "cancelling" and fleet.deployment(action)["reason"] == "superseded by gw 1.1.0"
+        assert "deploymentBase" not in client.links() and client.links()["cancelAction"].endswith(f"/{action}")
+        return client, action
+
+    def follows(self, client, action):
+        """The one that waited is offered now."""
+        assert client.action() != action and "cancelAction" not in client.links()
+        assert client.fetch()["deployment"]["chunks"][0]["version"] == "1.1.0"
+
+    def test_superseding_waits_for_agreement(self, fleet):
+        client, action = self.superseding(fleet)
+        assert client.answer(action, "closed", "success").status == 200
+        assert fleet.state(action) == "cancelled"
+        self.follows(client, action)
+
+    def test_superseding_waits_for_the_installation(self, fleet):
+        client, action = self.superseding(fleet)
+        assert client.answer(action, "rejected").status == 200
+        assert fleet.state(action) == "installing" and client.action() == action
+        assert client.say(action, "closed", "success").status == 200
+        assert fleet.state(action) == "rebooting"
+        client.config({"version": "1.0.0"})
+        assert fleet.state(action) == "confirmed"
+        self.follows(client, action)
+
+    def test_superseding_by_force(self, fleet):
+        client, action = self.superseding(fleet)
+        said = fleet.server.pawl("deployments", "assign", client.name, "1.1.0").stdout
+        assert said == f"device\t{client.name}\nrelease\tgw/1.1.0\nwaits for\t{action}\n"
+        assert fleet.admin.ok("POST", f"/api/v1/deployments/{action}/force-close", {})["state"] == "cancelled"
+        self.follows(client, action)
 
     def test_after_the_answer_there_is_nobody_to_ask(self, fleet):
         client, action = fleet.offered()

@@ -1,5 +1,7 @@
 /* What existing clients leave in the store: the bounded log, and the bits that the registry mirrors, also after a restart. */
 #include "db/ddi.h"
+#include "db/deployment_row.h"
+#include "db/store.h"
 #include "tests/unit/db_fixture.h"
 
 struct many {
@@ -88,10 +90,180 @@ static void test_registry_mirrors(void **state) {
     assert_int_equal(hot.quarantined_count, 1); /* one failure is enough */
 }
 
+/* ---- an assignment that waits for the end of the open one ---- */
+
+struct wait {
+    int64_t release, id, waits_for;
+};
+
+static bool run_wait(struct db_conn *tx, void *arg, struct err *err) {
+    struct wait *wait = arg;
+
+    return db_deployment_assign_or_wait(tx, "dev-1", wait->release, NOW, &wait->id, &wait->waits_for, err);
+}
+
+static bool run_answer(struct db_conn *tx, void *arg, struct err *err) {
+    struct many *many = arg;
+    const struct db_ddi_feedback feedback = {.deployment = many->deployment,
+                                             .cancel = true,
+                                             .execution = many->execution,
+                                             .finished = many->finished,
+                                             .progress_count = -1,
+                                             .progress_of = -1,
+                                             .code = -1};
+
+    return db_ddi_feedback(tx, "dev-1", &feedback, NOW, &many->verdict, err);
+}
+
+static bool run_confirm(struct db_conn *tx, void *arg, struct err *err) {
+    struct many *many = arg;
+    const struct db_report_new report = {.deployment = many->deployment,
+                                         .report_seq = 900,
+                                         .event = FLEET_REPORT_CONFIRMED,
+                                         .progress = -1,
+                                         .installed_known = true,
+                                         .installed_sequence = 1};
+    struct db_reported reported;
+
+    return db_deployment_report(tx, "dev-1", &report, NOW, &reported, err);
+}
+
+static bool run_force(struct db_conn *tx, void *arg, struct err *err) {
+    struct many *many = arg;
+
+    return db_deployment_force_close(tx, many->deployment, "", NOW, err);
+}
+
+static bool run_time_out(struct db_conn *tx, void *arg, struct err *err) {
+    struct many *many = arg;
+
+    return db_deployment_apply(tx, many->deployment, FLEET_INSTALLING, FLEET_TIME_OUT, "silent", NOW, err) &&
+           db_registry_touch(tx, "dev-1", false, err);
+}
+
+static bool run_cancel(struct db_conn *tx, void *arg, struct err *err) {
+    struct many *many = arg;
+
+    return db_deployment_cancel(tx, many->deployment, "", NOW, err);
+}
+
+static bool run_revoke(struct db_conn *tx, void *arg UNUSED, struct err *err) {
+    return db_device_move(tx, "dev-1", FLEET_DEVICE_REVOKED, 0, NOW, err);
+}
+
+static void wait_for(struct store *store, int64_t open, int64_t release) {
+    struct wait wait = {.release = release};
+    struct err err;
+
+    assert_ok(WRITE(store, run_wait, &wait, &err), err);
+    assert_int_equal(wait.waits_for, open);
+    assert_int_equal(wait.id, 0);
+    assert_int_equal(hot_of(store, "dev-1").open_deployment, open);
+}
+
+static int64_t count_events(struct store *store, const char *kind) {
+    struct db_event_filter filter = {.kind = kind};
+    struct db_events events;
+    struct err err;
+
+    assert_ok(db_event_list(store->reader, &filter, 0, 100, &store->arena, &events, &err), err);
+    return (int64_t)events.count;
+}
+
+enum { ACCEPTED, FAILED, CONFIRMED, FORCED, REFUSED_CONFIRMED, REFUSED_FAILED, REFUSED_TIMED_OUT, REFUSED_ANSWERED_CANCELLED, WAYS };
+
+/* However the open one ends, what waited is open next; once. */
+static void test_waiting_follows(void **state) {
+    static const struct {
+        bool refused;
+        enum fleet_ddi_finished says; /* on the way; NONE: nothing */
+        bool (*end)(struct db_conn *tx, void *arg, struct err *err);
+        enum fleet_ddi_finished finished;
+        enum fleet_deployment_state left;
+    } ways[WAYS] = {
+        [ACCEPTED] = {false, FLEET_DDI_NONE, run_answer, FLEET_DDI_SUCCESS, FLEET_CANCELLED},
+        [FAILED] = {false, FLEET_DDI_NONE, run_many, FLEET_DDI_FAILURE, FLEET_FAILED},
+        [CONFIRMED] = {false, FLEET_DDI_NONE, run_confirm, FLEET_DDI_NONE, FLEET_CONFIRMED},
+        [FORCED] = {false, FLEET_DDI_NONE, run_force, FLEET_DDI_NONE, FLEET_CANCELLED},
+        [REFUSED_CONFIRMED] = {true, FLEET_DDI_NONE, run_confirm, FLEET_DDI_NONE, FLEET_CONFIRMED},
+        [REFUSED_FAILED] = {true, FLEET_DDI_NONE, run_many, FLEET_DDI_FAILURE, FLEET_FAILED},
+        [REFUSED_TIMED_OUT] = {true, FLEET_DDI_NONE, run_time_out, FLEET_DDI_NONE, FLEET_TIMED_OUT},
+        [REFUSED_ANSWERED_CANCELLED] = {true, FLEET_DDI_SUCCESS, run_cancel, FLEET_DDI_NONE, FLEET_CANCELLED},
+    };
+
+    for (size_t i = 0; i < WAYS; i++) {
+        struct store *store = *state;
+        struct many many = {.deployment = fetched(store), .count = 1, .execution = FLEET_DDI_CLOSED, .finished = FLEET_DDI_FAILURE};
+        int64_t replaced = make_release(store, "router", 2), wanted = make_release(store, "router", 3);
+        struct db_deployment old;
+        struct db_device_hot hot;
+        struct err err;
+
+        wait_for(store, many.deployment, replaced);
+        wait_for(store, many.deployment, wanted); /* a newer one replaces it */
+        assert_int_equal(hot_of(store, "dev-1").open_state, FLEET_CANCELLING);
+        if (ways[i].refused) {
+            assert_ok(WRITE(store, run_answer, &many, &err), err);
+            assert_int_equal(hot_of(store, "dev-1").open_state, FLEET_INSTALLING);
+        }
+        many.finished = ways[i].says;
+        if (ways[i].says != FLEET_DDI_NONE)
+            assert_ok(WRITE(store, run_many, &many, &err), err);
+        assert_int_equal(hot_of(store, "dev-1").open_deployment, many.deployment);
+        many.finished = ways[i].finished;
+        assert_ok(WRITE(store, ways[i].end, &many, &err), err);
+        assert_ok(db_deployment_get(store->reader, many.deployment, &store->arena, &old, &err), err);
+        assert_int_equal(old.state, ways[i].left);
+        hot = hot_of(store, "dev-1");
+        assert_int_equal(hot.open_release, wanted);
+        assert_int_equal(hot.open_state, FLEET_ASSIGNED);
+        many.deployment = hot.open_deployment;
+        assert_ok(WRITE(store, run_force, &many, &err), err);
+        assert_int_equal(hot_of(store, "dev-1").open_deployment, 0);
+        store_teardown(state);
+        store_setup(state);
+    }
+}
+
+static bool run_withdraw(struct db_conn *tx, void *arg, struct err *err) {
+    return db_release_withdraw(tx, *(int64_t *)arg, NOW, err);
+}
+
+/* The rules are asked at once, and once more when its turn comes. */
+static void test_waiting_is_refused(void **state) {
+    struct store *store = *state;
+    struct many many = {.deployment = fetched(store)};
+    int64_t second = make_release(store, "router", 2), third = make_release(store, "router", 3);
+    struct wait wait = {.release = second};
+    struct err err;
+
+    wait_for(store, many.deployment, third);
+    assert_ok(WRITE(store, run_withdraw, &second, &err), err);
+    assert_fails(WRITE(store, run_wait, &wait, &err), err, ERR_GONE);
+    assert_ok(WRITE(store, run_withdraw, &third, &err), err);
+    assert_ok(WRITE(store, run_force, &many, &err), err);
+    assert_int_equal(hot_of(store, "dev-1").open_deployment, 0);
+    assert_int_equal(count_events(store, "deployment-not-assigned"), 1);
+}
+
+static void test_waiting_ends_with_the_device(void **state) {
+    struct store *store = *state;
+    struct many many = {.deployment = fetched(store)};
+    struct err err;
+
+    wait_for(store, many.deployment, make_release(store, "router", 2));
+    assert_ok(WRITE(store, run_revoke, NULL, &err), err);
+    assert_int_equal(hot_of(store, "dev-1").open_deployment, 0);
+    assert_int_equal(count_events(store, "deployment-not-assigned"), 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_log_has_a_ceiling, store_setup, store_teardown),
         cmocka_unit_test_setup_teardown(test_registry_mirrors, store_setup, store_teardown),
+        cmocka_unit_test_setup_teardown(test_waiting_follows, store_setup, store_teardown),
+        cmocka_unit_test_setup_teardown(test_waiting_is_refused, store_setup, store_teardown),
+        cmocka_unit_test_setup_teardown(test_waiting_ends_with_the_device, store_setup, store_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
