@@ -68,6 +68,52 @@ static void test_log_has_a_ceiling(void **state) {
     assert_true(page.more);
 }
 
+static bool run_purge(struct db_conn *tx, void *arg, struct err *err) {
+    struct write_args *args = arg;
+
+    return db_ddi_log_purge(tx, args->number, args->out, err);
+}
+
+static size_t log_left(struct store *store, int64_t deployment) {
+    struct db_ddi_entries page;
+    struct err err;
+
+    assert_ok(db_ddi_log_list(store->reader, deployment, 0, 2 * DB_DDI_LOG_ENTRIES, &store->arena, &page, &err), err);
+    return page.count;
+}
+
+static void test_log_of_what_is_closed_goes(void **state) {
+    struct store *store = *state;
+    struct many many = {.deployment = fetched(store), .count = DB_DDI_LOG_ENTRIES, .execution = FLEET_DDI_PROCEEDING};
+    struct many last = {.deployment = many.deployment, .count = 1, .execution = FLEET_DDI_CLOSED, .finished = FLEET_DDI_FAILURE};
+    struct many again = {.count = 2, .execution = FLEET_DDI_PROCEEDING};
+    size_t removed = 7;
+    struct write_args purge = {.number = NOW + 1, .out = &removed};
+    struct err err;
+
+    assert_ok(WRITE(store, run_many, &many, &err), err);
+    assert_ok(WRITE(store, run_purge, &purge, &err), err);
+    assert_int_equal(removed, 0); /* it is open */
+    assert_ok(WRITE(store, run_many, &last, &err), err);
+    purge.number = NOW;
+    assert_ok(WRITE(store, run_purge, &purge, &err), err);
+    assert_int_equal(removed, 0); /* not for long enough */
+
+    again.deployment = assign(store, "dev-1", make_release(store, "router", 2));
+    offer(store, "dev-1");
+    assert_ok(WRITE(store, run_fetched, &again, &err), err);
+    assert_ok(WRITE(store, run_many, &again, &err), err);
+    purge.number = NOW + 1;
+    assert_ok(WRITE(store, run_purge, &purge, &err), err);
+    assert_int_equal(removed, DB_DDI_LOG_ENTRIES);
+    assert_int_equal(log_left(store, many.deployment), 0);
+    assert_int_equal(log_left(store, again.deployment), 2);
+    assert_ok(WRITE(store, run_purge, &purge, &err), err);
+    assert_int_equal(removed, 0);
+    assert_ok(WRITE(store, run_many, &again, &err), err); /* the count of the open one is as it was */
+    assert_int_equal(log_left(store, again.deployment), 4);
+}
+
 static void test_registry_mirrors(void **state) {
     struct store *store = *state;
     struct many many = {.deployment = fetched(store), .count = 1, .execution = FLEET_DDI_CLOSED, .finished = FLEET_DDI_SUCCESS};
@@ -260,6 +306,7 @@ static void test_waiting_ends_with_the_device(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_log_has_a_ceiling, store_setup, store_teardown),
+        cmocka_unit_test_setup_teardown(test_log_of_what_is_closed_goes, store_setup, store_teardown),
         cmocka_unit_test_setup_teardown(test_registry_mirrors, store_setup, store_teardown),
         cmocka_unit_test_setup_teardown(test_waiting_follows, store_setup, store_teardown),
         cmocka_unit_test_setup_teardown(test_waiting_is_refused, store_setup, store_teardown),
