@@ -54,11 +54,17 @@ bool api_rollout_move_start(struct api_call *call, struct err *err) {
            api_rollout_call_reply(call, 0, rollout.id, err);
 }
 
+/* Who says what was seen approves nothing else. */
+static bool is_as_seen(const struct api_call *call, const struct db_rollout *rollout, struct err *err) {
+    return api_header(call, "If-Match") == NULL || api_if_match(call, rollout->revision, err);
+}
+
 bool api_rollout_move_approve(struct api_call *call, struct err *err) {
     struct db_rollout rollout;
     struct api_reason_input input;
     bool changed;
-    return api_rollout_call_find(call, &rollout, err) && api_body(call, &api_shape_reason_input, &input, NULL, err) &&
+    return api_rollout_call_find(call, &rollout, err) && is_as_seen(call, &rollout, err) &&
+           api_body(call, &api_shape_reason_input, &input, NULL, err) &&
            db_rollout_approve(call->db, rollout.id, call->operator_.actor, call->now, &changed, err) &&
            tell(call, "rollout.approve", api_detail(call, "reason", input.reason, (char *)NULL), changed, err) &&
            api_rollout_call_reply(call, 0, rollout.id, err);

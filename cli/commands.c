@@ -150,7 +150,7 @@ const struct cli_command cli_commands[] = {
      cli_rollouts_pause},
     {"rollouts", "resume", "ROLLOUT", 1, 1, "go on; what had halted it is accepted", NULL, &cli_rollouts_reason_options, cli_rollouts_resume},
     {"rollouts", "stop", "ROLLOUT", 1, 1, "end it for good and cancel what is open", NULL, &cli_rollouts_reason_options, cli_rollouts_stop},
-    {"rollouts", "approve", "ROLLOUT", 1, 1, "let a rollout begin that somebody else has planned", "The token needs rollout:approve.",
+    {"rollouts", "approve", "ROLLOUT", 1, 1, "let a rollout begin that somebody else has planned", "Shows it and asks. The token needs rollout:approve and rollout:read.",
      &cli_rollouts_reason_options, cli_rollouts_approve},
     {"rollouts", "retry", "ROLLOUT", 1, 1, "its failed, timed-out and cancelled devices once more", NULL, &cli_rollouts_reason_options,
      cli_rollouts_retry},

@@ -294,8 +294,19 @@ bool cli_rollouts_resume(struct cli *cli, const void *args, const struct option_
     return move(cli, operands->items[0], "resume", NULL, args, err);
 }
 
+/* What is approved is what was shown. */
 bool cli_rollouts_approve(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    return move(cli, operands->items[0], "approve", NULL, args, err);
+    const struct reason_args *reason = args;
+    const char *path = cli_view_path(&cli->arena, CLI_ROLLOUTS, operands->items[0], (char *)NULL);
+    const char *approve = cli_view_path(&cli->arena, CLI_ROLLOUTS, operands->items[0], "approve", (char *)NULL);
+    const char *question = arena_printf(&cli->arena, "Approve rollout %s as shown?", operands->items[0]);
+    struct cli_reply shown, reply;
+    if (path == NULL || approve == NULL || question == NULL)
+        return err_no_memory(err);
+    if (!cli_client_get(cli, path, &shown, err) || (!cli->yes && !cli_view_show(cli, &shown, &cli_rollouts_view, err)))
+        return false;
+    return cli_prompt_confirm(cli, question, err) && cli_reason_post_seen(cli, approve, &shown, reason->reason, &reply, err) &&
+           cli_view_show(cli, &reply, &cli_rollouts_view, err);
 }
 
 bool cli_rollouts_retry(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {

@@ -476,6 +476,21 @@ def test_a_change_takes_the_approval_away(careful):
     assert refused.status == 409, refused
 
 
+def test_only_what_was_seen_is_approved(careful):
+    careful.operator().ok("POST", "/api/v1/products", {"id": "as-seen", "policy": "rollout"})
+    careful.publish(firmware.ATH_9271, "as-seen", "1.0.0", (HARDWARE,))
+    console = Console(careful)
+    path = f"{ROLLOUTS}/{console.create('as-seen')['id']}"
+    second = careful.operator(console.api.token_with("rollout:approve", "rollout:read"))
+    seen = second.get(path).header("ETag")
+    assert console.api.patch(path, {"name": "another plan"}, headers=[("If-Match", seen)]).status == 200
+    refused = second.post(f"{path}/approve", headers=[("If-Match", seen)])
+    assert refused.status == 412, refused
+    assert second.ok("GET", path)["approval"] == "none"
+    approved = second.post(f"{path}/approve", headers=[("If-Match", second.get(path).header("ETag"))])
+    assert approved.status == 200 and approved.json["approval"] == "given", approved
+
+
 def crowd(server, product, count):
     """So many registered devices, written into the stopped server's database."""
     connection = sqlite3.connect(server.database_path)

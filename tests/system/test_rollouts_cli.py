@@ -146,9 +146,20 @@ def test_a_second_pair_of_eyes(shop, tmp_path):
     made = create(shop)
     assert shop.pawl("rollouts", "approve", made["id"], check=False).returncode == REFUSED
     second = tmp_path / "second"
-    write_secret(second, shop.operator().token_with("rollout:approve") + "\n")
+    write_secret(second, shop.operator().token_with("rollout:approve", "rollout:read") + "\n")
     arguments = ["--server", f"https://localhost:{shop.admin_port}", "--ca", shop.pki.server_ca, "--token-file", second]
-    done = run_pawl("rollouts", "approve", made["id"], *arguments, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)})
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    child = pexpect.spawn(program("pawl"), ["rollouts", "approve", made["id"], *map(str, arguments)], env={**environment, "TERM": "xterm"}, timeout=30,
+                          encoding="utf-8")
+    child.expect(r"Approve rollout \d+ as shown\? \[y/N\] ")
+    api = shop.operator()
+    assert api.patch(f"/api/v1/rollouts/{made['id']}", {"name": "another plan"}, headers=[("If-Match", "*")]).status == 200
+    child.sendline("y")
+    child.expect("changed meanwhile")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == REFUSED
+    done = run_pawl("rollouts", "approve", made["id"], "--yes", *arguments, env=environment)
     assert "approval\tgiven\n" in done.stdout
     scheduled = shop.pawl("rollouts", "start", made["id"], "--at", "2099-01-01T00:00:00Z")
     assert "state\tscheduled" in scheduled.stdout and "starts at\t2099-01-01T00:00:00Z" in scheduled.stdout
