@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <termios.h>
@@ -50,19 +51,26 @@ static bool ask_hidden(int tty, FILE *out, const char *what, const char *prompt,
         return err_errno(err, "terminal");
     struct termios hidden = shown;
     hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
-    struct sigaction hold = {.sa_handler = catch_signal}; /* no SA_RESTART: read() returns */
+    struct sigaction hold = {.sa_handler = catch_signal};
     struct sigaction before[ARRAY_LEN(held_signals)];
+    sigset_t held, mask;
     caught_signal = 0;
+    sigemptyset(&held);
+    for (size_t i = 0; i < ARRAY_LEN(held_signals); i++)
+        sigaddset(&held, held_signals[i]);
+    sigprocmask(SIG_BLOCK, &held, &mask); /* they come in ppoll() only: one that comes just before it is not lost */
     for (size_t i = 0; i < ARRAY_LEN(held_signals); i++)
         sigaction(held_signals[i], &hold, &before[i]);
     tcsetattr(tty, TCSAFLUSH, &hidden);
     fprintf(out, "%s %s: ", prompt, what);
     fflush(out);
-    bool read = read_line(tty, ret);
+    struct pollfd typed = {.fd = tty, .events = POLLIN};
+    bool read = ppoll(&typed, 1, NULL, &mask) == 1 && read_line(tty, ret);
     tcsetattr(tty, TCSAFLUSH, &shown);
     fputc('\n', out);
     for (size_t i = 0; i < ARRAY_LEN(held_signals); i++)
         sigaction(held_signals[i], &before[i], NULL);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
     if (caught_signal != 0)
         raise(caught_signal);
     return read || err_set(err, ERR_PASSPHRASE, "no passphrase was given");
