@@ -93,7 +93,7 @@ static bool install_unknown(struct db_conn *tx, const struct db_device_hot *hot,
 /* The attribute becomes an observation, as a native poll has one. */
 static bool observe(struct db_conn *tx, const char *device, const struct db_ddi_attributes *attributes, int64_t now, struct err *err) {
     CLEANUP(arena_clear) struct arena arena;
-    struct db_observation seen = {.product = attributes->product, .hardware = attributes->hardware};
+    struct db_observation seen = {.product = attributes->product, .hardware = attributes->hardware, .unasked = true};
     struct db_device_hot hot;
     struct db_release release;
 
@@ -104,7 +104,7 @@ static bool observe(struct db_conn *tx, const char *device, const struct db_ddi_
         return true;
     if (!hot.product[0] || !db_release_get_version(tx, hot.product, attributes->version, &arena, &release, err))
         return (!hot.product[0] || err->code == ERR_NOT_FOUND) && install_unknown(tx, &hot, attributes->version, err);
-    seen = (struct db_observation){.version = attributes->version, .sequence_known = true, .sequence = release.sequence};
+    seen = (struct db_observation){.version = attributes->version, .sequence_known = true, .sequence = release.sequence, .unasked = true};
     return db_device_observe(tx, device, &seen, now, err);
 }
 

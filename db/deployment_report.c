@@ -219,8 +219,9 @@ static bool take(struct step *step, struct db_reported *ret_reported, struct err
         return false;
     if (report->event == FLEET_REPORT_CONFIRMED && !raise_floor(step, err))
         return false;
-    if (report->installed_known && !db_device_installed(step->tx, &step->hot, report->installed_sequence,
-                                                        report->installed_version ? report->installed_version : "", step->now, &installed, err))
+    if (report->installed_known &&
+        !db_device_installed(step->tx, &step->hot, report->installed_sequence, report->installed_version ? report->installed_version : "", false,
+                             step->now, &installed, err))
         return false;
     if (!db_registry_touch(step->tx, step->hot.id, installed, err))
         return false;

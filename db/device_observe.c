@@ -38,29 +38,32 @@ static bool insert_event(struct db_conn *tx, int64_t now, const char *kind, cons
     return buf_ok(&detail, "event", err) && db_event_insert(tx, now, kind, device, detail.data, err);
 }
 
-bool db_device_installed(struct db_conn *tx, const struct db_device_hot *hot, int64_t sequence, const char *version, int64_t now, bool *ret_changed,
-                         struct err *err) {
+static bool note_fall(struct db_conn *tx, const struct db_device_hot *hot, int64_t sequence, const char *version, int64_t now, struct err *err) {
+    CLEANUP(buf_free) struct buf from = BUF_INIT(32);
+    CLEANUP(buf_free) struct buf to = BUF_INIT(32);
+
+    buf_printf(&from, "%lld", (long long)hot->installed_sequence);
+    buf_printf(&to, "%lld", (long long)sequence);
+    return buf_ok(&from, "event", err) && buf_ok(&to, "event", err) &&
+           insert_event(tx, now, "rolled-back", hot->id,
+                        (struct pair[]){{"from_sequence", from.data},
+                                        {"from_version", hot->installed_version},
+                                        {"to_sequence", to.data},
+                                        {"to_version", version},
+                                        {NULL, NULL}},
+                        err);
+}
+
+bool db_device_installed(struct db_conn *tx, const struct db_device_hot *hot, int64_t sequence, const char *version, bool unasked, int64_t now,
+                         bool *ret_changed, struct err *err) {
     struct db_stmt *stmt;
 
     *ret_changed = !hot->installed_known || hot->installed_sequence != sequence || strcmp(hot->installed_version, version) != 0;
     if (!*ret_changed)
         return true;
-    if (hot->installed_known && sequence < hot->installed_sequence) {
-        CLEANUP(buf_free) struct buf from = BUF_INIT(32);
-        CLEANUP(buf_free) struct buf to = BUF_INIT(32);
-
-        buf_printf(&from, "%lld", (long long)hot->installed_sequence);
-        buf_printf(&to, "%lld", (long long)sequence);
-        if (!buf_ok(&from, "event", err) || !buf_ok(&to, "event", err) ||
-            !insert_event(tx, now, "rolled-back", hot->id,
-                          (struct pair[]){{"from_sequence", from.data},
-                                          {"from_version", hot->installed_version},
-                                          {"to_sequence", to.data},
-                                          {"to_version", version},
-                                          {NULL, NULL}},
-                          err))
-            return false;
-    }
+    if (hot->installed_known && sequence < hot->installed_sequence && (!unasked || db_registry_may_tell(db_conn_db(tx), hot->id, true, now)) &&
+        !note_fall(tx, hot, sequence, version, now, err))
+        return false;
     stmt = db_query_begin(tx, DB_QUERY_DEVICE_SEEN_INSTALLED);
     db_query_text(stmt, 1, hot->id);
     db_query_opt_text(stmt, 2, version);
@@ -103,6 +106,8 @@ static bool note_mismatch(struct db_conn *tx, const struct db_device_hot *hot, c
 
     if (!differs(hot->product, seen->product) && !differs(hot->hardware, seen->hardware))
         return true;
+    if (seen->unasked && !db_registry_may_tell(db_conn_db(tx), hot->id, false, now))
+        return true;
     buf_printf(&claim, "%s %s", seen->product ? seen->product : "", seen->hardware ? seen->hardware : "");
     if (!buf_ok(&claim, "product and hardware", err))
         return false;
@@ -127,7 +132,7 @@ bool db_device_observe(struct db_conn *tx, const char *id, const struct db_obser
     if (!db_registry_read(tx, id, &hot, err) || !fill(tx, &hot, seen, err) || !note_mismatch(tx, &hot, seen, now, err))
         return false;
     if (seen->sequence_known &&
-        !db_device_installed(tx, &hot, seen->sequence, seen->version ? seen->version : hot.installed_version, now, &installed, err))
+        !db_device_installed(tx, &hot, seen->sequence, seen->version ? seen->version : hot.installed_version, seen->unasked, now, &installed, err))
         return false;
     return db_registry_touch(tx, id, installed, err);
 }

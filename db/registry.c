@@ -84,6 +84,24 @@ static bool installed_must_write(struct db_registry *registry, struct registry_e
     return false;
 }
 
+bool db_registry_may_tell(struct db *db, const char *id, bool fall, int64_t now) {
+    struct db_registry *registry = db->registry;
+    struct registry_entry *entry;
+    bool may = true;
+
+    pthread_rwlock_wrlock(&registry->lock);
+    entry = db_registry_table_find(registry, id, NULL);
+    if (entry) {
+        int64_t *told_at = fall ? &entry->fall_told_at : &entry->mismatch_told_at;
+
+        may = *told_at == 0 || now - *told_at >= QUIET_S;
+        if (may)
+            *told_at = now;
+    }
+    pthread_rwlock_unlock(&registry->lock);
+    return may;
+}
+
 /* Two places in alternation: each poll that comes from the place before the last is a return. */
 static bool alternates(const struct db_registry *registry, struct registry_entry *entry, const char *text, int64_t now) {
     uint32_t place = text ? (uint32_t)db_intern_hash(registry->key, text) | 1 : 0;

@@ -57,6 +57,7 @@ struct db_observation {
     int64_t sequence;
     const char *place;              /* where it polls from, an address */
     int64_t certificate_expires_at; /* of the certificate that it polls with; 0: not said */
+    bool unasked;                   /* did not come by db_registry_seen(): db_device_observe() itself keeps to an event an hour */
 };
 
 /* Notes in memory that the device was here and what it runs. No SQL. False: no such device.

@@ -303,11 +303,48 @@ static void test_waiting_ends_with_the_device(void **state) {
     assert_int_equal(count_events(store, "deployment-not-assigned"), 1);
 }
 
+static bool run_configure(struct db_conn *tx, void *arg, struct err *err) {
+    struct write_args *args = arg;
+    const struct db_ddi_attributes attributes = {.json = "{}", .product = args->text2, .hardware = "board", .version = args->text};
+
+    return db_ddi_device_configure(tx, "dev-1", &attributes, args->number, err);
+}
+
+static void configure(struct store *store, const char *version, const char *product, int64_t now) {
+    struct write_args args = {.text = version, .text2 = product, .number = now};
+    struct err err;
+
+    assert_ok(WRITE(store, run_configure, &args, &err), err);
+}
+
+/* A client that says now this and now that is an event an hour; what it runs is known all the same. */
+static void test_attributes_are_no_flood(void **state) {
+    struct store *store = *state;
+
+    make_product(store, "router", FLEET_POLICY_ROLLOUT);
+    make_device(store, "dev-1", "router", "board");
+    make_release(store, "router", 1);
+    make_release(store, "router", 2);
+    for (int i = 0; i < 5; i++) {
+        configure(store, "1.2.0", "kettle", NOW + i);
+        assert_int_equal(hot_of(store, "dev-1").installed_sequence, 2);
+        configure(store, "1.1.0", "toaster", NOW + i);
+        assert_int_equal(hot_of(store, "dev-1").installed_sequence, 1);
+    }
+    assert_int_equal(events_of(store, "rolled-back", "dev-1"), 1);
+    assert_int_equal(events_of(store, "identity-mismatch", "dev-1"), 1);
+    configure(store, "1.2.0", "router", NOW + 3600);
+    configure(store, "1.1.0", "toaster", NOW + 3600);
+    assert_int_equal(events_of(store, "rolled-back", "dev-1"), 2);
+    assert_int_equal(events_of(store, "identity-mismatch", "dev-1"), 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_log_has_a_ceiling, store_setup, store_teardown),
         cmocka_unit_test_setup_teardown(test_log_of_what_is_closed_goes, store_setup, store_teardown),
         cmocka_unit_test_setup_teardown(test_registry_mirrors, store_setup, store_teardown),
+        cmocka_unit_test_setup_teardown(test_attributes_are_no_flood, store_setup, store_teardown),
         cmocka_unit_test_setup_teardown(test_waiting_follows, store_setup, store_teardown),
         cmocka_unit_test_setup_teardown(test_waiting_is_refused, store_setup, store_teardown),
         cmocka_unit_test_setup_teardown(test_waiting_ends_with_the_device, store_setup, store_teardown),
