@@ -54,7 +54,7 @@ struct db_rollout {
     enum fleet_halt halt;
     int64_t phase;           /* the newest open one; 0: none */
     int64_t matched;         /* devices chosen when it was last tried to begin; -1: not yet */
-    bool awaits_approval;    /* scheduled, and more devices than may begin without */
+    bool awaits_approval;    /* more devices than may begin, or join, without; nobody joins until then */
     const char *created_by;  /* an actor, as in the audit */
     const char *changed_by;  /* who wrote the plan last */
     const char *approved_by; /* "": nobody */

@@ -243,6 +243,10 @@ bool db_rollout_choose(struct db_rollout_round *round, const struct db_catalog *
     return ok;
 }
 
+static bool awaits_approval(const struct db_rollout *rollout) {
+    return rollout->awaits_approval && rollout->approved_by[0] == '\0';
+}
+
 /* A device that came later takes the phase that its hash would have given it, and gets as long as that phase gives, from now. */
 static void place_newcomer(const struct search *search, struct chosen *chosen) {
     const struct db_rollout *rollout = search->rollout;
@@ -264,7 +268,7 @@ static bool take_newcomer(void *context, const struct db_rollout_candidate *cand
     db_rollout_cells_get(search->round->db, candidate->number, &search->rollout->id, 1, &cell, &in_flight);
     if (cell.phase > 0)
         return cell.windows == candidate->windows || list_add(&search->windows, &chosen, err);
-    if (!search->head->continuous || candidate->reason != FLEET_REASON_OFFERED)
+    if (!search->head->continuous || awaits_approval(search->rollout) || candidate->reason != FLEET_REASON_OFFERED)
         return true;
     place_newcomer(search, &chosen);
     return list_add(&search->joining, &chosen, err);
@@ -295,6 +299,22 @@ static bool keep_listed(const struct db_texts *listed, const struct db_texts *ch
     return true;
 }
 
+/* With newcomers a rollout grows past what may begin without an approval just as little: then none of them joins. */
+static bool limit_newcomers(struct search *search, struct err *err) {
+    const struct db_rollout *rollout = search->rollout;
+    struct verdict verdict = {.rollout = rollout->id, .matched = rollout->matched, .now = search->round->now};
+    int64_t above = search->round->rules->approval_above, members = (int64_t)search->joining.count;
+
+    for (size_t i = 0; i < rollout->plan.phase_count; i++) {
+        for (size_t state = 0; state < FLEET_MEMBER_STATE_COUNT; state++)
+            members += rollout->plan.phases[i].members[state];
+    }
+    if (search->joining.count == 0 || above == 0 || members <= above || rollout->approved_by[0] != '\0')
+        return true;
+    search->joining.count = 0;
+    return db_write(search->round->db, await_approval, &verdict, err);
+}
+
 /* changed: NULL for all devices. */
 static bool search_newcomers(struct search *search, const struct db_texts *changed, struct arena *arena, struct err *err) {
     const struct db_rollout *rollout = search->rollout;
@@ -314,7 +334,7 @@ static bool search_newcomers(struct search *search, const struct db_texts *chang
             return false;
         target.only = changed ? &kept : &rollout->plan.ids;
     }
-    return db_rollout_scan(search->round->reader, &target, take_newcomer, search, NULL, err) &&
+    return db_rollout_scan(search->round->reader, &target, take_newcomer, search, NULL, err) && limit_newcomers(search, err) &&
            write_slices(search->round, &search->joining, &join, &all, err) && write_slices(search->round, &search->windows, &windows, &all, err);
 }
 
@@ -352,20 +372,25 @@ static bool name_them(struct db *db, const uint32_t *numbers, size_t count, stru
     return true;
 }
 
-/* True the first time that this process sees the rollout: then all devices are looked at, for what changed before anybody took note. */
-static bool is_new_here(struct db *db, int64_t rollout) {
+/* True the first time that this process sees the rollout, or sees it approved: then all devices are looked at, for what changed before anybody took
+ * note, and for those that were not let in. */
+static bool is_new_here(struct db *db, const struct db_catalog_rollout *head) {
     struct db_rollout_runner *runner = db->runner;
-    int64_t *swept;
+    struct db_rollout_swept *swept;
 
     for (size_t i = 0; i < runner->swept_count; i++) {
-        if (runner->swept[i] == rollout)
-            return false;
+        bool was_approved = runner->swept[i].approved;
+
+        if (runner->swept[i].rollout != head->id)
+            continue;
+        runner->swept[i].approved = head->approved;
+        return head->approved && !was_approved;
     }
     swept = reallocarray(runner->swept, runner->swept_count + 1, sizeof *swept);
     if (!swept)
         return true;
     runner->swept = swept;
-    runner->swept[runner->swept_count++] = rollout;
+    runner->swept[runner->swept_count++] = (struct db_rollout_swept){.rollout = head->id, .approved = head->approved};
     return true;
 }
 
@@ -374,7 +399,7 @@ static void look_again(struct db *db, int64_t rollout) {
     struct db_rollout_runner *runner = db->runner;
 
     for (size_t i = 0; i < runner->swept_count; i++) {
-        if (runner->swept[i] == rollout)
+        if (runner->swept[i].rollout == rollout)
             runner->swept[i--] = runner->swept[--runner->swept_count];
     }
 }
@@ -394,7 +419,7 @@ static bool take_from(struct db_rollout_round *round, const struct db_catalog *c
 
         if (!takes_newcomers(head))
             continue;
-        is_new = is_new_here(round->db, head->id);
+        is_new = is_new_here(round->db, head);
         if ((!is_new && count == 0) || look_for_newcomers(round, catalog, head, is_new ? NULL : &changed, &trouble))
             continue;
         look_again(round->db, head->id);

@@ -25,8 +25,13 @@ bool db_rollout_choose(struct db_rollout_round *round, const struct db_catalog *
 bool db_rollout_take_newcomers(struct db_rollout_round *round, struct err *err) MUST_USE;
 
 /* What lives from round to round: the rollouts whose newcomers were looked for among all devices once. */
+struct db_rollout_swept {
+    int64_t rollout;
+    bool approved; /* when all devices were looked at */
+};
+
 struct db_rollout_runner {
-    int64_t *swept;
+    struct db_rollout_swept *swept;
     size_t swept_count;
 };
 

@@ -197,7 +197,7 @@ bool db_rollout_approve(struct db_conn *tx, int64_t id, const char *actor, int64
     *ret_changed = false;
     if (strcmp(actor, rollout.approved_by) == 0)
         return true; /* a repeated request, also when it has begun meanwhile */
-    if (rollout.state != FLEET_ROLLOUT_DRAFT && rollout.state != FLEET_ROLLOUT_SCHEDULED)
+    if (rollout.state != FLEET_ROLLOUT_DRAFT && rollout.state != FLEET_ROLLOUT_SCHEDULED && !rollout.awaits_approval)
         return err_set_field(err, ERR_CONFLICT, "state", "rollout %lld is %s: there is nothing to approve", (long long)id,
                              fleet_rollout_state_name(rollout.state));
     if (strcmp(actor, rollout.created_by) == 0 || strcmp(actor, rollout.changed_by) == 0)

@@ -23,7 +23,7 @@ CREATE TABLE rollout (
     halt TEXT NOT NULL CHECK (halt IN ('', 'operator', 'error-threshold', 'success-not-reached', 'release-withdrawn')), -- why it is paused
     phase INTEGER NOT NULL,                -- the newest open one; 0: none
     matched INTEGER,                       -- devices chosen when it was last tried to begin
-    awaits_approval INTEGER NOT NULL CHECK (awaits_approval IN (0, 1)), -- scheduled, and too many devices to begin without
+    awaits_approval INTEGER NOT NULL CHECK (awaits_approval IN (0, 1)), -- too many devices to begin, or to take newcomers, without
     work TEXT CHECK (work IN ('cancel', 'retry')), -- what is being done to its members in slices; NULL: nothing
     created_by TEXT NOT NULL,              -- an actor, as in the audit
     changed_by TEXT NOT NULL,              -- who wrote the plan last

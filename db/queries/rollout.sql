@@ -78,18 +78,20 @@ DELETE FROM rollout WHERE id = $1 AND revision = $2 AND state = 'draft';
 
 -- name: rollout_move
 -- The guard of the state table, repeated.
-UPDATE rollout SET state = $3, halt = $4, start_at = CAST($5 AS BIGINT), phase = $6, awaits_approval = 0, work = CAST($7 AS TEXT),
+UPDATE rollout SET state = $3, halt = $4, start_at = CAST($5 AS BIGINT), phase = $6,
+    awaits_approval = CASE WHEN $2 IN ('running', 'paused') AND $3 IN ('running', 'paused') THEN awaits_approval ELSE 0 END, work = CAST($7 AS TEXT),
     started_at = CAST($8 AS BIGINT), paused_at = CAST($9 AS BIGINT), held_s = $10, ended_at = CAST($11 AS BIGINT), matched = CAST($12 AS BIGINT),
     revision = revision + 1
 WHERE id = $1 AND state = $2;
 
 -- name: rollout_approve
 UPDATE rollout SET approved_by = $2, approved_at = $3, awaits_approval = 0, revision = revision + 1
-WHERE id = $1 AND approved_by IS NULL AND state IN ('draft', 'scheduled');
+WHERE id = $1 AND approved_by IS NULL AND (state IN ('draft', 'scheduled') OR awaits_approval = 1);
 
 -- name: rollout_await
--- Too many devices to begin without an approval.
-UPDATE rollout SET awaits_approval = 1, matched = $2, revision = revision + 1 WHERE id = $1 AND state = 'scheduled' AND approved_by IS NULL;
+-- Too many devices to begin, or to take more, without an approval.
+UPDATE rollout SET awaits_approval = 1, matched = $2, revision = revision + 1
+WHERE id = $1 AND state IN ('scheduled', 'running', 'paused') AND awaits_approval = 0 AND approved_by IS NULL;
 
 -- name: rollout_work
 UPDATE rollout SET work = CAST($2 AS TEXT) WHERE id = $1;

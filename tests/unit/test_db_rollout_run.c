@@ -284,6 +284,47 @@ static void test_continuous(void **state) {
     assert_int_equal(rollout_get(store, id).plan.phases[0].members[FLEET_MEMBER_TIMED_OUT], 2);
 }
 
+/* A crowd that comes later needs the approval that a crowd at the beginning needs. */
+static void test_newcomers_need_an_approval(void **state) {
+    const struct db_rollout_rules above_two = {.approval_above = 2};
+    struct fleet_rollout_phase phases[] = {PHASE_OF(REST, 0)};
+    struct store *store = *state;
+    struct db_rollout_plan plan = plan_of(store, 5, phases, 1);
+    struct rollout_args args = {.actor = "token:boss", .now = NOW};
+    struct err err;
+
+    tag(store, "dev-000000", "field");
+    plan.filter = "tag == field";
+    plan.continuous = true;
+    args.id = rollout_begin(store, &plan);
+    tag(store, "dev-000001", "field");
+    rollout_round(store, NOW, &above_two);
+    assert_int_equal(members_of(store, args.id, 0).count, 2);
+    assert_false(rollout_get(store, args.id).awaits_approval);
+
+    tag(store, "dev-000002", "field");
+    tag(store, "dev-000003", "field");
+    rollout_round(store, NOW, &above_two);
+    rollout_move(store, args.id, FLEET_ROLLOUT_PAUSE, NOW);
+    rollout_move(store, args.id, FLEET_ROLLOUT_RESUME, NOW);
+    tag(store, "dev-000004", "field");
+    store_shut(store);
+    store_reopen(store);
+    rollout_round(store, NOW, &above_two);
+    assert_rollout(store, args.id, FLEET_ROLLOUT_RUNNING, 1);
+    assert_true(rollout_get(store, args.id).awaits_approval);
+    assert_int_equal(rollout_get(store, args.id).matched, 1);
+    assert_int_equal(members_of(store, args.id, 0).count, 2);
+    assert_int_equal(events_of(store, "rollout-awaiting-approval", NULL), 1);
+
+    assert_ok(db_write(store->db, rollout_approve_job, &args, &err), err);
+    assert_true(args.changed);
+    rollout_round(store, NOW, &above_two);
+    assert_int_equal(members_of(store, args.id, 0).count, 5);
+    assert_int_equal(events_of(store, "rollout-awaiting-approval", NULL), 1);
+    assert_counts(store, args.id);
+}
+
 static void test_explicit_list(void **state) {
     const char *ids[] = {"dev-000003", "dev-000001", "later"};
     struct fleet_rollout_phase phases[] = {PHASE_OF(REST, 0)};
@@ -497,6 +538,7 @@ int main(void) {
         TEST(test_in_flight_limit),
         TEST(test_windows),
         TEST(test_continuous),
+        TEST(test_newcomers_need_an_approval),
         TEST(test_explicit_list),
         TEST(test_preview),
         TEST(test_other_ways),
