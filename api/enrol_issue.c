@@ -192,7 +192,8 @@ static bool carry_out(struct api_call *call, const struct api_ask *ask, enum fle
                       struct err *err) {
     switch (verdict) {
     case FLEET_ENROL_REFUSE_KEY:
-        return err_set(err, ERR_IDENTITY, "device '%s' is known by another key than this request's", ask->id);
+        return err_set(err, ERR_IDENTITY, "device '%s' is known by another key than this request's%s", ask->id,
+                       ask->way == FLEET_ENROL_FACTORY ? ": a new key for an active device needs a claim for this device" : "");
     case FLEET_ENROL_REFUSE_REVOKED:
         return err_set(err, ERR_DEVICE_REVOKED, "device '%s' is revoked", ask->id);
     case FLEET_ENROL_REFUSE_RETIRED:

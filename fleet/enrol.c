@@ -28,11 +28,12 @@ static const struct {
     {ANY_WAY, REVOKED, ANY_KEY, FLEET_ENROL_REFUSE_REVOKED},
     {ANY_WAY, RETIRED, ANY_KEY, FLEET_ENROL_REFUSE_RETIRED},
 
-    /* A claim for an id and a factory's certificate say who the device is: also one that has lost its key, also one whose id somebody else registered
-     * without any right. */
+    /* A claim for an id and a factory's certificate say who the device is: also one whose id somebody else registered without any right. Only a claim
+     * brings another key to a device that is there: a factory's certificate lives for decades, and may be in other hands by then. */
     {DEVICE_CLAIM | FACTORY, NEW, ANY_KEY, FLEET_ENROL_ADMIT},
     {DEVICE_CLAIM | FACTORY, PENDING, ANY_KEY, FLEET_ENROL_ACCEPT},
-    {DEVICE_CLAIM | FACTORY, ACTIVE, ANY_KEY, FLEET_ENROL_ISSUE},
+    {DEVICE_CLAIM, ACTIVE, ANY_KEY, FLEET_ENROL_ISSUE},
+    {FACTORY, ACTIVE, FIRST | SAME, FLEET_ENROL_ISSUE},
 
     /* A claim for a product must not take over a device that is there. */
     {PRODUCT_CLAIM, NEW, ANY_KEY, FLEET_ENROL_ADMIT},

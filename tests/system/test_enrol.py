@@ -325,6 +325,17 @@ class TestFactory:
         with pytest.raises((Closed, ssl.SSLError, OSError)):  # the device listener does not believe it
             est.device(certificate=shown).get("/whoami")
 
+    def test_an_active_device_is_not_taken_over(self, est, applicant, pki, tmp_path):
+        name, key, other = a_name(), new_key("p256"), new_key("p256")
+        client = Applicant(est, self.factory(pki, name))
+        kept = keep(tmp_path, name, certificate(client.enrol(key)), key)
+        reply = client.enrol(other)
+        assert reply.status == 403 and reply.problem == "identity" and "needs a claim for this device" in reply.json["detail"]
+        assert est.query("SELECT count(*) FROM certificate WHERE device = ?", name) == [(1,)]
+        assert whoami(est, kept).json["id"] == name
+        replaced = keep(tmp_path, f"{name}-2", certificate(applicant.enrol(other, claim=(name, a_claim(est, device=name)))), other)
+        assert whoami(est, replaced).json["id"] == name
+
     def test_expired(self, est, pki):
         now = datetime.datetime.utcnow()
         name = a_name()

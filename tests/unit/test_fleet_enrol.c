@@ -27,7 +27,7 @@ static const struct {
     [FLEET_ENROL_OPEN] = {"open", G, {K, K, W}, {K, K, S}},
     [FLEET_ENROL_DEVICE_CLAIM] = {"device claim", M, {C, C, C}, {I, I, I}},
     [FLEET_ENROL_PRODUCT_CLAIM] = {"product claim", M, {K, C, C}, {K, I, I}},
-    [FLEET_ENROL_FACTORY] = {"factory", M, {C, C, C}, {I, I, I}},
+    [FLEET_ENROL_FACTORY] = {"factory", M, {C, C, C}, {K, I, I}},
     [FLEET_ENROL_RENEWAL] = {"renewal", U, {K, K, K}, {I, I, I}},
 };
 
