@@ -42,7 +42,8 @@ bool db_deployment_waiting_take(struct db_conn *tx, const char *device, int64_t 
 /* The open one has closed: what waited for that is assigned, or given up with an event when the rules refuse it now. */
 bool db_deployment_follow(struct db_conn *tx, const char *device, int64_t now, struct err *err) MUST_USE;
 
-/* Records what the device runs, if that is new; a fall raises "rolled-back", when unasked (db/registry.h) once an hour at most. *ret_changed: db_registry_touch() must say installed. */
+/* Records what the device runs, if that is new; a fall raises "rolled-back", when unasked (db/registry.h) once an hour at most. *ret_changed:
+ * db_registry_touch() must say installed. */
 bool db_device_installed(struct db_conn *tx, const struct db_device_hot *hot, int64_t sequence, const char *version, bool unasked, int64_t now,
                          bool *ret_changed, struct err *err) MUST_USE;
 

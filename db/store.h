@@ -61,8 +61,8 @@ bool db_registry_touch(struct db_conn *tx, const char *id, bool installed, struc
 /* The device as the transaction sees it, with what is reported and not flushed yet. ERR_NOT_FOUND. */
 bool db_registry_read(struct db_conn *conn, const char *id, struct db_device_hot *ret_hot, struct err *err) MUST_USE;
 
-/* For what a device says otherwise than at a poll: false when its last event of the kind (fall: "rolled-back", else "identity-mismatch") is not an hour
- * old. True: it counts as told now. */
+/* For what a device says otherwise than at a poll: false when its last event of the kind (fall: "rolled-back", else "identity-mismatch") is not an
+ * hour old. True: it counts as told now. */
 bool db_registry_may_tell(struct db *db, const char *id, bool fall, int64_t now) MUST_USE;
 
 /* What is noted in memory and not flushed yet. False: nothing. */
