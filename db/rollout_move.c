@@ -4,11 +4,13 @@
 
 #include "common/buf.h"
 #include "common/json.h"
+#include "common/text.h"
 #include "db/event.h"
 #include "db/query.h"
 #include "db/rollout_cells.h"
 #include "db/rollout_row.h"
 #include "db/store.h"
+#include "db/token.h"
 
 enum { DETAIL_MAX_BYTES = 2048 };
 
@@ -185,6 +187,30 @@ bool db_rollout_move(struct db_conn *tx, int64_t id, enum fleet_rollout_event ev
     return true;
 }
 
+static bool has_planned(const struct db_rollout *rollout, const char *actor) {
+    return strcmp(actor, rollout->created_by) == 0 || strcmp(actor, rollout->changed_by) == 0;
+}
+
+/* A second token is a second pair of eyes only when the planner has not made it. */
+static bool check_approver(struct db_conn *tx, const struct db_rollout *rollout, const char *actor, struct arena *arena, struct err *err) {
+    struct db_token token;
+    struct err why;
+
+    if (has_planned(rollout, actor))
+        return err_set(err, ERR_CONFLICT, "rollout %lld: who made or changed it cannot approve it, another token must", (long long)rollout->id);
+    if (!text_starts(actor, "token:"))
+        return true;
+    if (!db_token_get(tx, actor + strlen("token:"), arena, &token, &why)) {
+        if (why.code == ERR_NOT_FOUND)
+            return true;
+        *err = why;
+        return false;
+    }
+    return !has_planned(rollout, token.created_by) ||
+           err_set(err, ERR_CONFLICT, "rollout %lld: who made or changed it has made this token too: it cannot approve it, another's token must",
+                   (long long)rollout->id);
+}
+
 bool db_rollout_approve(struct db_conn *tx, int64_t id, const char *actor, int64_t now, bool *ret_changed, struct err *err) {
     CLEANUP(arena_clear) struct arena arena;
     struct db_rollout rollout;
@@ -200,8 +226,8 @@ bool db_rollout_approve(struct db_conn *tx, int64_t id, const char *actor, int64
     if (rollout.state != FLEET_ROLLOUT_DRAFT && rollout.state != FLEET_ROLLOUT_SCHEDULED && !rollout.awaits_approval)
         return err_set_field(err, ERR_CONFLICT, "state", "rollout %lld is %s: there is nothing to approve", (long long)id,
                              fleet_rollout_state_name(rollout.state));
-    if (strcmp(actor, rollout.created_by) == 0 || strcmp(actor, rollout.changed_by) == 0)
-        return err_set(err, ERR_CONFLICT, "rollout %lld: who made or changed it cannot approve it, another token must", (long long)id);
+    if (!check_approver(tx, &rollout, actor, &arena, err))
+        return false;
     stmt = db_query_begin(tx, DB_QUERY_ROLLOUT_APPROVE);
     db_query_int(stmt, 1, id);
     db_query_text(stmt, 2, actor);

@@ -208,5 +208,5 @@ def test_backup_storm(new_server, tmp_path):
 def test_approval_storm(router):
     """By another token than the one that planned it."""
     admin = router.operator()
-    secret = admin.token_with("rollout:approve")
+    secret = router.operator(admin.token_with("token:admin", "rollout:approve")).token_with("rollout:approve")
     storm(admin, [router.operator(secret, fresh=True) for _ in range(3)], f"/api/v1/rollouts/{fresh_rollout(router)}/approve", {})

@@ -18,6 +18,12 @@ CANARY = [{"percent": 10, "success_percent": 100, "error_percent": 30, "deadline
           {"rest": True, "success_percent": 90, "error_percent": 10, "deadline_s": 600}]
 
 
+def colleague(server, *scopes):
+    """An operator whose token the planner has not made."""
+    office = server.operator(server.operator().token_with("token:admin", *{scope.split("@")[0] for scope in scopes}))
+    return server.operator(office.token_with(*scopes))
+
+
 class Console:
     """An operator at work on rollouts."""
 
@@ -450,9 +456,11 @@ def test_approval_by_a_second_token(careful):
     assert console.decision(devices.ids[0])["rollouts"][0]["reason"] == "awaiting-approval"
     own = console.api.post(f"{ROLLOUTS}/{made['id']}/approve")
     assert own.status == 409 and "approve" in own.json["detail"], own
+    straw = careful.operator(console.api.token_with("rollout:approve")).post(f"{ROLLOUTS}/{made['id']}/approve")
+    assert straw.status == 409 and "made this token" in straw.json["detail"], straw
     helper = careful.operator(console.api.token_with("rollout:write", "rollout:read"))
     assert helper.post(f"{ROLLOUTS}/{made['id']}/approve").status == 403
-    second = careful.operator(console.api.token_with("rollout:approve@four-eyes"))
+    second = colleague(careful, "rollout:approve@four-eyes")
     approved = second.ok("POST", f"{ROLLOUTS}/{made['id']}/approve", {"reason": "looks right"})
     assert approved["approval"] == "given" and approved["approved_by"].startswith("token:")
     assert second.ok("POST", f"{ROLLOUTS}/{made['id']}/approve")["approved_by"] == approved["approved_by"]
@@ -468,7 +476,7 @@ def test_a_change_takes_the_approval_away(careful):
     console = Console(careful)
     made = console.create("changed")
     path = f"{ROLLOUTS}/{made['id']}"
-    second = careful.operator(console.api.token_with("rollout:approve", "rollout:write", "rollout:read"))
+    second = colleague(careful, "rollout:approve", "rollout:write", "rollout:read")
     assert second.ok("POST", f"{path}/approve")["approval"] == "given"
     changed = second.patch(path, {"name": "mine now"}, headers=[("If-Match", "*")])
     assert changed.status == 200 and changed.json["approval"] == "none" and changed.json["approved_by"] is None
@@ -481,7 +489,7 @@ def test_only_what_was_seen_is_approved(careful):
     careful.publish(firmware.ATH_9271, "as-seen", "1.0.0", (HARDWARE,))
     console = Console(careful)
     path = f"{ROLLOUTS}/{console.create('as-seen')['id']}"
-    second = careful.operator(console.api.token_with("rollout:approve", "rollout:read"))
+    second = colleague(careful, "rollout:approve", "rollout:read")
     seen = second.get(path).header("ETag")
     assert console.api.patch(path, {"name": "another plan"}, headers=[("If-Match", seen)]).status == 200
     refused = second.post(f"{path}/approve", headers=[("If-Match", seen)])

@@ -146,7 +146,8 @@ def test_a_second_pair_of_eyes(shop, tmp_path):
     made = create(shop)
     assert shop.pawl("rollouts", "approve", made["id"], check=False).returncode == REFUSED
     second = tmp_path / "second"
-    write_secret(second, shop.operator().token_with("rollout:approve", "rollout:read") + "\n")
+    office = shop.operator(shop.operator().token_with("token:admin", "rollout:approve", "rollout:read"))
+    write_secret(second, office.token_with("rollout:approve", "rollout:read") + "\n")
     arguments = ["--server", f"https://localhost:{shop.admin_port}", "--ca", shop.pki.server_ca, "--token-file", second]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     child = pexpect.spawn(program("pawl"), ["rollouts", "approve", made["id"], *map(str, arguments)], env={**environment, "TERM": "xterm"}, timeout=30,
