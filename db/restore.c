@@ -219,19 +219,18 @@ static bool check_images(struct restore *restore, struct db_conn *conn, struct e
     return true;
 }
 
-/* What the old store knows and the backup does not: floors, revocations, withdrawals. A database that cannot be read has nothing to give. */
+/* What the old store knows and the backup does not: floors, revocations, withdrawals. A database that cannot be read stops it. */
 static bool carry(struct restore *restore, struct db *db, struct err *err) {
     const char *old = arena_printf(restore->arena, "%s/%s", restore->options->folder, DB_BACKUP_DATABASE);
     struct db_conn *conn = NULL;
-    struct err why;
     if (old == NULL)
         return err_no_memory(err);
     struct db_carry carried = {.now = restore->options->now, .manifest = &restore->manifest};
-    if (file_exists(old)) {
-        if (db_engine_open(NULL, old, false, 0, &conn, &why))
-            carried.from = conn;
-        else if ((restore->report.reason = arena_strdup(restore->arena, why.text)) == NULL)
-            return err_no_memory(err);
+    if (file_exists(old) && !restore->options->without_carrying) {
+        if (!db_engine_open(NULL, old, false, 0, &conn, err))
+            return err_prefix(
+                err, "the replaced store cannot be read, so none of its revocations and floors can be kept (--without-carrying gives them up)");
+        carried.from = conn;
     }
     bool done = db_write(db, db_carry_run, &carried, err);
     db_engine_close(conn);

@@ -21,7 +21,7 @@ enum { DRAW_MS = 200, ARENA_BYTES = 256 << 20, ONLINE_RATE = 32 << 20 };
 struct request {
     const char *config_path, *file;
     int64_t rate;
-    bool force, help;
+    bool force, without_carrying, help;
 };
 
 static volatile sig_atomic_t stopped;
@@ -132,8 +132,12 @@ static int restore(const struct request *request, const struct server_config *co
     char made_at[CLOCK_RFC3339_SIZE];
     umask(077);
     archive_begin(&archive, "restore", 0);
-    const struct db_restore_options options = {
-        .folder = config->store.data, .file = request->file, .force = request->force, .now = clock_now(), .work = &archive.work};
+    const struct db_restore_options options = {.folder = config->store.data,
+                                               .file = request->file,
+                                               .force = request->force,
+                                               .without_carrying = request->without_carrying,
+                                               .now = clock_now(),
+                                               .work = &archive.work};
     bool done = db_restore(&options, arena, &report, &err);
     archive_end(&archive);
     if (!done)
@@ -147,8 +151,8 @@ static int restore(const struct request *request, const struct server_config *co
     if (report.carried)
         printf("carried over from it: %lld devices (higher floors, revocations), %lld revoked tokens, %lld withdrawn releases\n",
                (long long)report.devices, (long long)report.tokens, (long long)report.releases);
-    else if (report.reason != NULL)
-        printf("nothing was carried over from it: %s\n", report.reason);
+    else if (report.kept != NULL)
+        printf("nothing was carried over from it\n");
     return EXIT_OK;
 }
 
@@ -157,6 +161,7 @@ int commands_restore(int argc, char **argv) {
     const struct option options[] = {
         {"config", 'c', OPTION_TEXT, &request.config_path, "FILE", "the configuration (default: " COMMANDS_CONFIG ")"},
         {"force", 0, OPTION_FLAG, &request.force, NULL, "move a store that is there aside; floors and revocations that it knows are kept"},
+        {"without-carrying", 0, OPTION_FLAG, &request.without_carrying, NULL, "they are not: for a store that cannot be read any more"},
         {"help", 'h', OPTION_FLAG, &request.help, NULL, "this text"},
     };
     struct server_config config CLEANUP(server_config_free) = {0};
@@ -165,7 +170,8 @@ int commands_restore(int argc, char **argv) {
     bool done;
     arena_init(&arena, ARENA_BYTES);
     if (!parse(options, ARRAY_LEN(options), argc, argv,
-               "usage: pawld restore [--config FILE] [--force] FILE\n\nMakes the store out of a backup while no server runs. Everything is verified "
+               "usage: pawld restore [--config FILE] [--force] [--without-carrying] FILE\n\nMakes the store out of a backup while no server runs. "
+               "Everything is verified "
                "beside the store first, then\nboth change places in one step.\n\n",
                1, &request, &config, &done, &err))
         return commands_fail(&err);

@@ -436,7 +436,8 @@ static void test_older_backup(void **state) {
     assert_int_equal(offer(store, "d1").reason == FLEET_REASON_OFFERED, 0);
 }
 
-/* A store that cannot be read any more is what backups are for: it is kept aside, and nothing is taken from it. */
+/* A store that cannot be read any more is what backups are for: it is kept aside, and nothing is taken from it, which somebody must have asked for.
+ */
 static void test_over_a_broken_store(void **state) {
     struct store *store = *state;
     struct db_backup_manifest manifest;
@@ -447,9 +448,14 @@ static void test_over_a_broken_store(void **state) {
     const char *database = arena_printf(&store->arena, "%s/pawl.db", store->folder);
     unlink(database);
     assert_ok(file_write_new(database, "this was a database", 19, 0600, &err), err);
-    assert_ok(restore(store, store->folder, true, NULL, &report, &err), err);
+    assert_false(restore(store, store->folder, true, NULL, &report, &err));
+    assert_non_null(strstr(err.text, "--without-carrying"));
+    assert_false(file_exists(beside(store, ".restore")));
+    const struct db_restore_options options = {
+        .folder = store->folder, .file = beside(store, ".tar"), .force = true, .without_carrying = true, .now = NOW + 60};
+    assert_ok(db_restore(&options, &store->arena, &report, &err), err);
     assert_false(report.carried);
-    assert_non_null(report.reason);
+    assert_non_null(report.kept);
     store_reopen(store);
     assert_int_equal(count_files(store, "images"), MANY);
 }
