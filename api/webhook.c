@@ -144,6 +144,17 @@ static bool reply_secret(struct api_call *call, int status, const struct db_webh
     return api_reply_json(call, status, &new_shape, &reply, err) && api_reply_etag(call, row->revision, err);
 }
 
+/* For the audit: where to, and what. The rest of a URL can be a secret. */
+static const char *told(struct api_call *call, const struct db_webhook *row) {
+    const char *host = strstr(row->url, "://");
+    const char *kinds = row->kinds.count == 0 ? "all" : row->kinds.items[0];
+    if (host != NULL)
+        host = arena_strndup(call->arena, host + 3, strcspn(host + 3, "/?"));
+    for (size_t i = 1; i < row->kinds.count && kinds != NULL; i++)
+        kinds = arena_printf(call->arena, "%s,%s", kinds, row->kinds.items[i]);
+    return api_detail(call, "host", host, "kinds", kinds, "product", api_or_null(row->product), "state", row->state, (char *)NULL);
+}
+
 /* ---- the resource ---- */
 
 bool api_webhook_list(struct api_call *call, struct err *err) {
@@ -178,9 +189,8 @@ bool api_webhook_create(struct api_call *call, struct err *err) {
     if (!check_enabled(call, err) || !api_body(call, &input_shape, &input, &present, err) || !apply(call, &input, present, &row, err) ||
         !db_webhook_insert(call->db, &row, err))
         return false;
-    const char *detail = api_detail(call, "product", api_or_null(row.product), (char *)NULL);
-    return api_audit(call, "webhook.create", "webhook", id, detail, err) && api_reply_headerf(call, err, "Location", "/api/v1/webhooks/%s", id) &&
-           reply_secret(call, 201, &row, err);
+    return api_audit(call, "webhook.create", "webhook", id, told(call, &row), err) &&
+           api_reply_headerf(call, err, "Location", "/api/v1/webhooks/%s", id) && reply_secret(call, 201, &row, err);
 }
 
 static bool get(struct api_call *call, struct db_webhook *ret_row, struct err *err) {
@@ -203,7 +213,7 @@ bool api_webhook_patch(struct api_call *call, struct err *err) {
     uint64_t present;
     if (!get(call, &row, err) || !api_if_match(call, row.revision, err) || !api_body(call, &input_shape, &input, &present, err) ||
         !apply(call, &input, present, &row, err) || !db_webhook_update(call->db, &row, err) ||
-        !api_audit(call, "webhook.update", "webhook", row.id, api_detail(call, "state", row.state, (char *)NULL), err))
+        !api_audit(call, "webhook.update", "webhook", row.id, told(call, &row), err))
         return false;
     row.revision++;
     return reply_row(call, &row, err);

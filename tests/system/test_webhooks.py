@@ -86,8 +86,11 @@ class TestResource:
         assert admin.delete(path, headers=[("If-Match", got.header("ETag"))]).status == 412
         assert admin.delete(path, headers=[("If-Match", changed.header("ETag"))]).status == 204
         assert admin.get(path).status == 404 and admin.get(path + "/deliveries").status == 404
-        actions = [row["action"] for row in admin.pages("/api/v1/audit", 1000) if row["object"] == "webhook:" + made.json["webhook"]["id"]]
-        assert actions == ["webhook.create", "webhook.update", "webhook.delete"]
+        rows = [row for row in admin.pages("/api/v1/audit", 1000) if row["object"] == "webhook:" + made.json["webhook"]["id"]]
+        assert [row["action"] for row in rows] == ["webhook.create", "webhook.update", "webhook.delete"]
+        host = receiver.url().split("/")[2]
+        assert json.loads(rows[0]["detail"]) == {"host": host, "kinds": "registered,revoked", "product": "life", "state": "enabled"}
+        assert json.loads(rows[1]["detail"]) == {"host": host, "kinds": "all", "state": "disabled"}
 
     def test_secret_is_shown_once(self, admin, receiver):
         """The same Idempotency-Key again makes no second webhook and shows no secret."""
