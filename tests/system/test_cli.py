@@ -12,7 +12,7 @@ import pexpect
 import pytest
 
 from lib import firmware
-from lib.paths import program
+from lib.paths import heed_interrupts, program
 from lib.server import PASSPHRASE, run_pawl, write_secret
 
 HARDWARE = "qemu-arm"
@@ -382,7 +382,8 @@ class TestTerminal:
         assert not (tmp_path / "more").exists()
 
     def test_an_interrupted_prompt_gives_the_echo_back(self, tmp_path):
-        shell = pexpect.spawn("/bin/sh", ["-i"], env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PS1": "ready> "}, timeout=20, encoding="utf-8")
+        shell = pexpect.spawn("/bin/sh", ["-i"], env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PS1": "ready> "}, timeout=20, encoding="utf-8",
+                              preexec_fn=heed_interrupts)
         shell.expect("ready> ")
         shell.sendline(f"{program('pawl')} keys init {tmp_path / 'keys'}")
         shell.expect("Passphrase for the offline keys: ")

@@ -2,7 +2,8 @@
 
 from lib import firmware
 from lib.agent import Agent
-from lib.fleet import HARDWARE, until
+from lib.fleet import HARDWARE
+from lib.wait import wait_for
 
 ASK = """#!/bin/sh
 echo "$PAWL_VERSION $PAWL_DEPLOYMENT" >>{folder}/asked
@@ -31,7 +32,7 @@ def roll_out(server, product, mode):
     made = api.ok("POST", "/api/v1/rollouts", {"product": product, "version": "1.0.0", "mode": mode,
                                                "phases": [{"rest": True, "success_percent": 100, "error_count": 1, "deadline_s": 600}]})
     api.ok("POST", f"/api/v1/rollouts/{made['id']}/start")
-    until(lambda: api.ok("GET", f"/api/v1/rollouts/{made['id']}")["state"] == "running")
+    wait_for(lambda: api.ok("GET", f"/api/v1/rollouts/{made['id']}")["state"] == "running")
     return made["id"]
 
 
@@ -54,7 +55,7 @@ def test_the_user_postpones(server, tmp_path):
     (agent.folder / "answer").write_text("0\n", encoding="ascii")
     agent.settle()
     assert agent.running == "b" and len(asked(agent)) == 3
-    assert until(lambda: server.operator().ok("GET", f"/api/v1/rollouts/{rollout}")["state"] == "completed")
+    assert wait_for(lambda: server.operator().ok("GET", f"/api/v1/rollouts/{rollout}")["state"] == "completed")
 
 
 def test_a_forced_one_does_not_ask(server, tmp_path):

@@ -7,7 +7,7 @@ import signal
 import pexpect
 import pytest
 
-from lib.paths import program
+from lib.paths import heed_interrupts, program
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_live_on_a_terminal(lively):
     """Drawn again in place, and what changes is seen; Ctrl-C ends it."""
     arguments = ["top", "--interval", "1", "--server", f"https://localhost:{lively.admin_port}", "--ca", lively.pki.server_ca, "--token-file", str(lively.token_file)]
     child = pexpect.spawn(program("pawl"), list(map(str, arguments)), dimensions=(40, 70), timeout=30, encoding="utf-8",
-                          env={"PATH": os.environ["PATH"], "HOME": str(lively.folder), "TERM": "xterm"})
+                          env={"PATH": os.environ["PATH"], "HOME": str(lively.folder), "TERM": "xterm"}, preexec_fn=heed_interrupts)
     child.expect("Ctrl-C ends")
     child.expect("devices      3: 3 active")
     lively.device("top-late").get("/whoami")

@@ -70,9 +70,10 @@ class Contract:
                 pattern += re.escape(part)
         return re.compile(f"^{pattern}$")
 
-    def operations(self):
-        """Every (METHOD, template) that the document has."""
-        return {(m.upper(), template) for template, _, item in self.templates for m in METHODS if m in item}
+    def operations(self, answering_2xx=False):
+        """Every (METHOD, template) that the document has; or those that can answer 2xx (one redirects at best)."""
+        return {(m.upper(), template) for template, _, item in self.templates for m in METHODS
+                if m in item and (not answering_2xx or any(str(status).startswith("2") for status in item[m]["responses"]))}
 
     def find(self, path):
         path = path.split("?", 1)[0]
