@@ -35,7 +35,7 @@ static const struct db_column columns[] = {
 };
 static const struct db_shape shape = DB_SHAPE(struct db_device, columns);
 
-/* A flush between the row and the look at the registry: the row is older than what is noted no more. */
+/* A flush is under way or came between: the row may be older than what is noted no more. */
 static bool reread(struct db_conn *conn, struct arena *arena, struct db_device *device, struct err *err) {
     struct db_device_hot hot;
     struct db_stmt *stmt;
@@ -48,6 +48,10 @@ static bool reread(struct db_conn *conn, struct arena *arena, struct db_device *
     if (!db_query_one(stmt, &shape, arena, device, "device", hot.id, err))
         return false;
     device->tags = tags;
+    if (device->first_seen == 0)
+        device->first_seen = hot.last_seen;
+    if (device->last_seen < hot.last_seen) /* not committed yet */
+        device->last_seen = hot.last_seen;
     return true;
 }
 
