@@ -58,10 +58,9 @@ static bool remove_files(const char *folder, const char *suffix, const char *kee
     DIR *dir = opendir(folder);
     if (dir == NULL)
         return errno == ENOENT || err_errno(err, "folder %s", folder);
-    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
         if (text_ends(entry->d_name, suffix) && !text_equal(entry->d_name, keep))
             (void)unlinkat(dirfd(dir), entry->d_name, 0);
-    }
     closedir(dir);
     return true;
 }

@@ -68,14 +68,12 @@ static bool make_environment(struct arena *arena, const struct agent_hook *hook,
     size_t count = 0;
     const char *path = getenv("PATH");
     envp[count++] = arena_printf(arena, "PATH=%s", path != NULL ? path : "/usr/sbin:/usr/bin:/sbin:/bin");
-    for (size_t i = 0; i < hook->env_count; i++) {
+    for (size_t i = 0; i < hook->env_count; i++)
         if (hook->env[i].value != NULL)
             envp[count++] = arena_printf(arena, "%s=%s", hook->env[i].name, hook->env[i].value);
-    }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         if (envp[i] == NULL)
             return err_no_memory(err);
-    }
     *ret_envp = envp;
     return true;
 }

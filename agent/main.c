@@ -231,10 +231,9 @@ int main(int argc, char **argv) {
     program_refuse_core();
     if (argc < 2 || argv[1][0] == '-')
         return run_general(argc, argv);
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         if (text_equal(argv[1], commands[i].name))
             return run_command(&commands[i], argc - 1, argv + 1);
-    }
     fprintf(stderr, "pawl-agent: unknown command '%s' (--help shows them)\n", argv[1]);
     return EXIT_USAGE;
 }

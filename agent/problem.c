@@ -40,10 +40,9 @@ static enum err_code code_of_type(const char *type) {
     static const char prefix[] = "urn:pawl:problem:";
     if (type == NULL || !text_starts(type, prefix))
         return ERR_NONE;
-    for (int code = ERR_NONE + 1; code < ERR_CODE_COUNT; code++) {
+    for (int code = ERR_NONE + 1; code < ERR_CODE_COUNT; code++)
         if (text_equal(type + sizeof(prefix) - 1, err_slug((enum err_code)code)))
             return (enum err_code)code;
-    }
     return ERR_NONE;
 }
 

@@ -97,10 +97,9 @@ static const char *keep(struct agent_state *state, const char *text, bool *ok) {
 static const char *keep_plain(struct agent_state *state, const char *text, bool *ok) {
     char *copy = text != NULL ? arena_strdup(state->arena, text) : NULL;
     *ok = *ok && (text == NULL || copy != NULL);
-    for (char *at = copy; at != NULL && *at != '\0'; at++) {
+    for (char *at = copy; at != NULL && *at != '\0'; at++)
         if (*at < ' ' || *at > '~')
             *at = '?';
-    }
     return copy;
 }
 

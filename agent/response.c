@@ -115,10 +115,9 @@ void agent_response_line(struct agent_response *response, const char *line, size
         return;
     *value++ = '\0';
     value += strspn(value, " \t");
-    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         if (strcasecmp(text, fields[i].name) == 0)
             fields[i].take(response, value);
-    }
 }
 
 bool agent_response_may_resume(const struct agent_have *have) {

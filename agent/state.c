@@ -130,10 +130,9 @@ bool agent_state_create(const char *folder, struct err *err) {
 }
 
 static bool check_trial(const struct agent_trial *trial, const char *path, struct err *err) {
-    for (size_t i = 0; i < ARRAY_LEN(phases); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(phases); i++)
         if (text_equal(trial->phase, phases[i]))
             return true;
-    }
     return err_set(err, ERR_IO, "%s: unknown phase '%s'", path, trial->phase);
 }
 
@@ -196,10 +195,9 @@ bool agent_state_save(const struct agent_state *state, struct err *err) {
 
 static struct agent_floor *find_floor(const struct agent_state *state, const char *product) {
     struct agent_floor *floors = state->floors.items;
-    for (size_t i = 0; i < state->floors.count; i++) {
+    for (size_t i = 0; i < state->floors.count; i++)
         if (text_equal(floors[i].product, product))
             return &floors[i];
-    }
     return NULL;
 }
 
@@ -237,10 +235,9 @@ bool agent_state_raise_floor(struct agent_state *state, const char *product, int
 
 static struct agent_attempt *find_attempt(const struct agent_state *state, const char *path) {
     struct agent_attempt *attempts = state->attempts.items;
-    for (size_t i = 0; i < state->attempts.count; i++) {
+    for (size_t i = 0; i < state->attempts.count; i++)
         if (text_equal(attempts[i].path, path))
             return &attempts[i];
-    }
     return NULL;
 }
 

@@ -139,10 +139,9 @@ static bool set_up(struct agent_transport *transport, const struct buf *ca, cons
         curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress),
         curl_easy_setopt(curl, CURLOPT_XFERINFODATA, transport),
     };
-    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++)
         if (codes[i] != CURLE_OK)
             return false;
-    }
     return true;
 }
 
@@ -187,10 +186,9 @@ static bool is_tls(CURLcode code) {
         CURLE_SSL_CACERT_BADFILE,       CURLE_SSL_ISSUER_ERROR,      CURLE_SSL_CRL_BADFILE, CURLE_SSL_CLIENTCERT,
         CURLE_SSL_PINNEDPUBKEYNOTMATCH, CURLE_SSL_INVALIDCERTSTATUS,
     };
-    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++)
         if (code == codes[i])
             return true;
-    }
     return false;
 }
 
@@ -319,10 +317,9 @@ const struct agent_response *agent_transport_last(const struct agent_transport *
 
 void agent_transport_escape(struct buf *out, const char *text) {
     static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-    for (; *text != '\0'; text++) {
+    for (; *text != '\0'; text++)
         if (strchr(unreserved, *text) != NULL)
             buf_byte(out, *text);
         else
             buf_printf(out, "%%%02X", (unsigned)(unsigned char)*text);
-    }
 }

@@ -23,10 +23,9 @@ static const struct json_field config_fields[] = {
 static const struct json_shape config_shape = JSON_SHAPE_OPEN(struct config_data, config_fields);
 
 static struct json_pair *find_pair(const struct json_map *map, const char *name) {
-    for (size_t i = 0; name != NULL && i < map->count; i++) {
+    for (size_t i = 0; name != NULL && i < map->count; i++)
         if (strcmp(map->items[i].name, name) == 0)
             return &map->items[i];
-    }
     return NULL;
 }
 
@@ -42,10 +41,9 @@ static void merge(struct json_map *all, const struct json_map *said) {
 
 static void take_out(struct json_map *all, const struct json_map *said) {
     size_t kept = 0;
-    for (size_t i = 0; i < all->count; i++) {
+    for (size_t i = 0; i < all->count; i++)
         if (find_pair(said, all->items[i].name) == NULL)
             all->items[kept++] = all->items[i];
-    }
     all->count = kept;
 }
 

@@ -10,10 +10,9 @@
 enum { ATTRIBUTES_JSON_MAX = API_DDI_ATTRIBUTES * (2 * 6 * API_DDI_ATTRIBUTE_BYTES + 8) };
 
 static const char *value_of(const struct json_map *map, const char *name) {
-    for (size_t i = 0; name != NULL && i < map->count; i++) {
+    for (size_t i = 0; name != NULL && i < map->count; i++)
         if (strcmp(map->items[i].name, name) == 0)
             return map->items[i].value;
-    }
     return NULL;
 }
 

@@ -73,9 +73,8 @@ static bool decide_range(struct api_call *call, const struct api_validators *val
 static bool reply_bytes(struct api_call *call, const struct db_release *release, uint64_t first, uint64_t last, struct err *err) {
     const void *data;
     void *hold;
-    if (!api_images_map(call->env->images, release->sha256, release->length, &data, &hold, err)) {
+    if (!api_images_map(call->env->images, release->sha256, release->length, &data, &hold, err))
         return api_notice_image_missing(call, release, err);
-    }
     call->reply.content_type = "application/octet-stream";
     if (call->head) {
         api_images_release(hold);

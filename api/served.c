@@ -53,12 +53,11 @@ bool api_served_load(struct db_conn *conn, struct trusted **ret_trusted, struct 
     struct gate_file files[API_SERVED_ROLES + TRUSTED_DELEGATED_MAX];
     size_t file_count = 0;
     struct db_texts delegated;
-    for (int role = API_SERVED_TIMESTAMP; role <= API_SERVED_TARGETS; role++) {
+    for (int role = API_SERVED_TIMESTAMP; role <= API_SERVED_TARGETS; role++)
         if (read_file(conn, &arena, api_served_names[role], 0, &files[file_count], err))
             file_count++;
         else if (err->code != ERR_NOT_FOUND)
             return false;
-    }
     if (!db_metadata_delegated(conn, &arena, &delegated, err))
         return false;
     if (delegated.count > TRUSTED_DELEGATED_MAX)

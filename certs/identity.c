@@ -19,19 +19,16 @@ static const int good_signatures[] = {
 };
 
 bool certs_identity_good_signature(int signature) {
-    for (size_t i = 0; i < ARRAY_LEN(good_signatures); i++) {
-        if (signature == good_signatures[i]) {
+    for (size_t i = 0; i < ARRAY_LEN(good_signatures); i++)
+        if (signature == good_signatures[i])
             return true;
-        }
-    }
     return false;
 }
 
 static bool good_signature(X509 *certificate) {
     int signature = X509_get_signature_nid(certificate);
-    if (signature != NID_rsassaPss) {
+    if (signature != NID_rsassaPss)
         return certs_identity_good_signature(signature);
-    }
     int digest = NID_undef;
     return X509_get_signature_info(certificate, &digest, NULL, NULL, NULL) == 1 &&
            (digest == NID_sha256 || digest == NID_sha384 || digest == NID_sha512);
@@ -56,9 +53,8 @@ bool certs_identity_check_key(EVP_PKEY *key, struct err *err) {
 }
 
 bool certs_identity_check_strength(X509 *certificate, struct err *err) {
-    if (!certs_identity_check_key(X509_get0_pubkey(certificate), err)) {
+    if (!certs_identity_check_key(X509_get0_pubkey(certificate), err))
         return false;
-    }
     if (!good_signature(certificate)) {
         return err_set(err, ERR_IDENTITY, "certificate is signed with '%s', not with SHA-256, SHA-384, SHA-512 or Ed25519",
                        OBJ_nid2sn(X509_get_signature_nid(certificate)));
@@ -68,43 +64,34 @@ bool certs_identity_check_strength(X509 *certificate, struct err *err) {
 
 bool certs_identity_check_leaf(X509 *certificate, struct err *err) {
     uint32_t flags = X509_get_extension_flags(certificate);
-    if (flags & EXFLAG_INVALID) {
+    if (flags & EXFLAG_INVALID)
         return err_set(err, ERR_IDENTITY, "certificate has an extension that cannot be read");
-    }
-    if (X509_get_version(certificate) != X509_VERSION_3) {
+    if (X509_get_version(certificate) != X509_VERSION_3)
         return err_set(err, ERR_IDENTITY, "certificate is not X.509 v3");
-    }
-    if ((flags & EXFLAG_CA) || X509_check_ca(certificate) != 0) {
+    if ((flags & EXFLAG_CA) || X509_check_ca(certificate) != 0)
         return err_set(err, ERR_IDENTITY, "certificate is a CA's, not a client's");
-    }
-    if (!(flags & EXFLAG_XKUSAGE) || !(X509_get_extended_key_usage(certificate) & XKU_SSL_CLIENT)) {
+    if (!(flags & EXFLAG_XKUSAGE) || !(X509_get_extended_key_usage(certificate) & XKU_SSL_CLIENT))
         return err_set(err, ERR_IDENTITY, "certificate has no extended key usage clientAuth");
-    }
-    if ((flags & EXFLAG_KUSAGE) && !(X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE)) {
+    if ((flags & EXFLAG_KUSAGE) && !(X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE))
         return err_set(err, ERR_IDENTITY, "certificate's key usage lacks digitalSignature");
-    }
     return certs_identity_check_strength(certificate, err);
 }
 
 bool certs_identity_check_chain(const STACK_OF(X509) * chain, struct err *err) {
     int count = sk_X509_num(chain);
-    if (count < 1 || count > CERTS_MAX_CHAIN) {
+    if (count < 1 || count > CERTS_MAX_CHAIN)
         return err_set(err, ERR_IDENTITY, "certificate chain has %d certificates, expected 1 to %d", count, CERTS_MAX_CHAIN);
-    }
-    for (int i = 0; i < count - 1; i++) {
-        if (!certs_identity_check_strength(sk_X509_value(chain, i), err)) {
+    for (int i = 0; i < count - 1; i++)
+        if (!certs_identity_check_strength(sk_X509_value(chain, i), err))
             return false;
-        }
-    }
     return true;
 }
 
 bool certs_identity_pin(X509 *certificate, uint8_t ret_spki_sha256[32], struct err *err) {
     unsigned char *der = NULL;
     int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
-    if (len <= 0) {
+    if (len <= 0)
         return err_set(err, ERR_IDENTITY, "certificate's public key cannot be encoded");
-    }
     bool ok = hash_sha256(der, (size_t)len, ret_spki_sha256, err);
     OPENSSL_free(der);
     return ok;
@@ -112,9 +99,8 @@ bool certs_identity_pin(X509 *certificate, uint8_t ret_spki_sha256[32], struct e
 
 static bool to_seconds(const ASN1_TIME *when, int64_t *ret_time) {
     struct tm parts;
-    if (!when || ASN1_TIME_to_tm(when, &parts) != 1) {
+    if (!when || ASN1_TIME_to_tm(when, &parts) != 1)
         return false;
-    }
     *ret_time = (int64_t)timegm(&parts);
     return true;
 }
@@ -122,13 +108,11 @@ static bool to_seconds(const ASN1_TIME *when, int64_t *ret_time) {
 /* Copies an id of exactly len bytes; a NUL inside, or anything that is no identifier, is refused. */
 static bool take_id(const unsigned char *text, size_t len, char ret_id[CERTS_ID_SIZE]) {
     char id[CERTS_ID_SIZE] = "";
-    if (len >= sizeof(id) || memchr(text, 0, len)) {
+    if (len >= sizeof(id) || memchr(text, 0, len))
         return false;
-    }
     memcpy(id, text, len);
-    if (!text_is_id(id)) {
+    if (!text_is_id(id))
         return false;
-    }
     memcpy(ret_id, id, sizeof(id));
     return true;
 }
@@ -140,9 +124,8 @@ static bool id_from_uri(X509 *certificate, const char *urn_prefix, char ret_id[C
     bool good = false;
     for (int i = 0; names && i < sk_GENERAL_NAME_num(names); i++) {
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-        if (name->type != GEN_URI) {
+        if (name->type != GEN_URI)
             continue;
-        }
         const unsigned char *text = ASN1_STRING_get0_data(name->d.uniformResourceIdentifier);
         size_t len = (size_t)ASN1_STRING_length(name->d.uniformResourceIdentifier);
         size_t prefix = strlen(urn_prefix);
@@ -150,18 +133,16 @@ static bool id_from_uri(X509 *certificate, const char *urn_prefix, char ret_id[C
         good = len > prefix && memcmp(text, urn_prefix, prefix) == 0 && take_id(text + prefix, len - prefix, ret_id);
     }
     GENERAL_NAMES_free(names);
-    if (uris != 1) {
+    if (uris != 1)
         return err_set(err, ERR_IDENTITY, "certificate has %d subject alternative names of kind URI, expected one '%s<id>'", uris, urn_prefix);
-    }
     return good || err_set(err, ERR_IDENTITY, "certificate's URI is not '%s<id>' with an id of 1 to 64 of A-Z a-z 0-9 . _ : -", urn_prefix);
 }
 
 static bool id_from_common_name(X509 *certificate, char ret_id[CERTS_ID_SIZE], struct err *err) {
     X509_NAME *subject = X509_get_subject_name(certificate);
     int first = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-    if (first < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, first) >= 0) {
+    if (first < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, first) >= 0)
         return err_set(err, ERR_IDENTITY, "certificate's subject has not exactly one common name");
-    }
     unsigned char *text = NULL;
     int len = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, first)));
     bool good = len > 0 && take_id(text, (size_t)len, ret_id);
@@ -183,15 +164,12 @@ static bool find_id(X509 *certificate, enum certs_id_source source, char ret_id[
 
 bool certs_identity_from_x509(X509 *certificate, enum certs_id_source source, struct certs_identity *ret_identity, struct err *err) {
     struct certs_identity identity = {0};
-    if (!certs_identity_check_leaf(certificate, err)) {
+    if (!certs_identity_check_leaf(certificate, err))
         return false;
-    }
-    if (!find_id(certificate, source, identity.id, err) || !certs_identity_pin(certificate, identity.spki_sha256, err)) {
+    if (!find_id(certificate, source, identity.id, err) || !certs_identity_pin(certificate, identity.spki_sha256, err))
         return false;
-    }
-    if (!to_seconds(X509_get0_notBefore(certificate), &identity.not_before) || !to_seconds(X509_get0_notAfter(certificate), &identity.not_after)) {
+    if (!to_seconds(X509_get0_notBefore(certificate), &identity.not_before) || !to_seconds(X509_get0_notAfter(certificate), &identity.not_after))
         return err_set(err, ERR_IDENTITY, "certificate's validity cannot be read");
-    }
     *ret_identity = identity;
     return true;
 }

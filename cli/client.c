@@ -384,12 +384,11 @@ bool cli_client_replace(struct cli *cli, const char *method, const char *path, c
 }
 
 static void encode(struct buf *out, const char *text, const char *plain) {
-    for (; *text != '\0'; text++) {
+    for (; *text != '\0'; text++)
         if (strchr(plain, *text) != NULL)
             buf_byte(out, *text);
         else
             buf_printf(out, "%%%02X", (unsigned)(unsigned char)*text);
-    }
 }
 
 #define UNRESERVED "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"

@@ -140,14 +140,13 @@ static bool takes_next(const struct option *options, const char *word) {
 
 static struct words find_words(int argc, char **argv, const struct option *globals) {
     struct words words = {0, 0};
-    for (int i = 1; i < argc && words.verb == 0 && !text_equal(argv[i], "--"); i++) {
+    for (int i = 1; i < argc && words.verb == 0 && !text_equal(argv[i], "--"); i++)
         if (argv[i][0] == '-' && argv[i][1] != '\0')
             i += takes_next(globals, argv[i]) ? 1 : 0;
         else if (words.group == 0)
             words.group = i;
         else
             words.verb = i;
-    }
     return words;
 }
 

@@ -155,12 +155,11 @@ static void write_bash(struct buf *out) {
 
 /* In single quotes of any of the shells. */
 static void put_quoted(const char *text, struct buf *out) {
-    for (; *text != '\0'; text++) {
+    for (; *text != '\0'; text++)
         if (*text == '\'')
             buf_text(out, "’");
         else
             buf_byte(out, *text);
-    }
 }
 
 static void write_zsh(struct buf *out) {

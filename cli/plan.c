@@ -52,12 +52,11 @@ static void write_sealed(const struct release *release, struct buf *out) {
 
 /* Notes are printable but for line feeds. */
 static void write_notes(const struct release *release, struct buf *out) {
-    for (const char *at = release->notes == NULL ? "" : release->notes; *at != '\0'; at++) {
+    for (const char *at = release->notes == NULL ? "" : release->notes; *at != '\0'; at++)
         if (*at == '\n')
             buf_text(out, " / ");
         else
             buf_byte(out, *at);
-    }
 }
 
 static const struct {

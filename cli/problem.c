@@ -74,12 +74,11 @@ bool cli_problem_set(struct err *err, long status, const char *body, size_t len)
     const char *detail = problem.detail != NULL ? problem.detail : problem.title != NULL ? problem.title : "no reason given";
     CLEANUP(buf_free) struct buf fields = BUF_INIT(ERR_TEXT_SIZE);
     const struct field_error *errors = problem.errors.items;
-    for (size_t i = 0; i < problem.errors.count && i < SHOWN_ERRORS; i++) {
+    for (size_t i = 0; i < problem.errors.count && i < SHOWN_ERRORS; i++)
         if (text_equal(errors[i].detail, problem.detail)) /* said already */
             buf_printf(&fields, "; field %s", clean(&arena, errors[i].field));
         else
             buf_printf(&fields, "; %s: %s", clean(&arena, errors[i].field), clean(&arena, errors[i].detail));
-    }
     err_set(err, cli_problem_code(status), "%s: %s (%s)%s", verdict, clean(&arena, detail), clean(&arena, problem.type),
             fields.len == 0 ? "" : fields.data);
     if (status >= 500 && problem.request_id != NULL)

@@ -47,10 +47,9 @@ static bool fail_line(struct load *load, const char *fault, const char *name) {
 }
 
 static bool has_section(const struct config_table *table, const char *section, size_t len) {
-    for (size_t i = 0; i < table->count; i++) {
+    for (size_t i = 0; i < table->count; i++)
         if (strlen(table->keys[i].section) == len && memcmp(table->keys[i].section, section, len) == 0)
             return true;
-    }
     return false;
 }
 
@@ -153,19 +152,17 @@ static bool take_variable(struct load *load, const char *variable) {
 }
 
 static bool is_foreign(const struct config_table *table, const char *variable) {
-    for (const char *const *at = table->env_foreign; at != NULL && *at != NULL; at++) {
+    for (const char *const *at = table->env_foreign; at != NULL && *at != NULL; at++)
         if (text_starts(variable, *at))
             return true;
-    }
     return false;
 }
 
 static bool read_environment(struct load *load) {
     const char *prefix = load->table->env_prefix;
-    for (char **variable = environ; prefix != NULL && variable != NULL && *variable != NULL; variable++) {
+    for (char **variable = environ; prefix != NULL && variable != NULL && *variable != NULL; variable++)
         if (text_starts(*variable, prefix) && !is_foreign(load->table, *variable) && !take_variable(load, *variable))
             return false;
-    }
     return true;
 }
 

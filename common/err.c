@@ -67,10 +67,9 @@ static const struct {
 
 /* Control characters would break "one line". */
 static void blank_controls(char *text) {
-    for (char *at = text; *at != '\0'; at++) {
+    for (char *at = text; *at != '\0'; at++)
         if ((unsigned char)*at < 0x20 || *at == 0x7f)
             *at = ' ';
-    }
 }
 
 /* Formats beside *err first, because an argument may be the text that is there. */

@@ -132,10 +132,9 @@ bool file_sweep_temporaries(const char *folder, struct err *err) {
     if (dir == NULL)
         return errno == ENOENT || err_errno(err, "open folder %s", folder);
     bool swept = true;
-    for (const struct dirent *entry = readdir(dir); entry != NULL && swept; entry = readdir(dir)) {
+    for (const struct dirent *entry = readdir(dir); entry != NULL && swept; entry = readdir(dir))
         if (strncmp(entry->d_name, ".tmp-", 5) == 0 && unlinkat(dirfd(dir), entry->d_name, 0) != 0)
             swept = err_errno(err, "remove %s/%s", folder, entry->d_name);
-    }
     closedir(dir);
     return swept;
 }

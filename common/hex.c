@@ -27,10 +27,9 @@ bool hex_decode(const char *hex, size_t hex_len, void *ret_data) {
     uint8_t *bytes = ret_data;
     if (hex_len % 2 != 0)
         return false;
-    for (size_t i = 0; i < hex_len; i++) {
+    for (size_t i = 0; i < hex_len; i++)
         if (hex_value(hex[i]) < 0)
             return false;
-    }
     for (size_t i = 0; i < hex_len / 2; i++)
         bytes[i] = (uint8_t)(hex_value(hex[2 * i]) << 4 | hex_value(hex[2 * i + 1]));
     return true;

@@ -108,11 +108,10 @@ static json_t *parse(const void *data, size_t len, size_t flags, struct err *err
     if (!check_depth(data, len, err))
         return NULL;
     json_t *json = json_loadb(data, len, flags | JSON_DECODE_ANY, &error);
-    if (json == NULL && error.text[0] == '\0') { /* the parser names every fault but a lack of memory */
+    if (json == NULL && error.text[0] == '\0') /* the parser names every fault but a lack of memory */
         err_no_memory(err);
-    } else if (json == NULL) {
+    else if (json == NULL)
         err_set(err, ERR_INVALID, "not JSON at line %d, column %d: %s", error.line, error.column, parser_says(&error));
-    }
     return json;
 }
 
@@ -417,10 +416,9 @@ static bool (*const read_value[])(struct reader *reader, const struct json_field
 };
 
 static bool is_known(const struct json_shape *shape, const char *name) {
-    for (size_t i = 0; i < shape->count; i++) {
+    for (size_t i = 0; i < shape->count; i++)
         if (strcmp(shape->fields[i].name, name) == 0)
             return (shape->fields[i].flags & JSON_WRITE_ONLY) == 0;
-    }
     return false;
 }
 

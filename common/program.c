@@ -68,10 +68,9 @@ void program_refuse_core(void) {
 }
 
 int program_exit_code(const struct err *err) {
-    for (size_t i = 0; i < ARRAY_LEN(exits); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(exits); i++)
         if (exits[i].code == err->code)
             return (int)exits[i].exit;
-    }
     return EXIT_FAILED;
 }
 

@@ -90,10 +90,9 @@ const struct fleet_release *db_catalog_rule(const struct db_catalog *catalog, in
 }
 
 const struct db_catalog_rollout *db_catalog_rollout(const struct db_catalog *catalog, int64_t id) {
-    for (size_t i = 0; i < catalog->rollout_count; i++) {
+    for (size_t i = 0; i < catalog->rollout_count; i++)
         if (catalog->rollouts[i].id == id)
             return &catalog->rollouts[i];
-    }
     return NULL;
 }
 

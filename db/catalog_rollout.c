@@ -72,22 +72,20 @@ bool db_catalog_read_rollouts(struct db_conn *conn, struct db_catalog *catalog, 
 }
 
 static bool has_tag(const char *const *tags, size_t count, const char *tag) {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         if (strcmp(tags[i], tag) == 0)
             return true;
-    }
     return false;
 }
 
 unsigned db_catalog_windows_for(const struct db_catalog_rollout *rollout, const char *const *tags, size_t tag_count) {
     unsigned tagged = 0, plain = 0;
 
-    for (size_t i = 0; rollout->has_tagged_windows && i < rollout->window_count; i++) {
+    for (size_t i = 0; rollout->has_tagged_windows && i < rollout->window_count; i++)
         if (rollout->window_tags[i][0] == '\0')
             plain |= 1u << i;
         else if (has_tag(tags, tag_count, rollout->window_tags[i]))
             tagged |= 1u << i;
-    }
     return tagged ? tagged : plain;
 }
 

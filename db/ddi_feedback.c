@@ -144,10 +144,9 @@ static bool write_log(struct step *step, struct err *err) {
     bytes = db_query_column_int(stmt, "log_bytes");
     if (!db_query_run(stmt, NULL, err))
         return false;
-    while (more && (entries > DB_DDI_LOG_ENTRIES || bytes > DB_DDI_LOG_BYTES)) {
+    while (more && (entries > DB_DDI_LOG_ENTRIES || bytes > DB_DDI_LOG_BYTES))
         if (!drop_oldest(step, &entries, &bytes, &more, err))
             return false;
-    }
     return insert_entry(step, seq, &details, err);
 }
 

@@ -18,10 +18,9 @@ struct question {
 };
 
 static const struct fleet_offer_rollout *find_membership(const struct question *question, int64_t id) {
-    for (size_t i = 0; i < question->facts.rollout_count; i++) {
+    for (size_t i = 0; i < question->facts.rollout_count; i++)
         if (question->rollouts[i].id == id)
             return &question->rollouts[i];
-    }
     return NULL;
 }
 

@@ -83,10 +83,9 @@ bool db_expiry_tell(struct db_conn *tx, int64_t before, size_t limit, int64_t no
     db_query_int(stmt, 2, (int64_t)limit + 1);
     if (!read_page(stmt, limit, &arena, &page, err))
         return false;
-    for (size_t i = 0; i < page.count; i++) {
+    for (size_t i = 0; i < page.count; i++)
         if (!tell(tx, &page.items[i], now, err))
             return false;
-    }
     *ret_told = page.count;
     return true;
 }

@@ -300,10 +300,9 @@ bool db_image_collect(struct db_conn *tx, int64_t now, size_t *ret_removed, stru
     db_query_int(stmt, 2, COLLECT_MAX);
     if (!db_query_texts(stmt, &arena, &names, err))
         return false;
-    for (size_t i = 0; i < names.count; i++) {
+    for (size_t i = 0; i < names.count; i++)
         if (!remove_image(tx, names.items[i], err))
             return false;
-    }
     *ret_removed = names.count;
     return true;
 }

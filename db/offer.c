@@ -66,10 +66,9 @@ size_t db_offer_rollouts(struct db *db, const struct db_catalog *catalog, const 
     if (asked == 0)
         return 0;
     db_rollout_cells_get(db, hot->number, ids, asked, cells, in_flight);
-    for (size_t i = 0; i < asked; i++) {
+    for (size_t i = 0; i < asked; i++)
         if (cells[i].phase > 0)
             ret_rollouts[count++] = rollout_of(heads[i], &cells[i], in_flight[i], now);
-    }
     return count;
 }
 

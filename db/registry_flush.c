@@ -105,10 +105,9 @@ static bool slice_run(struct db_conn *tx, void *arg, struct err *err) {
     struct flush *flush = arg;
 
     take_values(flush);
-    for (size_t i = 0; i < slice_len(flush); i++) {
+    for (size_t i = 0; i < slice_len(flush); i++)
         if (!write_value(tx, &flush->values[i], err) || !write_certificate(tx, &flush->values[i], err))
             return false;
-    }
     return true;
 }
 

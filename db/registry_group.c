@@ -66,12 +66,11 @@ bool db_registry_group(struct db *db, struct db_registry_group *ret_groups, size
     for (size_t i = 0; i < registry->count; i++)
         count_entry(table, db_registry_table_at(registry, (uint32_t)i));
     qsort(table->slots, SEEN_MAX, sizeof *table->slots, most_first);
-    for (size_t i = 0; i < table->used; i++) {
+    for (size_t i = 0; i < table->used; i++)
         if (count + FLEET_DEVICE_STATE_COUNT < max)
             take(registry, &table->slots[i], &ret_groups[count++]);
         else
             table->others[table->slots[i].state] += table->slots[i].count;
-    }
     pthread_rwlock_unlock(&registry->lock);
     for (int i = 0; i < FLEET_DEVICE_STATE_COUNT; i++) {
         if (table->others[i] == 0)

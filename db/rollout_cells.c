@@ -26,10 +26,9 @@ static bool is_in_flight(uint8_t byte) {
 }
 
 static struct registry_rollout *find(const struct db_registry *registry, int64_t id) {
-    for (size_t i = 0; i < registry->rollout_count; i++) {
+    for (size_t i = 0; i < registry->rollout_count; i++)
         if (registry->rollouts[i].id == id)
             return &registry->rollouts[i];
-    }
     return NULL;
 }
 
@@ -106,10 +105,9 @@ static void apply(struct db *db, void *arg, bool committed) {
         pthread_rwlock_wrlock(&registry->lock);
         rollout = batch->make ? make(registry, batch->rollout) : find(registry, batch->rollout);
         ok = rollout || !batch->make;
-        for (size_t i = 0; ok && rollout && i < batch->count; i++) {
+        for (size_t i = 0; ok && rollout && i < batch->count; i++)
             if (db_registry_table_find(registry, batch->changes[i].device, &number))
                 ok = put(registry, rollout, number, &batch->changes[i].cell);
-        }
         pthread_rwlock_unlock(&registry->lock);
     }
     free(batch);
@@ -235,10 +233,9 @@ bool db_rollout_cells_open(struct db *db, struct err *err) {
     arena_init(&arena, 8 * DB_ROLLOUT_SCRATCH_BYTES);
     if (!db_rollout_active(db->conn, &arena, &active, err))
         return false;
-    for (size_t i = 0; i < active.count; i++) {
+    for (size_t i = 0; i < active.count; i++)
         if (active.items[i].ended_at == 0 && !load(db, active.items[i].id, err))
             return false;
-    }
     return true;
 }
 

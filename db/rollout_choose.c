@@ -132,10 +132,9 @@ static bool run_slice(struct db_conn *tx, void *arg, struct err *err) {
         return true;
     if (!slice->windows)
         return add_slice(tx, slice, err);
-    for (size_t i = 0; i < slice->count; i++) {
+    for (size_t i = 0; i < slice->count; i++)
         if (!db_rollout_member_set_windows(tx, slice->rollout, slice->items[i].id, slice->items[i].windows, err))
             return false;
-    }
     return true;
 }
 
@@ -305,10 +304,9 @@ static bool limit_newcomers(struct search *search, struct err *err) {
     struct verdict verdict = {.rollout = rollout->id, .matched = rollout->matched, .now = search->round->now};
     int64_t above = search->round->rules->approval_above, members = (int64_t)search->joining.count;
 
-    for (size_t i = 0; i < rollout->plan.phase_count; i++) {
+    for (size_t i = 0; i < rollout->plan.phase_count; i++)
         for (size_t state = 0; state < FLEET_MEMBER_STATE_COUNT; state++)
             members += rollout->plan.phases[i].members[state];
-    }
     if (search->joining.count == 0 || above == 0 || members <= above || rollout->approved_by[0] != '\0')
         return true;
     search->joining.count = 0;
@@ -398,10 +396,9 @@ static bool is_new_here(struct db *db, const struct db_catalog_rollout *head) {
 static void look_again(struct db *db, int64_t rollout) {
     struct db_rollout_runner *runner = db->runner;
 
-    for (size_t i = 0; i < runner->swept_count; i++) {
+    for (size_t i = 0; i < runner->swept_count; i++)
         if (runner->swept[i].rollout == rollout)
             runner->swept[i--] = runner->swept[--runner->swept_count];
-    }
 }
 
 static bool take_from(struct db_rollout_round *round, const struct db_catalog *catalog, const uint32_t *numbers, size_t count, struct err *err) {

@@ -176,10 +176,9 @@ bool db_rollout_member_apply_all(struct db_conn *tx, const char *device, const c
     const struct db_catalog_line *line = db_catalog_find(catalog, product);
     bool ok = true;
 
-    for (size_t i = 0; ok && line && i < line->rollout_count; i++) {
+    for (size_t i = 0; ok && line && i < line->rollout_count; i++)
         if (release == 0 || line->rollouts[i].release == release)
             ok = db_rollout_member_apply(tx, line->rollouts[i].id, device, event, 0, now, err);
-    }
     db_catalog_put(catalog);
     return ok;
 }

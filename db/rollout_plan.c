@@ -80,10 +80,9 @@ bool db_rollout_check(struct db_conn *conn, const struct db_rollout_plan *plan, 
     if (!check_limits(plan, err) || !check_release(conn, plan, &arena, err) || !check_target(plan, &arena, err) ||
         !fleet_rollout_check(plan->phases, plan->phase_count, err))
         return false;
-    for (size_t i = 0; i < plan->window_count; i++) {
+    for (size_t i = 0; i < plan->window_count; i++)
         if (!check_window(&plan->windows[i], i, &arena, err))
             return false;
-    }
     return true;
 }
 

@@ -37,10 +37,9 @@ static bool run_slices(struct db_rollout_round *round, int64_t rollout,
                        bool (*run)(struct db_conn *tx, struct db_rollout *rollout, int64_t now, bool *ret_more, struct err *err), struct err *err) {
     struct job job = {.round = round, .rollout = rollout, .run = run, .more = true};
 
-    while (job.more && db_rollout_round_take_slice(round)) {
+    while (job.more && db_rollout_round_take_slice(round))
         if (!db_write(round->db, run_job, &job, err))
             return false;
-    }
     return true;
 }
 

@@ -153,10 +153,9 @@ static bool look_at_page(struct scan *scan, struct page *page, struct err *err) 
         return true;
     if (!read_tags(scan, page->devices[0].id, page->devices[page->device_count - 1].id, page, err))
         return false;
-    for (size_t i = 0; i < page->device_count; i++) {
+    for (size_t i = 0; i < page->device_count; i++)
         if (!look_at(scan, page, &page->devices[i], err))
             return false;
-    }
     return true;
 }
 

@@ -10,10 +10,9 @@ typedef bool (*change_fn)(struct db_conn *tx, const struct db_rollout *rollout, 
 
 static bool change_all(struct db_conn *tx, const struct db_rollout *rollout, const struct db_rollout_members *members, change_fn change, int64_t now,
                        struct err *err) {
-    for (size_t i = 0; i < members->count; i++) {
+    for (size_t i = 0; i < members->count; i++)
         if (!change(tx, rollout, &members->items[i], now, err))
             return false;
-    }
     return true;
 }
 

@@ -36,10 +36,9 @@ static bool migrate(sqlite3 *handle, const char *path, bool only_check, int *ret
                        db_schema_version());
     if (only_check && from != 0 && from < db_schema_version())
         return err_set(err, ERR_CONFLICT, "database %s has schema %d, this program needs %d: run pawld migrate", path, from, db_schema_version());
-    for (size_t i = 0; i < db_migration_count; i++) {
+    for (size_t i = 0; i < db_migration_count; i++)
         if (db_migrations[i].number > from && !apply(handle, &db_migrations[i], err))
             return false;
-    }
     *ret_from = from;
     return true;
 }

@@ -191,10 +191,9 @@ bool db_query_read(struct db_stmt *stmt, const struct db_shape *shape, struct ar
 bool db_query_run(struct db_stmt *stmt, int64_t *ret_changes, struct err *err) {
     bool row = true;
 
-    while (row) {
+    while (row)
         if (!db_query_next(stmt, &row, err))
             return false;
-    }
     if (ret_changes)
         *ret_changes = sqlite3_changes64(stmt->conn->handle);
     return true;

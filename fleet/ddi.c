@@ -105,11 +105,10 @@ const char *fleet_ddi_result_name(enum fleet_ddi_result result) {
 
 static const struct row *meaning(const struct row *rows, size_t count, enum fleet_ddi_execution execution, enum fleet_ddi_finished finished,
                                  const char *detail) {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         if ((rows[i].executions & 1u << execution) != 0 && (rows[i].finisheds & 1u << finished) != 0 &&
             (rows[i].detail == NULL || (detail != NULL && strcmp(detail, rows[i].detail) == 0)))
             return &rows[i];
-    }
     return NULL;
 }
 

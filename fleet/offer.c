@@ -84,10 +84,9 @@ static enum fleet_reason check_state(enum fleet_device_state state) {
 static enum fleet_reason check_hardware(const struct fleet_facts *facts, const struct fleet_release *release) {
     if (!facts->hardware || !facts->hardware[0])
         return FLEET_REASON_HARDWARE_UNKNOWN;
-    for (size_t i = 0; i < release->hardware_count; i++) {
+    for (size_t i = 0; i < release->hardware_count; i++)
         if (strcmp(facts->hardware, release->hardware[i]) == 0)
             return FLEET_REASON_OFFERED;
-    }
     return FLEET_REASON_WRONG_HARDWARE;
 }
 
@@ -145,10 +144,9 @@ enum fleet_reason fleet_offer_check_publish(int64_t highest_sequence, int64_t hi
 }
 
 static bool is_held(const struct fleet_facts *facts, int64_t release) {
-    for (size_t i = 0; i < facts->quarantined_count; i++) {
+    for (size_t i = 0; i < facts->quarantined_count; i++)
         if (facts->quarantined[i] == release)
             return true;
-    }
     return false;
 }
 
@@ -270,10 +268,9 @@ static struct fleet_offer decide_latest(const struct fleet_facts *facts, const s
 
 /* The rollout that made the open deployment, if it is among those that are looked at; NULL: it has ended, or there was none. */
 static const struct fleet_offer_rollout *open_rollout(const struct fleet_facts *facts) {
-    for (size_t i = 0; facts->open_rollout != 0 && i < facts->rollout_count; i++) {
+    for (size_t i = 0; facts->open_rollout != 0 && i < facts->rollout_count; i++)
         if (facts->rollouts[i].id == facts->open_rollout)
             return &facts->rollouts[i];
-    }
     return NULL;
 }
 

@@ -59,14 +59,13 @@ uint64_t fleet_phase_hash(const char *device_id, uint64_t salt) {
 
 int64_t fleet_phase_end(const struct fleet_phase_size *phases, size_t count, size_t phase, int64_t total) {
     int64_t percent = 0, devices = 0;
-    for (size_t i = 0; i <= phase && i < count; i++) {
+    for (size_t i = 0; i <= phase && i < count; i++)
         if (phases[i].unit == FLEET_PHASE_PERCENT)
             percent += phases[i].amount;
         else if (phases[i].unit == FLEET_PHASE_DEVICES)
             devices = devices > total - phases[i].amount ? total : devices + phases[i].amount;
         else
             return total;
-    }
     int64_t end = devices + total / 100 * percent + (total % 100 * percent + 99) / 100;
     return end > total ? total : end;
 }

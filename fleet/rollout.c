@@ -197,10 +197,9 @@ static int64_t earlier(int64_t a, int64_t b) {
 static int64_t next_deadline(const struct fleet_rollout *rollout) {
     int64_t next = rollout->next_due_clock ? rollout->next_due_clock : INT64_MAX;
 
-    for (size_t i = 0; i < rollout->phase; i++) {
+    for (size_t i = 0; i < rollout->phase; i++)
         if (!rollout->phases[i].expired)
             next = earlier(next, rollout->phases[i].opened_clock + rollout->phases[i].deadline_s);
-    }
     return next;
 }
 
@@ -254,14 +253,12 @@ struct fleet_step fleet_rollout_step(const struct fleet_rollout *rollout, int64_
         return act(FLEET_STEP_NONE, 0);
     if (rollout->release_withdrawn)
         return halt(0, FLEET_HALT_WITHDRAWN);
-    for (size_t i = 0; i < rollout->phase; i++) {
+    for (size_t i = 0; i < rollout->phase; i++)
         if (errors_reached(&rollout->phases[i]))
             return halt(i + 1, FLEET_HALT_ERRORS);
-    }
-    for (size_t i = 0; i < rollout->phase; i++) {
+    for (size_t i = 0; i < rollout->phase; i++)
         if (!rollout->phases[i].expired && clock >= rollout->phases[i].opened_clock + rollout->phases[i].deadline_s)
             return act(FLEET_STEP_TIME_OUT, i + 1);
-    }
     if (rollout->next_due_clock != 0 && clock >= rollout->next_due_clock)
         return act(FLEET_STEP_DUE, 0);
     return step_phase(rollout, clock);

@@ -25,9 +25,8 @@ void admission_init(struct worker *worker) {
         struct admission *admission = &worker->admissions[i];
         admission->max_begun = share > 0 ? share : 1;
         admission->max_waiting = admission->max_begun * WAITING_FOR_ONE;
-        if (admission->max_waiting < LEAST_WAITING) {
+        if (admission->max_waiting < LEAST_WAITING)
             admission->max_waiting = LEAST_WAITING;
-        }
     }
 }
 
@@ -92,9 +91,8 @@ static bool cut_stalled(struct admission *admission, const struct worker *worker
 /* The oldest of the waiting with no claim to a place. */
 static struct front_conn *find_idle(const struct admission *admission) {
     struct front_conn *conn = admission->waiting.first;
-    while (conn && conn->admission.ready && !conn->admission.over_share) {
+    while (conn && conn->admission.ready && !conn->admission.over_share)
         conn = conn->admission.next;
-    }
     return conn;
 }
 
@@ -108,9 +106,8 @@ bool admission_open(const struct worker *worker, enum api_listener role) {
 void admission_enter(struct front_conn *conn) {
     struct admission *admission = admission_of(conn);
     struct front_conn *idle = admission->waiting.count < admission->max_waiting ? NULL : find_idle(admission);
-    if (idle) {
+    if (idle)
         front_cut_handshake(idle);
-    }
     append(&admission->waiting, conn);
     conn->admission.place = ADMISSION_WAITS;
 }
@@ -118,15 +115,13 @@ void admission_enter(struct front_conn *conn) {
 bool admission_begin(struct front_conn *conn) {
     struct admission *admission = admission_of(conn);
     struct admission_state *state = &conn->admission;
-    if (state->place == ADMISSION_BEGUN) {
+    if (state->place == ADMISSION_BEGUN)
         return true;
-    }
     admission->ready += !state->ready;
     state->ready = true;
     state->over_share = !take_share(conn) && !(cut_stalled(admission, conn->worker, conn) && take_share(conn));
-    if (state->over_share) {
+    if (state->over_share)
         return false;
-    }
     if (admission->begun.count >= admission->max_begun && !cut_stalled(admission, conn->worker, NULL)) {
         give_share(conn);
         return false;
@@ -181,18 +176,15 @@ void admission_turn(struct worker *worker) {
 }
 
 int admission_wait_ms(const struct worker *worker) {
-    for (size_t i = 0; i < ADMISSION_CLASSES; i++) {
-        if (worker->admissions[i].ready > 0) {
+    for (size_t i = 0; i < ADMISSION_CLASSES; i++)
+        if (worker->admissions[i].ready > 0)
             return ADMISSION_RETRY_MS;
-        }
-    }
     return -1;
 }
 
 size_t admission_count(const struct worker *worker) {
     size_t count = 0;
-    for (size_t i = 0; i < ADMISSION_CLASSES; i++) {
+    for (size_t i = 0; i < ADMISSION_CLASSES; i++)
         count += worker->admissions[i].begun.count;
-    }
     return count;
 }

@@ -7,9 +7,8 @@ static int64_t burst_begin(int64_t now_ns) {
 }
 
 int64_t bucket_reserve(struct bucket *bucket, size_t len, int64_t now_ns) {
-    if (bucket->bytes_per_s <= 0) {
+    if (bucket->bytes_per_s <= 0)
         return now_ns;
-    }
     int64_t start = burst_begin(now_ns);
     start = bucket->free_at_ns > start ? bucket->free_at_ns : start;
     /* Whole seconds apart, so that no length and no rate overflow. */

@@ -27,12 +27,10 @@ static size_t split_fields(char *line, struct api_param *ret_fields, size_t max)
         char *value = colon + 1;
         char *last = end;
         *colon = '\0';
-        while (*value == ' ' || *value == '\t') {
+        while (*value == ' ' || *value == '\t')
             value++;
-        }
-        while (last > value && (last[-1] == ' ' || last[-1] == '\t')) {
+        while (last > value && (last[-1] == ' ' || last[-1] == '\t'))
             last--;
-        }
         *last = '\0';
         ret_fields[count++] = (struct api_param){.name = line, .value = value};
         line = end + 2;
@@ -42,11 +40,10 @@ static size_t split_fields(char *line, struct api_param *ret_fields, size_t max)
 
 static void on_resume(struct request *request) {
     struct front_conn *conn = request->owner;
-    if (conn) {
+    if (conn)
         front_feed(conn);
-    } else {
+    else
         request_finish(request);
-    }
 }
 
 static bool start(struct front_conn *conn, struct request *request, const char *head) {
@@ -55,9 +52,8 @@ static bool start(struct front_conn *conn, struct request *request, const char *
     size_t lines = conn->gate.lines - 2; /* without the first and the empty one */
     struct api_param *fields = arena_array(&request->arena, lines, sizeof(*fields));
     char *copy = arena_strndup(&request->arena, head, conn->gate.head_len);
-    if (!fields || !copy) {
+    if (!fields || !copy)
         return false;
-    }
     char *method_end = strchr(copy, ' ');
     char *target_end = strchr(method_end + 1, ' ');
     size_t count = split_fields(strstr(target_end, "\r\n") + 2, fields, lines);
@@ -67,9 +63,8 @@ static bool start(struct front_conn *conn, struct request *request, const char *
 
 bool direct_begin(struct front_conn *conn, const char *head) {
     struct request *request = request_new(conn->worker->requests);
-    if (!request) {
+    if (!request)
         return false;
-    }
     if (!start(conn, request, head)) {
         request_finish(request);
         return false;
@@ -98,11 +93,9 @@ static bool has_body(const struct request *request, int status) {
 }
 
 static bool wants_close(const struct api_reply *reply) {
-    for (size_t i = 0; i < reply->header_count; i++) {
-        if (strcasecmp(reply->headers[i].name, "Connection") == 0 && strcasecmp(reply->headers[i].value, "close") == 0) {
+    for (size_t i = 0; i < reply->header_count; i++)
+        if (strcasecmp(reply->headers[i].name, "Connection") == 0 && strcasecmp(reply->headers[i].value, "close") == 0)
             return true;
-        }
-    }
     return false;
 }
 
@@ -133,12 +126,10 @@ static void make_head(struct front_conn *conn, struct buf *out) {
     buf_append(out, line, (size_t)len);
     append(out, "Date", date_of(conn->worker, call->now));
     append(out, "X-Request-Id", call->request_id);
-    if (reply->content_type) {
+    if (reply->content_type)
         append(out, "Content-Type", reply->content_type);
-    }
-    for (size_t i = 0; i < reply->header_count; i++) {
+    for (size_t i = 0; i < reply->header_count; i++)
         append(out, reply->headers[i].name, reply->headers[i].value);
-    }
     if (reply->pull.next) {
         append(out, "Transfer-Encoding", "chunked");
     } else if (status != 204 && status != 304) {
@@ -147,18 +138,16 @@ static void make_head(struct front_conn *conn, struct buf *out) {
     }
     bool told = wants_close(reply);
     conn->closing |= told || conn->gate.closes;
-    if (conn->closing && !told) {
+    if (conn->closing && !told)
         append(out, "Connection", "close");
-    }
     buf_append(out, "\r\n", 2);
 }
 
 /* How much of the body goes with the head: a small one whole; of a large one what fills the first record, because nobody knows yet what the client
  * takes. */
 static size_t beginning(size_t head_len, uint64_t body_len) {
-    if (head_len + body_len <= TLS_WRITE_MAX) {
+    if (head_len + body_len <= TLS_WRITE_MAX)
         return (size_t)body_len;
-    }
     return head_len < RECORD_BYTES ? RECORD_BYTES - head_len : 0;
 }
 
@@ -192,9 +181,8 @@ static bool send_piece(struct front_conn *conn, size_t max) {
     size_t whole = max < RECORD_BYTES ? RECORD_BYTES : max - max % RECORD_BYTES;
     size_t len = whole < TLS_WRITE_MAX ? whole : TLS_WRITE_MAX;
     len = conn->body_left < len ? (size_t)conn->body_left : len;
-    if (!guard_copy(conn->worker->write_buffer, conn->body, len) || !tls_write(&conn->tls, conn->worker->write_buffer, len)) {
+    if (!guard_copy(conn->worker->write_buffer, conn->body, len) || !tls_write(&conn->tls, conn->worker->write_buffer, len))
         return false;
-    }
     conn->body += len;
     conn->body_left -= len;
     conn->direct->reply_bytes += len;
@@ -219,23 +207,19 @@ static void finish(struct front_conn *conn) {
 bool direct_step(struct front_conn *conn) {
     struct request *request = conn->direct;
     struct tls_gather *gather = &conn->worker->gather;
-    if (request->step == REQUEST_WRITER || (conn->tls.pending && !pump_flush(conn)) || conn->in_waiting) {
+    if (request->step == REQUEST_WRITER || (conn->tls.pending && !pump_flush(conn)) || conn->in_waiting)
         return false;
-    }
-    if (request->step < REQUEST_SENDING && !download_begin(conn)) {
+    if (request->step < REQUEST_SENDING && !download_begin(conn))
         return false;
-    }
     bool ok = request->step >= REQUEST_SENDING || send_head(conn);
-    if (ok && conn->body_left == 0 && pull_is_open(request)) {
+    if (ok && conn->body_left == 0 && pull_is_open(request))
         ok = pull_next(conn);
-    }
     size_t room = ok && conn->body_left > 0 ? tls_room(&conn->tls) : 0;
     bool paced = download_is_paced(conn);
     while (ok && conn->body_left > 0 && gather->len < room && gather->len + TLS_WRITE_MAX + TLS_WRITE_EXTRA <= TLS_GATHER_SIZE) {
         size_t max = room - gather->len;
-        if (paced && !download_grant(conn, &max)) {
+        if (paced && !download_grant(conn, &max))
             break;
-        }
         uint64_t before = conn->body_left;
         ok = send_piece(conn, max);
         download_sent(conn, (size_t)(before - conn->body_left));
@@ -244,28 +228,24 @@ bool direct_step(struct front_conn *conn) {
         front_kill(conn); /* the head is out, the rest cannot follow */
         return false;
     }
-    if (!pump_flush(conn)) {
+    if (!pump_flush(conn))
         return false;
-    }
-    if (conn->body_left > 0) {
+    if (conn->body_left > 0)
         return !conn->download.waits;
-    }
     if (pull_waits(conn)) {
         pull_wait(conn);
         return false;
     }
-    if (!pull_is_open(request)) {
+    if (!pull_is_open(request))
         finish(conn);
-    }
     return true;
 }
 
 void direct_drop(struct front_conn *conn) {
     struct request *request = conn->direct;
     conn->direct = NULL;
-    if (request && request->step == REQUEST_WRITER) {
+    if (request && request->step == REQUEST_WRITER)
         request->owner = NULL;
-    } else if (request) {
+    else if (request)
         request_finish(request);
-    }
 }

@@ -104,12 +104,11 @@ static bool remember(const struct api_call *call, const char *key, const uint8_t
         .created_at = call->now,
     };
     memcpy(row.request_sha256, hash, SHA256_SIZE);
-    for (size_t i = 0; i < reply->header_count; i++) {
+    for (size_t i = 0; i < reply->header_count; i++)
         if (strcmp(reply->headers[i].name, "Location") == 0)
             row.location = reply->headers[i].value;
         else if (strcmp(reply->headers[i].name, "ETag") == 0)
             row.etag = reply->headers[i].value;
-    }
     return db_idempotency_insert(call->db, &row, err);
 }
 

@@ -38,13 +38,11 @@ static bool take_places(struct front_conn *conn) {
     struct download *download = &conn->download;
     const struct wire_settings *settings = &conn->worker->wire->settings;
     int64_t rollout = settings->max_rollout_downloads > 0 ? conn->direct->call.reply.blob.rollout : 0;
-    if (download->placed && download->rollout == rollout) {
+    if (download->placed && download->rollout == rollout)
         return true;
-    }
     download_leave(conn);
-    if (!enter(conn, 0, settings->max_downloads)) {
+    if (!enter(conn, 0, settings->max_downloads))
         return false;
-    }
     if (rollout != 0 && !enter(conn, rollout, settings->max_rollout_downloads)) {
         leave(conn, 0);
         return false;
@@ -62,11 +60,9 @@ static void wait_until(struct front_conn *conn, int64_t in_ms) {
 
 /* A place is not free as soon as the writer is. */
 static void retry_later(struct api_reply *reply) {
-    for (size_t i = 0; i < reply->header_count; i++) {
-        if (strcmp(reply->headers[i].name, "Retry-After") == 0) {
+    for (size_t i = 0; i < reply->header_count; i++)
+        if (strcmp(reply->headers[i].name, "Retry-After") == 0)
             reply->headers[i].value = RETRY_AFTER;
-        }
-    }
 }
 
 /* An artifact that is answered 503 ends the update of some clients: they wait, and see that their connection lives when the first byte comes. */
@@ -80,11 +76,10 @@ static bool without_place(struct front_conn *conn) {
         retry_later(&call->reply);
         return true;
     }
-    if (conn->ending) {
+    if (conn->ending)
         front_kill(conn); /* its client is gone, or we are going */
-    } else {
+    else
         wait_until(conn, PLACE_RETRY_MS);
-    }
     return false;
 }
 
@@ -100,13 +95,11 @@ bool download_begin(struct front_conn *conn) {
         download_leave(conn);
         return true;
     }
-    if (download->waits && !conn->ending) {
+    if (download->waits && !conn->ending)
         return false;
-    }
     download->waits = false;
-    if (!take_places(conn)) {
+    if (!take_places(conn))
         return without_place(conn);
-    }
     if (pace && !download->device) {
         download->device = pace_enter(pace, whose(conn), clock_mono_us() * 1000);
         if (!download->device) {
@@ -125,9 +118,8 @@ bool download_grant(struct front_conn *conn, size_t *max) {
     struct download *download = &conn->download;
     struct pace *pace = conn->worker->wire->pace;
     int64_t now_ns = clock_mono_us() * 1000;
-    if (download->waits) {
+    if (download->waits)
         return false;
-    }
     if (download->granted == 0) {
         size_t piece = pace_piece(pace, RECORD_BYTES, TLS_WRITE_MAX);
         download->granted = conn->body_left < piece ? (size_t)conn->body_left : piece;
@@ -148,9 +140,8 @@ void download_sent(struct front_conn *conn, size_t len) {
 }
 
 bool download_deadline(struct front_conn *conn) {
-    if (!conn->download.waits) {
+    if (!conn->download.waits)
         return false;
-    }
     conn->download.waits = false;
     conn->mark = front_acknowledged(conn);
     front_set_deadline(conn, FRONT_REPLY_WINDOW_MS);
@@ -159,22 +150,19 @@ bool download_deadline(struct front_conn *conn) {
 }
 
 void download_end(struct front_conn *conn) {
-    if (conn->direct->call.reply.status != 206) {
+    if (conn->direct->call.reply.status != 206)
         download_leave(conn);
-    }
 }
 
 void download_leave(struct front_conn *conn) {
     struct download *download = &conn->download;
     if (download->placed) {
         leave(conn, 0);
-        if (download->rollout != 0) {
+        if (download->rollout != 0)
             leave(conn, download->rollout);
-        }
         worker_add(&conn->worker->counters.open_downloads, (uint64_t)-1);
     }
-    if (download->device) {
+    if (download->device)
         pace_leave(conn->worker->wire->pace, download->device);
-    }
     *download = (struct download){0};
 }

@@ -20,33 +20,29 @@
 /* No further request, and a stream ends. */
 static void end_stream(struct front_conn *conn) {
     conn->closing = conn->ending = true;
-    if (pull_waits(conn)) {
+    if (pull_waits(conn))
         pull_go_on(conn);
-    }
 }
 
 static void on_client(struct source *source, uint32_t events) {
     struct front_conn *conn = CONTAINER_OF(source, struct front_conn, client);
-    if (conn->phase == FRONT_DEAD) {
+    if (conn->phase == FRONT_DEAD)
         return;
-    }
     if (events & (EPOLLERR | EPOLLHUP)) {
         front_kill(conn);
         return;
     }
     conn->tls.readable |= (events & (EPOLLIN | EPOLLRDHUP)) != 0;
     conn->tls.writable |= (events & EPOLLOUT) != 0;
-    if (events & EPOLLRDHUP) {
+    if (events & EPOLLRDHUP)
         end_stream(conn);
-    }
     pump_run(conn);
 }
 
 static void on_end(struct source *source, uint32_t events) {
     struct front_conn *conn = CONTAINER_OF(source, struct front_conn, end);
-    if (!conn->link) {
+    if (!conn->link)
         return;
-    }
     conn->link_readable |= (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     conn->link_writable |= (events & EPOLLOUT) != 0;
     pump_run(conn);
@@ -131,18 +127,16 @@ static bool count_address(struct front_conn *conn) {
 static bool take_place(struct front_conn *conn) {
     struct wire *wire = conn->worker->wire;
     int64_t reserved = conn->role == API_ADMIN ? 0 : wire->settings.reserved_admin_connections;
-    if (atomic_fetch_add(&wire->connections, 1) < wire->settings.max_connections - reserved && (conn->awaits_proxy || count_address(conn))) {
+    if (atomic_fetch_add(&wire->connections, 1) < wire->settings.max_connections - reserved && (conn->awaits_proxy || count_address(conn)))
         return true;
-    }
     atomic_fetch_sub(&wire->connections, 1);
     return false;
 }
 
 static void give_place(struct front_conn *conn) {
     struct wire *wire = conn->worker->wire;
-    if (conn->counted_address) {
+    if (conn->counted_address)
         limits_leave(wire->limits, conn->address_key, sizeof(conn->address_key));
-    }
     atomic_fetch_sub(&wire->connections, 1);
 }
 
@@ -172,9 +166,8 @@ static uint64_t *open_counter(struct worker *worker, enum api_listener role) {
 
 bool front_trusted(struct front_conn *conn) {
     uint_fast32_t trust = atomic_load(&conn->worker->wire->trust);
-    if (conn->trust == trust) {
+    if (conn->trust == trust)
         return true;
-    }
     struct tls_context *context = context_of(conn->worker->wire, conn->listener);
     bool trusted = tls_trusted(&conn->tls, context);
     tls_context_unref(context);
@@ -200,9 +193,8 @@ static bool set_up(struct front_conn *conn) {
  * there is none here. */
 static bool make_place(struct worker *worker) {
     struct front_conn *oldest = NULL;
-    for (struct front_conn *conn = worker->conns; conn; conn = conn->next) {
+    for (struct front_conn *conn = worker->conns; conn; conn = conn->next)
         oldest = conn->role == API_ADMIN && !conn->known ? conn : oldest; /* the newest stand first */
-    }
     if (oldest) {
         worker_add(&worker->counters.refused_at_capacity, 1);
         front_kill(oldest);
@@ -249,9 +241,8 @@ void front_accept_take(struct worker *worker, const struct worker_listener *list
         return;
     }
     conn->next = worker->conns;
-    if (conn->next) {
+    if (conn->next)
         conn->next->prev = conn;
-    }
     worker->conns = conn;
     worker->conn_count++;
     admission_enter(conn);
@@ -273,9 +264,8 @@ bool front_admit(struct front_conn *conn) {
         return false;
     }
     conn->known |= conn->role == API_ADMIN && conn->tls.identity.id[0] != '\0';
-    if (id[0] == '\0') {
+    if (id[0] == '\0')
         return true;
-    }
     conn->counted_device = limits_enter(wire->limits, id, strlen(id) + 1, wire->settings.max_connections_per_device);
     if (!conn->counted_device) {
         worker_add(&conn->worker->counters.refused_at_capacity, 1);
@@ -287,9 +277,8 @@ bool front_admit(struct front_conn *conn) {
 bool front_open_link(struct front_conn *conn) {
     struct request_peer peer = {.listener = conn->role, .identity = conn->tls.identity};
     memcpy(peer.address, conn->address, sizeof(peer.address));
-    if (!http_open(conn->worker->http, &peer, conn, &conn->link, &conn->link_fd)) {
+    if (!http_open(conn->worker->http, &peer, conn, &conn->link, &conn->link_fd))
         return false;
-    }
     conn->link_readable = conn->link_writable = true;
     if (!worker_watch(conn->worker, conn->link_fd, &conn->end, EPOLLIN | EPOLLOUT | EPOLLRDHUP)) {
         http_detach(conn->link);
@@ -304,9 +293,8 @@ bool front_open_link(struct front_conn *conn) {
 void front_kill(struct front_conn *conn) {
     struct worker *worker = conn->worker;
     const char *id = conn->tls.identity.id;
-    if (conn->phase == FRONT_DEAD) {
+    if (conn->phase == FRONT_DEAD)
         return;
-    }
     if (conn->phase == FRONT_HANDSHAKE) {
         admission_leave(conn);
         worker_add(&worker->counters.handshakes_failed, 1);
@@ -321,18 +309,16 @@ void front_kill(struct front_conn *conn) {
         close(conn->link_fd);
         conn->link = NULL;
     }
-    if (conn->counted_device) {
+    if (conn->counted_device)
         limits_leave(worker->wire->limits, id, strlen(id) + 1);
-    }
     give_place(conn);
     deadlines_cancel(&worker->deadlines, &conn->deadline);
     tls_end(&conn->tls);
     close(conn->fd);
     free(conn->kept);
     *(conn->prev ? &conn->prev->next : &worker->conns) = conn->next;
-    if (conn->next) {
+    if (conn->next)
         conn->next->prev = conn->prev;
-    }
     worker->conn_count--;
     worker_add(open_counter(worker, conn->role), (uint64_t)-1);
     conn->next_dead = worker->dead;
@@ -350,20 +336,18 @@ void front_reap(struct worker *worker) {
     struct front_conn **at = &worker->fed;
     while (worker->dead && *at) { /* the fed ones were fed in this turn, and those of `again` worked in it: short lists */
         struct front_conn *conn = *at;
-        if (conn->phase == FRONT_DEAD) {
+        if (conn->phase == FRONT_DEAD)
             *at = conn->next_fed;
-        } else {
+        else
             at = &conn->next_fed;
-        }
     }
     at = &worker->again;
     while (worker->dead && *at) {
         struct front_conn *conn = *at;
-        if (conn->phase == FRONT_DEAD) {
+        if (conn->phase == FRONT_DEAD)
             *at = conn->next_again;
-        } else {
+        else
             at = &conn->next_again;
-        }
     }
     while (worker->dead) {
         struct front_conn *conn = worker->dead;
@@ -427,14 +411,12 @@ static void reply_deadline(struct front_conn *conn) {
 }
 
 static void direct_deadline(struct front_conn *conn) {
-    if (download_deadline(conn)) {
+    if (download_deadline(conn))
         return;
-    }
-    if (!pull_waits(conn)) {
+    if (!pull_waits(conn))
         reply_deadline(conn);
-    } else if (!pull_deadline(conn)) {
+    else if (!pull_deadline(conn))
         cut(conn, &conn->worker->counters.cut_reply);
-    }
 }
 
 void front_deadline(struct worker *worker, struct deadline *deadline) {
@@ -468,11 +450,10 @@ void front_drain(struct worker *worker) {
     for (struct front_conn *conn = worker->conns, *next; conn; conn = next) {
         next = conn->next;
         end_stream(conn);
-        if (conn->phase == FRONT_HANDSHAKE) {
+        if (conn->phase == FRONT_HANDSHAKE)
             front_kill(conn);
-        } else if (conn->phase == FRONT_HEAD && conn->gate.scanned == 0) {
+        else if (conn->phase == FRONT_HEAD && conn->gate.scanned == 0)
             pump_part(conn);
-        }
     }
 }
 
@@ -480,9 +461,8 @@ void front_drain(struct worker *worker) {
 void front_recheck(struct worker *worker) {
     for (struct front_conn *conn = worker->conns, *next; conn; conn = next) {
         next = conn->next;
-        if (conn->phase != FRONT_HANDSHAKE && !front_trusted(conn)) {
+        if (conn->phase != FRONT_HANDSHAKE && !front_trusted(conn))
             abort_conn(conn);
-        }
     }
 }
 
@@ -495,8 +475,7 @@ static bool serves(const struct front_conn *conn, const char *device_id) {
 void front_cut(struct worker *worker, const char *device_id) {
     for (struct front_conn *conn = worker->conns, *next; conn; conn = next) {
         next = conn->next;
-        if (!device_id || serves(conn, device_id)) {
+        if (!device_id || serves(conn, device_id))
             abort_conn(conn);
-        }
     }
 }

@@ -78,11 +78,9 @@ static const unsigned char classes[256] = {
 };
 
 static bool all_of(const char *text, size_t len, unsigned wanted) {
-    for (size_t i = 0; i < len; i++) {
-        if (!(classes[(unsigned char)text[i]] & wanted)) {
+    for (size_t i = 0; i < len; i++)
+        if (!(classes[(unsigned char)text[i]] & wanted))
             return false;
-        }
-    }
     return len > 0;
 }
 
@@ -93,13 +91,11 @@ static unsigned hex_value(char c) {
 /* Each escape is two hex digits and no NUL; in a path it may not hide what the path's structure is made of, nor a control byte. */
 static enum gate_refusal check_escapes(const char *text, size_t len, bool path) {
     for (const char *at = memchr(text, '%', len); at; at = memchr(at + 1, '%', (size_t)(text + len - at - 1))) {
-        if (text + len - at < 3 || !all_of(at + 1, 2, BIT_HEX)) {
+        if (text + len - at < 3 || !all_of(at + 1, 2, BIT_HEX))
             return GATE_TARGET_ESCAPE;
-        }
         unsigned byte = hex_value(at[1]) << 4 | hex_value(at[2]);
-        if (byte == 0 || (path && (byte == '/' || byte == '\\' || byte == '.' || byte < 0x20 || byte == 0x7f))) {
+        if (byte == 0 || (path && (byte == '/' || byte == '\\' || byte == '.' || byte < 0x20 || byte == 0x7f)))
             return GATE_TARGET_ESCAPE;
-        }
     }
     return GATE_NOTHING;
 }
@@ -109,9 +105,8 @@ static bool has_dot_segment(const char *path, size_t len) {
     for (size_t i = 1; i <= len; i++) {
         if (i == len || path[i] == '/') {
             size_t segment = i - start;
-            if ((segment == 1 && path[start] == '.') || (segment == 2 && path[start] == '.' && path[start + 1] == '.')) {
+            if ((segment == 1 && path[start] == '.') || (segment == 2 && path[start] == '.' && path[start + 1] == '.'))
                 return true;
-            }
             start = i + 1;
         }
     }
@@ -120,53 +115,43 @@ static bool has_dot_segment(const char *path, size_t len) {
 
 static enum gate_refusal check_query(const char *query, size_t len) {
     size_t parts = 1;
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len; i++)
         parts += query[i] == '&';
-    }
-    if (len > 0 && !all_of(query, len, BIT_QUERY)) {
+    if (len > 0 && !all_of(query, len, BIT_QUERY))
         return GATE_TARGET;
-    }
     return parts > GATE_MAX_QUERY_PARTS ? GATE_QUERY : check_escapes(query, len, false);
 }
 
 static enum gate_refusal check_target(const char *target, size_t len) {
-    if (len == 0 || target[0] != '/') {
+    if (len == 0 || target[0] != '/')
         return GATE_TARGET;
-    }
     const char *question = memchr(target, '?', len);
     size_t path_len = question ? (size_t)(question - target) : len;
-    if (!all_of(target, path_len, BIT_PATH)) {
+    if (!all_of(target, path_len, BIT_PATH))
         return GATE_TARGET;
-    }
-    if (has_dot_segment(target, path_len)) {
+    if (has_dot_segment(target, path_len))
         return GATE_TARGET_ESCAPE;
-    }
     enum gate_refusal refusal = check_escapes(target, path_len, true);
     return refusal || !question ? refusal : check_query(question + 1, len - path_len - 1);
 }
 
 static enum gate_refusal read_request_line(const char *line, size_t len) {
     const char *space = memchr(line, ' ', len);
-    if (!space || !all_of(line, (size_t)(space - line), BIT_TOKEN)) {
+    if (!space || !all_of(line, (size_t)(space - line), BIT_TOKEN))
         return GATE_REQUEST_LINE;
-    }
     const char *target = space + 1;
     size_t rest = len - (size_t)(target - line);
     const char *second = memchr(target, ' ', rest);
-    if (!second) {
+    if (!second)
         return GATE_REQUEST_LINE;
-    }
     const char *version = second + 1;
     size_t version_len = len - (size_t)(version - line);
-    if (version_len != 8 || memcmp(version, "HTTP/", 5) != 0 || version[6] != '.') {
+    if (version_len != 8 || memcmp(version, "HTTP/", 5) != 0 || version[6] != '.')
         return GATE_REQUEST_LINE;
-    }
-    if (space - line > 16) {
+    if (space - line > 16)
         return GATE_METHOD;
-    }
-    if (memcmp(version, "HTTP/1.1", 8) != 0) {
+    if (memcmp(version, "HTTP/1.1", 8) != 0)
         return GATE_VERSION;
-    }
     return check_target(target, (size_t)(second - target));
 }
 
@@ -177,13 +162,11 @@ static enum gate_refusal read_host(struct gate *gate, const char *value, size_t 
 
 static enum gate_refusal read_length(struct gate *gate, const char *value, size_t len) {
     uint64_t number = 0;
-    if (len < 1 || len > 18) {
+    if (len < 1 || len > 18)
         return GATE_LENGTH;
-    }
     for (size_t i = 0; i < len; i++) {
-        if (value[i] < '0' || value[i] > '9') {
+        if (value[i] < '0' || value[i] > '9')
             return GATE_LENGTH;
-        }
         number = number * 10 + (uint64_t)(value[i] - '0');
     }
     gate->content_length = number;
@@ -235,27 +218,22 @@ static const struct known {
 };
 
 static enum gate_refusal read_field(struct gate *gate, const char *line, size_t len) {
-    if (line[0] == ' ' || line[0] == '\t') {
+    if (line[0] == ' ' || line[0] == '\t')
         return GATE_FIELD_FOLDED;
-    }
     const char *colon = memchr(line, ':', len);
     size_t name_len = colon ? (size_t)(colon - line) : 0;
-    if (!all_of(line, name_len, BIT_TOKEN)) {
+    if (!all_of(line, name_len, BIT_TOKEN))
         return GATE_FIELD_NAME;
-    }
     const char *value = colon + 1;
     const char *end = line + len;
-    while (value < end && (*value == ' ' || *value == '\t')) {
+    while (value < end && (*value == ' ' || *value == '\t'))
         value++;
-    }
-    while (end > value && (end[-1] == ' ' || end[-1] == '\t')) {
+    while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
-    }
     for (size_t i = 0; i < ARRAY_LEN(known); i++) {
         if (known[i].len == name_len && strncasecmp(known[i].name, line, name_len) == 0) {
-            if (!known[i].often && (gate->seen & 1U << i)) {
+            if (!known[i].often && (gate->seen & 1U << i))
                 return GATE_FIELD_TWICE;
-            }
             gate->seen |= 1U << i;
             return known[i].read ? known[i].read(gate, value, (size_t)(end - value)) : GATE_NOTHING;
         }
@@ -265,15 +243,12 @@ static enum gate_refusal read_field(struct gate *gate, const char *line, size_t 
 
 /* One complete line without its CRLF. Sets head_len at the empty line. */
 static enum gate_refusal read_line(struct gate *gate, const char *line, size_t len) {
-    if (gate->lines == 0) {
+    if (gate->lines == 0)
         return read_request_line(line, len);
-    }
-    if (len > 0) {
+    if (len > 0)
         return gate->lines > GATE_MAX_FIELDS ? GATE_TOO_MANY_FIELDS : read_field(gate, line, len);
-    }
-    if (!(gate->seen & 1U)) {
+    if (!(gate->seen & 1U))
         return GATE_HOST;
-    }
     gate->head_len = gate->scanned + 1;
     gate->body_left = gate->content_length;
     return GATE_NOTHING;
@@ -282,18 +257,14 @@ static enum gate_refusal read_line(struct gate *gate, const char *line, size_t l
 static enum gate_refusal check_byte(const struct gate *gate, const char *data, size_t i) {
     unsigned char c = (unsigned char)data[i];
     bool after_cr = i > gate->line_start && data[i - 1] == '\r';
-    if (i >= GATE_MAX_HEAD) {
+    if (i >= GATE_MAX_HEAD)
         return GATE_HEAD_TOO_LARGE;
-    }
-    if (c == '\n') {
+    if (c == '\n')
         return after_cr ? GATE_NOTHING : GATE_BARE_LF;
-    }
-    if (after_cr) {
+    if (after_cr)
         return GATE_BARE_CR;
-    }
-    if (c >= 0x80) {
+    if (c >= 0x80)
         return GATE_HIGH_BYTE;
-    }
     return (c < 0x20 && c != '\r' && (c != '\t' || gate->lines == 0)) || c == 0x7f ? GATE_CONTROL_BYTE : GATE_NOTHING;
 }
 
@@ -307,9 +278,8 @@ enum gate_verdict gate_scan(struct gate *gate, const char *data, size_t len) {
             gate->lines++;
         }
     }
-    if (gate->refusal) {
+    if (gate->refusal)
         return GATE_REFUSED;
-    }
     return gate->head_len ? GATE_COMPLETE : GATE_MORE;
 }
 

@@ -26,9 +26,8 @@ bool guard_start(struct err *err) {
 }
 
 bool guard_copy(void *to, const void *from, size_t len) {
-    if (sigsetjmp(guard_return, 0) != 0) {
+    if (sigsetjmp(guard_return, 0) != 0)
         return false;
-    }
     guard_active = 1;
     memcpy(to, from, len);
     guard_active = 0;

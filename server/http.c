@@ -49,9 +49,8 @@ struct header_list {
 static enum MHD_Result on_header(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
     struct header_list *list = context;
     (void)kind;
-    if (list->count == GATE_MAX_FIELDS) {
+    if (list->count == GATE_MAX_FIELDS)
         return MHD_NO;
-    }
     list->items[list->count++] = (struct api_param){.name = name, .value = value ? value : ""};
     return MHD_YES;
 }
@@ -66,9 +65,8 @@ static void on_resume(struct request *request) {
 static void *on_target(void *context, const char *uri, struct MHD_Connection *connection) {
     struct http_daemon *http = context;
     struct request *request = request_new(http->options.requests);
-    if (!request) {
+    if (!request)
         return NULL;
-    }
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct exchange *exchange = arena_alloc(&request->arena, sizeof(*exchange));
     char *target = arena_strdup(&request->arena, uri);
@@ -92,16 +90,14 @@ static ssize_t no_bytes(void *context, uint64_t position, char *out, size_t max)
 
 static struct MHD_Response *make_response(struct api_call *call) {
     struct api_reply *reply = &call->reply;
-    if (reply->head_length_set && call->head) {
+    if (reply->head_length_set && call->head)
         return MHD_create_response_from_callback(reply->head_length, 1024, no_bytes, NULL, NULL);
-    }
     if (reply->blob.release) {
         struct api_blob blob = reply->blob;
         struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(blob.len, (void *)(uintptr_t)blob.data, blob.release,
                                                                                                blob.context);
-        if (response) {
+        if (response)
             reply->blob.release = NULL; /* the library calls it now */
-        }
         return response;
     }
     return MHD_create_response_from_buffer(reply->body_len, (void *)(uintptr_t)(reply->body_len ? reply->body : ""), MHD_RESPMEM_PERSISTENT);
@@ -111,15 +107,12 @@ static bool add_headers(struct MHD_Response *response, const struct exchange *ex
     const struct api_call *call = &exchange->request->call;
     const struct api_reply *reply = &call->reply;
     bool ok = MHD_add_response_header(response, "X-Request-Id", call->request_id) == MHD_YES;
-    if (reply->content_type) {
+    if (reply->content_type)
         ok &= MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type) == MHD_YES;
-    }
-    for (size_t i = 0; i < reply->header_count; i++) {
+    for (size_t i = 0; i < reply->header_count; i++)
         ok &= MHD_add_response_header(response, reply->headers[i].name, reply->headers[i].value) == MHD_YES;
-    }
-    if (exchange->link->http->draining) {
+    if (exchange->link->http->draining)
         ok &= MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
-    }
     return ok;
 }
 
@@ -129,12 +122,10 @@ static enum MHD_Result queue_reply(struct exchange *exchange) {
     enum MHD_Result result = MHD_NO;
     exchange->reply_length = request_reply_length(request);
     struct MHD_Response *response = make_response(&request->call);
-    if (response && add_headers(response, exchange)) {
+    if (response && add_headers(response, exchange))
         result = MHD_queue_response(exchange->connection, status, response);
-    }
-    if (response) {
+    if (response)
         MHD_destroy_response(response);
-    }
     request->step = REQUEST_SENDING;
     return result;
 }
@@ -143,16 +134,13 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method) {
     struct request *request = exchange->request;
     int count = MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, NULL, NULL);
     struct header_list list = {.items = arena_array(&request->arena, count > 0 ? (size_t)count : 1, sizeof(struct api_param))};
-    if (!list.items || count > GATE_MAX_FIELDS) {
+    if (!list.items || count > GATE_MAX_FIELDS)
         return MHD_NO;
-    }
     MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, on_header, &list);
-    if (!request_begin(request, &exchange->link->peer, method, exchange->target, list.items, list.count)) {
+    if (!request_begin(request, &exchange->link->peer, method, exchange->target, list.items, list.count))
         return MHD_NO;
-    }
-    if (request->failed && request->call.content_length > 0) {
+    if (request->failed && request->call.content_length > 0)
         return queue_reply(exchange); /* now or after the whole body */
-    }
     return MHD_YES;
 }
 
@@ -161,13 +149,11 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
                                   const char *upload_data, size_t *upload_data_size, void **request_context) {
     struct exchange *exchange = *request_context;
     (void)context, (void)url, (void)version;
-    if (!exchange) {
+    if (!exchange)
         return MHD_NO;
-    }
     struct request *request = exchange->request;
-    if (request->step == REQUEST_HEAD) {
+    if (request->step == REQUEST_HEAD)
         return begin(exchange, method);
-    }
     if (*upload_data_size > 0) {
         request_take(request, upload_data, *upload_data_size);
         *upload_data_size = 0;
@@ -185,19 +171,16 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     struct exchange *exchange = *request_context;
     (void)connection;
     *request_context = NULL;
-    if (!exchange) {
+    if (!exchange)
         return;
-    }
     struct http_link *link = exchange->link;
     struct request *request = exchange->request;
-    if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && !request->call.head) {
+    if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && !request->call.head)
         request->reply_bytes = exchange->reply_length;
-    }
     bool known = request->call.operator_.token != NULL;
     request_finish(request);
-    if (link->context) {
+    if (link->context)
         http->options.reply_done(link->context, known);
-    }
 }
 
 /* ---- links ---- */
@@ -208,11 +191,10 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         struct http_link *link = *socket_context;
         *socket_context = NULL;
-        if (link && link->context) {
+        if (link && link->context)
             link->closed = true;
-        } else {
+        else
             free(link);
-        }
         return;
     }
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -257,9 +239,8 @@ bool http_open(struct http_daemon *http, const struct request_peer *peer, void *
 
 void http_detach(struct http_link *link) {
     link->context = NULL;
-    if (link->closed) {
+    if (link->closed)
         free(link);
-    }
 }
 
 /* ---- the daemon ---- */
@@ -272,9 +253,8 @@ static size_t no_unescape(void *context, struct MHD_Connection *connection, char
 
 bool http_start(const struct http_options *options, struct http_daemon **ret_http, struct err *err) {
     struct http_daemon *http = calloc(1, sizeof(*http));
-    if (!http) {
+    if (!http)
         return err_no_memory(err);
-    }
     http->options = *options;
     unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME;
     http->library = MHD_start_daemon(flags, 0, NULL, NULL, on_request, http,                     /* */
@@ -303,9 +283,8 @@ bool http_run(struct http_daemon *http) {
     MHD_UNSIGNED_LONG_LONG timeout = 1;
     for (int round = 0; round < MAX_ROUNDS; round++) {
         MHD_run(http->library);
-        if (MHD_get_timeout(http->library, &timeout) != MHD_YES || timeout > 0) {
+        if (MHD_get_timeout(http->library, &timeout) != MHD_YES || timeout > 0)
             return false;
-        }
     }
     return true;
 }
@@ -315,14 +294,12 @@ void http_drain(struct http_daemon *http) {
 }
 
 void http_stop(struct http_daemon *http) {
-    if (!http) {
+    if (!http)
         return;
-    }
     while (http_run(http)) {
     }
     MHD_stop_daemon(http->library);
-    while (http->opening) {
+    while (http->opening)
         forget_opening(http, http->opening);
-    }
     free(http);
 }

@@ -22,9 +22,8 @@ struct limits {
 
 struct limits *limits_new(size_t max_keys) {
     size_t slots = 64;
-    while (slots < max_keys * 2) {
+    while (slots < max_keys * 2)
         slots *= 2;
-    }
     struct limits *limits = calloc(1, sizeof(*limits) + slots * sizeof(struct entry));
     if (limits) {
         pthread_mutex_init(&limits->lock, NULL);
@@ -53,9 +52,8 @@ static uint64_t hash_of(const struct limits *limits, const unsigned char *key, s
 
 static size_t find(const struct limits *limits, uint64_t hash) {
     size_t i = (hash >> 1) & limits->mask;
-    while (limits->entries[i].hash && limits->entries[i].hash != hash) {
+    while (limits->entries[i].hash && limits->entries[i].hash != hash)
         i = (i + 1) & limits->mask;
-    }
     return i;
 }
 
@@ -88,8 +86,7 @@ void limits_leave(struct limits *limits, const void *key, size_t len) {
     uint64_t hash = hash_of(limits, key, len);
     pthread_mutex_lock(&limits->lock);
     size_t i = find(limits, hash);
-    if (limits->entries[i].hash && --limits->entries[i].count == 0) {
+    if (limits->entries[i].hash && --limits->entries[i].count == 0)
         forget(limits, i);
-    }
     pthread_mutex_unlock(&limits->lock);
 }

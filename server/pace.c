@@ -47,9 +47,8 @@ void pace_free(struct pace *pace) {
             free(device);
         }
     }
-    if (pace) {
+    if (pace)
         pthread_mutex_destroy(&pace->lock);
-    }
     free(pace);
 }
 
@@ -83,9 +82,8 @@ struct pace_device *pace_enter(struct pace *pace, const char *device_id, int64_t
         *chain = device;
         pace->count++;
     }
-    if (device) {
+    if (device)
         device->users++;
-    }
     pthread_mutex_unlock(&pace->lock);
     return device;
 }

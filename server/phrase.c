@@ -39,10 +39,8 @@ static const struct phrase {
 };
 
 const char *phrase_of(int status) {
-    for (size_t i = 0; i < ARRAY_LEN(phrases); i++) {
-        if (phrases[i].status == status) {
+    for (size_t i = 0; i < ARRAY_LEN(phrases); i++)
+        if (phrases[i].status == status)
             return phrases[i].text;
-        }
-    }
     return "Status";
 }

@@ -31,9 +31,8 @@ static void take_source(struct proxy_header *header, int family, const void *add
 /* The next word up to one space or the end; false: none, or too long. */
 static bool next_word(const char **at, char *ret_word, size_t size) {
     size_t len = strcspn(*at, " ");
-    if (len == 0 || len >= size) {
+    if (len == 0 || len >= size)
         return false;
-    }
     memcpy(ret_word, *at, len);
     ret_word[len] = '\0';
     *at += len + ((*at)[len] == ' ');
@@ -43,9 +42,8 @@ static bool next_word(const char **at, char *ret_word, size_t size) {
 static bool read_port(const char *word, uint16_t *ret_port) {
     int64_t port;
     bool plain = strspn(word, "0123456789") == strlen(word) && (word[0] != '0' || word[1] == '\0');
-    if (!plain || !text_to_int(word, 0, UINT16_MAX, &port)) {
+    if (!plain || !text_to_int(word, 0, UINT16_MAX, &port))
         return false;
-    }
     *ret_port = (uint16_t)port;
     return true;
 }
@@ -56,13 +54,11 @@ static bool read_line(const char *line, int family, struct proxy_header *header)
     uint8_t from[16], to[16];
     uint16_t from_port, to_port;
     if (!next_word(&line, source, sizeof(source)) || !next_word(&line, destination, sizeof(destination)) || !next_word(&line, port, sizeof(port)) ||
-        !next_word(&line, other_port, sizeof(other_port)) || *line != '\0' || line[-1] == ' ') {
+        !next_word(&line, other_port, sizeof(other_port)) || *line != '\0' || line[-1] == ' ')
         return false;
-    }
     if (inet_pton(family, source, from) != 1 || inet_pton(family, destination, to) != 1 || !read_port(port, &from_port) ||
-        !read_port(other_port, &to_port)) {
+        !read_port(other_port, &to_port))
         return false;
-    }
     take_source(header, family, from, from_port);
     return true;
 }
@@ -71,20 +67,17 @@ static enum proxy_verdict parse_v1(const char *data, size_t len, struct proxy_he
     char line[PROXY_V1_MAX + 1];
     size_t most = len < PROXY_V1_MAX ? len : PROXY_V1_MAX;
     const char *end = memmem(data, most, "\r\n", 2);
-    if (!end) {
+    if (!end)
         return len < PROXY_V1_MAX ? PROXY_MORE : PROXY_REFUSED;
-    }
     size_t text_len = (size_t)(end - data);
-    if (memchr(data, '\0', text_len)) {
+    if (memchr(data, '\0', text_len))
         return PROXY_REFUSED;
-    }
     memcpy(line, data, text_len);
     line[text_len] = '\0';
     const char *rest = line + strlen(v1_start);
     header->len = text_len + 2;
-    if (strncmp(rest, "UNKNOWN", 7) == 0 && (rest[7] == '\0' || rest[7] == ' ')) {
+    if (strncmp(rest, "UNKNOWN", 7) == 0 && (rest[7] == '\0' || rest[7] == ' '))
         return PROXY_DONE;
-    }
     bool four = strncmp(rest, "TCP4 ", 5) == 0, six = strncmp(rest, "TCP6 ", 5) == 0;
     return (four || six) && read_line(rest + 5, four ? AF_INET : AF_INET6, header) ? PROXY_DONE : PROXY_REFUSED;
 }
@@ -95,9 +88,8 @@ static enum proxy_verdict parse_v1(const char *data, size_t len, struct proxy_he
 static bool fit_vectors(const uint8_t *data, size_t len) {
     while (len > 0) {
         size_t whole = len >= TLV_FIXED ? TLV_FIXED + ((size_t)data[1] << 8 | data[2]) : len + 1;
-        if (whole > len) {
+        if (whole > len)
             return false;
-        }
         data += whole;
         len -= whole;
     }
@@ -106,31 +98,25 @@ static bool fit_vectors(const uint8_t *data, size_t len) {
 
 static bool read_addresses(const uint8_t *data, size_t len, uint8_t family, struct proxy_header *header) {
     size_t addresses = family == V2_TCP4 ? V2_ADDRESSES4 : family == V2_TCP6 ? V2_ADDRESSES6 : 0;
-    if ((family != V2_UNSPEC && addresses == 0) || len < addresses) {
+    if ((family != V2_UNSPEC && addresses == 0) || len < addresses)
         return false;
-    }
-    if (family == V2_TCP4) {
+    if (family == V2_TCP4)
         take_source(header, AF_INET, data, (uint16_t)(data[8] << 8 | data[9]));
-    } else if (family == V2_TCP6) {
+    else if (family == V2_TCP6)
         take_source(header, AF_INET6, data, (uint16_t)(data[32] << 8 | data[33]));
-    }
     return family == V2_UNSPEC || fit_vectors(data + addresses, len - addresses);
 }
 
 static enum proxy_verdict parse_v2(const uint8_t *data, size_t len, struct proxy_header *header) {
-    if (len > 12 && data[12] != V2_LOCAL && data[12] != V2_PROXY) {
+    if (len > 12 && data[12] != V2_LOCAL && data[12] != V2_PROXY)
         return PROXY_REFUSED;
-    }
-    if (len < V2_FIXED) {
+    if (len < V2_FIXED)
         return PROXY_MORE;
-    }
     size_t rest = (size_t)data[14] << 8 | data[15];
-    if (rest > PROXY_MAX - V2_FIXED) {
+    if (rest > PROXY_MAX - V2_FIXED)
         return PROXY_REFUSED;
-    }
-    if (len < V2_FIXED + rest) {
+    if (len < V2_FIXED + rest)
         return PROXY_MORE;
-    }
     header->len = V2_FIXED + rest;
     return data[12] == V2_LOCAL || read_addresses(data + V2_FIXED, rest, data[13], header) ? PROXY_DONE : PROXY_REFUSED;
 }
@@ -142,16 +128,13 @@ static bool begins(const uint8_t *data, size_t len, const void *start, size_t st
 enum proxy_verdict proxy_parse(const void *data, size_t len, struct proxy_header *ret_header) {
     struct proxy_header header = {0};
     enum proxy_verdict verdict = PROXY_REFUSED;
-    if (len == 0) {
+    if (len == 0)
         return PROXY_MORE;
-    }
-    if (begins(data, len, v2_start, sizeof(v2_start))) {
+    if (begins(data, len, v2_start, sizeof(v2_start)))
         verdict = parse_v2(data, len, &header);
-    } else if (begins(data, len, v1_start, strlen(v1_start))) {
+    else if (begins(data, len, v1_start, strlen(v1_start)))
         verdict = len < strlen(v1_start) ? PROXY_MORE : parse_v1(data, len, &header);
-    }
-    if (verdict == PROXY_DONE) {
+    if (verdict == PROXY_DONE)
         *ret_header = header;
-    }
     return verdict;
 }

@@ -47,21 +47,17 @@ static void frame(struct buf *piece) {
 static enum api_pull_step make_piece(struct request *request, bool over, struct err *err) {
     struct buf *piece = &request->piece;
     enum api_pull_step step = API_PULL_END;
-    if (piece->max == 0) {
+    if (piece->max == 0)
         buf_init(piece, API_PULL_MAX + FRAME_BYTES);
-    }
     buf_reset(piece);
     buf_append(piece, nothing_yet, FRAME_HEAD);
-    if (!over) {
+    if (!over)
         step = ask(request, err);
-    }
-    if (step == API_PULL_FAILED || !buf_ok(piece, "a piece of the reply", err)) {
+    if (step == API_PULL_FAILED || !buf_ok(piece, "a piece of the reply", err))
         return API_PULL_FAILED;
-    }
     frame(piece);
-    if (step == API_PULL_END) {
+    if (step == API_PULL_END)
         buf_text(piece, last_chunk);
-    }
     return buf_ok(piece, "a piece of the reply", err) ? step : API_PULL_FAILED;
 }
 
@@ -92,13 +88,11 @@ bool pull_waits(const struct front_conn *conn) {
 
 static void leave_list(struct front_conn *conn) {
     struct worker *worker = conn->worker;
-    if (!conn->in_waiting) {
+    if (!conn->in_waiting)
         return;
-    }
     *(conn->prev_waiting ? &conn->prev_waiting->next_waiting : &worker->waiting) = conn->next_waiting;
-    if (conn->next_waiting) {
+    if (conn->next_waiting)
         conn->next_waiting->prev_waiting = conn->prev_waiting;
-    }
     conn->prev_waiting = conn->next_waiting = NULL;
     conn->in_waiting = false;
 }
@@ -108,9 +102,8 @@ void pull_wait(struct front_conn *conn) {
     int64_t wait_ms = conn->direct->call.reply.pull.wait_ms;
     if (!conn->in_waiting) {
         conn->next_waiting = worker->waiting;
-        if (conn->next_waiting) {
+        if (conn->next_waiting)
             conn->next_waiting->prev_waiting = conn;
-        }
         worker->waiting = conn;
         conn->in_waiting = true;
     }

@@ -21,12 +21,10 @@ static bool keep(struct front_conn *conn, const char *data, size_t len) {
         conn->kept_len = 0;
         return true;
     }
-    if (!conn->kept) {
+    if (!conn->kept)
         conn->kept = malloc(WORKER_READ_SIZE);
-    }
-    if (!conn->kept || len > WORKER_READ_SIZE) {
+    if (!conn->kept || len > WORKER_READ_SIZE)
         return false;
-    }
     memmove(conn->kept, data, len);
     conn->kept_len = len;
     return true;
@@ -36,9 +34,8 @@ bool pump_flush(struct front_conn *conn) {
     uint64_t before = conn->tls.sent_bytes;
     enum tls_status status = tls_flush(&conn->tls);
     worker_add(&conn->worker->counters.bytes_sent, conn->tls.sent_bytes - before);
-    if (status == TLS_FAILED) {
+    if (status == TLS_FAILED)
         front_kill(conn);
-    }
     return status == TLS_OK;
 }
 
@@ -46,16 +43,13 @@ bool pump_flush(struct front_conn *conn) {
 static bool fill(struct front_conn *conn, const char **ret_data, size_t *ret_len) {
     char *buffer = conn->kept ? conn->kept : (char *)conn->worker->read_buffer;
     size_t got = 0;
-    if (!conn->tls.readable) {
+    if (!conn->tls.readable)
         return false;
-    }
     enum tls_status status = tls_read(&conn->tls, buffer + conn->kept_len, WORKER_READ_SIZE - conn->kept_len, &got);
-    if (conn->worker->gather.len > 0) {
+    if (conn->worker->gather.len > 0)
         (void)pump_flush(conn); /* an alert or a key update of ours; rare. What is blocked of it does not void what was read */
-    }
-    if (conn->phase == FRONT_DEAD) {
+    if (conn->phase == FRONT_DEAD)
         return false;
-    }
     if (status == TLS_OK) {
         worker_add(&conn->worker->counters.bytes_received, got);
         *ret_data = buffer;
@@ -63,9 +57,8 @@ static bool fill(struct front_conn *conn, const char **ret_data, size_t *ret_len
         conn->kept_len = conn->kept ? *ret_len : 0;
         return true;
     }
-    if (status != TLS_BLOCKED) {
+    if (status != TLS_BLOCKED)
         front_kill(conn);
-    }
     return false;
 }
 
@@ -75,9 +68,8 @@ static void forward(struct front_conn *conn, const char *data, size_t len) {
         uint64_t all = (uint64_t)conn->head_left + conn->gate.body_left;
         size_t want = all < len ? (size_t)all : len;
         ssize_t sent = send(conn->link_fd, data, want, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR) {
+        if (sent < 0 && errno == EINTR)
             continue;
-        }
         if (sent < 0) {
             conn->link_writable = false;
             conn->closing |= errno != EAGAIN; /* the library has closed its end: its reply, if any, is the last */
@@ -102,11 +94,10 @@ static void forward(struct front_conn *conn, const char *data, size_t len) {
 static bool has_spoken(struct front_conn *conn) {
     char byte;
     ssize_t got = recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (got < 0 && errno == EAGAIN) {
+    if (got < 0 && errno == EAGAIN)
         conn->tls.readable = false;
-    } else if (got == 0 || (got < 0 && errno != EINTR)) {
+    else if (got == 0 || (got < 0 && errno != EINTR))
         front_kill(conn);
-    }
     return got > 0;
 }
 
@@ -114,27 +105,22 @@ static bool has_spoken(struct front_conn *conn) {
 static bool step_handshake(struct front_conn *conn) {
     struct worker *worker = conn->worker;
     if (!conn->tls.readable) {
-        if (conn->tls.pending) {
+        if (conn->tls.pending)
             (void)pump_flush(conn);
-        }
         return false;
     }
-    if (conn->awaits_proxy && !proxied_begin(conn)) {
+    if (conn->awaits_proxy && !proxied_begin(conn))
         return false;
-    }
-    if ((!conn->admission.ready && !has_spoken(conn)) || !admission_begin(conn)) {
+    if ((!conn->admission.ready && !has_spoken(conn)) || !admission_begin(conn))
         return false;
-    }
     enum tls_status status = tls_handshake(&conn->tls);
     (void)pump_flush(conn);
-    if (conn->phase == FRONT_DEAD || status == TLS_BLOCKED) {
+    if (conn->phase == FRONT_DEAD || status == TLS_BLOCKED)
         return false;
-    }
     admission_leave(conn);
     worker_add(&worker->counters.sessions_stored, conn->tls.stored);
-    if (conn->tls.offered && !conn->tls.resumed) {
+    if (conn->tls.offered && !conn->tls.resumed)
         worker_add(&worker->counters.sessions_refused, 1);
-    }
     if (status != TLS_OK) {
         worker_add(&worker->counters.handshakes_failed, 1);
         conn->phase = FRONT_CLOSING;
@@ -148,11 +134,10 @@ static bool step_handshake(struct front_conn *conn) {
 }
 
 static bool begin_direct(struct front_conn *conn, const char *data, size_t len) {
-    if (!direct_begin(conn, data)) {
+    if (!direct_begin(conn, data))
         pump_refuse(conn, GATE_OVERLOADED);
-    } else if (!keep(conn, data + conn->gate.head_len, len - conn->gate.head_len)) {
+    else if (!keep(conn, data + conn->gate.head_len, len - conn->gate.head_len))
         front_kill(conn);
-    }
     return true;
 }
 
@@ -166,9 +151,8 @@ static bool begin_link(struct front_conn *conn, const char *data, size_t len) {
     conn->head_left = conn->gate.head_len;
     conn->received = conn->mark = 0;
     conn->reply_done = false;
-    if (conn->gate.content_length > 0) {
+    if (conn->gate.content_length > 0)
         front_set_deadline(conn, FRONT_BODY_WINDOW_MS);
-    }
     forward(conn, data, len);
     return true;
 }
@@ -182,21 +166,17 @@ static bool is_expired(const struct front_conn *conn) {
 static bool step_head(struct front_conn *conn) {
     const char *data = conn->kept;
     size_t len = conn->kept_len;
-    if (conn->tls.pending && !pump_flush(conn)) {
+    if (conn->tls.pending && !pump_flush(conn))
         return false;
-    }
-    if (len <= conn->gate.scanned && !fill(conn, &data, &len)) {
+    if (len <= conn->gate.scanned && !fill(conn, &data, &len))
         return false;
-    }
     bool begins = conn->gate.scanned == 0;
     switch (gate_scan(&conn->gate, data, len)) {
     case GATE_MORE:
-        if (begins && !conn->first) {
+        if (begins && !conn->first)
             front_set_deadline(conn, conn->worker->wire->settings.head_deadline_ms);
-        }
-        if (!keep(conn, data, len)) {
+        if (!keep(conn, data, len))
             front_kill(conn);
-        }
         return true;
     case GATE_COMPLETE:
         break;
@@ -216,9 +196,8 @@ static bool step_head(struct front_conn *conn) {
 /* The reply's bytes from the link to the client; in two phases, because a reply may begin before the request has ended. */
 static bool step_reply(struct front_conn *conn) {
     struct worker *worker = conn->worker;
-    if (conn->tls.pending && !pump_flush(conn)) {
+    if (conn->tls.pending && !pump_flush(conn))
         return false;
-    }
     while (conn->link_readable && worker->gather.len + TLS_WRITE_MAX + TLS_WRITE_EXTRA <= TLS_GATHER_SIZE) {
         ssize_t got = recv(conn->link_fd, worker->write_buffer, TLS_WRITE_MAX, MSG_DONTWAIT);
         if (got > 0) {
@@ -231,12 +210,10 @@ static bool step_reply(struct front_conn *conn) {
             conn->link_readable = false;
         }
     }
-    if (!pump_flush(conn)) {
+    if (!pump_flush(conn))
         return false;
-    }
-    if (conn->link_readable) {
+    if (conn->link_readable)
         return true;
-    }
     if (conn->link_ended || (conn->reply_done && (conn->closing || conn->phase == FRONT_REQUEST))) {
         pump_close(conn);
         return true;
@@ -268,9 +245,8 @@ static bool step_request(struct front_conn *conn) {
 }
 
 static bool step_closing(struct front_conn *conn) {
-    if (!pump_flush(conn)) {
+    if (!pump_flush(conn))
         return false;
-    }
     shutdown(conn->fd, SHUT_WR);
     conn->phase = FRONT_LINGER;
     conn->linger_left = FRONT_LINGER_BYTES;
@@ -335,9 +311,8 @@ void pump_close(struct front_conn *conn) {
 
 void pump_part(struct front_conn *conn) {
     tls_say_goodbye(&conn->tls);
-    if (pump_flush(conn) || conn->phase != FRONT_DEAD) {
+    if (pump_flush(conn) || conn->phase != FRONT_DEAD)
         front_kill(conn);
-    }
 }
 
 void pump_refuse(struct front_conn *conn, enum gate_refusal refusal) {
@@ -345,9 +320,8 @@ void pump_refuse(struct front_conn *conn, enum gate_refusal refusal) {
     char request_id[API_REQUEST_ID_SIZE];
     random_hex(request_id, (API_REQUEST_ID_SIZE - 1) / 2);
     worker_add(&conn->worker->counters.refused_at_gate, 1);
-    if (tls_write(&conn->tls, reply, gate_reply(refusal, request_id, clock_now(), reply))) {
+    if (tls_write(&conn->tls, reply, gate_reply(refusal, request_id, clock_now(), reply)))
         pump_close(conn);
-    } else {
+    else
         front_kill(conn);
-    }
 }

@@ -37,9 +37,8 @@ struct requests {
 
 bool requests_start(const struct requests_options *options, struct requests **ret_requests, struct err *err) {
     struct requests *requests = calloc(1, sizeof(*requests));
-    if (!requests) {
+    if (!requests)
         return err_no_memory(err);
-    }
     requests->options = *options;
     requests->ids_used = ID_POOL;
     if (options->db && !db_reader_open(options->db, &requests->reader, err)) {
@@ -52,9 +51,8 @@ bool requests_start(const struct requests_options *options, struct requests **re
 }
 
 void requests_stop(struct requests *requests) {
-    if (!requests) {
+    if (!requests)
         return;
-    }
     while (requests->spare) {
         struct request *request = requests->spare;
         requests->spare = request->next;
@@ -117,9 +115,8 @@ static void make_id(struct requests *requests, char ret_id[API_REQUEST_ID_SIZE])
 
 static bool keep_certificate(struct api_call *call, const struct api_identity *identity) {
     struct api_identity *copy = arena_alloc(call->arena, sizeof(*copy));
-    if (!copy) {
+    if (!copy)
         return false;
-    }
     *copy = *identity;
     call->operator_.certificate = copy;
     return true;
@@ -137,16 +134,14 @@ static bool fill_call(struct request *request, const struct request_peer *peer, 
     call->head = strcmp(method, "HEAD") == 0;
     call->method = call->head ? "GET" : method;
     call->path = target;
-    if (peer->listener != API_ADMIN) {
+    if (peer->listener != API_ADMIN)
         call->identity = peer->identity;
-    } else if (peer->identity.id[0] != '\0' && !keep_certificate(call, &peer->identity)) {
+    else if (peer->identity.id[0] != '\0' && !keep_certificate(call, &peer->identity))
         return false;
-    }
     call->db = request->requests->reader;
     const char *text = api_header(call, "Content-Length");
-    if (!call->client_address || (text && !text_to_int(text, 0, INT64_MAX, &length))) {
+    if (!call->client_address || (text && !text_to_int(text, 0, INT64_MAX, &length)))
         return false;
-    }
     call->content_length = (uint64_t)length;
     return true;
 }
@@ -156,14 +151,12 @@ bool request_begin(struct request *request, const struct request_peer *peer, con
     struct api_call *call = &request->call;
     struct err err = {0};
     char *question = strchr(target, '?');
-    if (question) {
+    if (question)
         *question = '\0';
-    }
     call->headers = headers;
     call->header_count = header_count;
-    if (!fill_call(request, peer, method, target)) {
+    if (!fill_call(request, peer, method, target))
         return false;
-    }
     request->begun = true;
     request->step = REQUEST_BODY;
     if (!dispatch_begin(call, question ? question + 1 : "", &err)) {
@@ -179,19 +172,16 @@ void request_take(struct request *request, const void *data, size_t len) {
     struct err err = {0};
     const struct api_route *route = request->call.route;
     request->body_bytes += len;
-    if (request->failed || route->body == API_NO_BODY) {
+    if (request->failed || route->body == API_NO_BODY)
         return;
-    }
     if (route->body == API_STREAM) {
-        if (!route->stream->write(&request->call, data, len, &err)) {
+        if (!route->stream->write(&request->call, data, len, &err))
             request_refuse(request, &err);
-        }
         return;
     }
     buf_append(&request->body, data, len);
-    if (!buf_ok(&request->body, "request body", &err)) {
+    if (!buf_ok(&request->body, "request body", &err))
         request_refuse(request, &err);
-    }
 }
 
 /* ---- the writer ---- */
@@ -210,9 +200,8 @@ static void writer_done(void *arg, bool ok, const struct err *err) {
     struct request *request = arg;
     struct requests *requests = request->requests;
     request->writer_failed = !ok;
-    if (!ok) {
+    if (!ok)
         request->err = *err;
-    }
     pthread_mutex_lock(&requests->lock);
     request->next = requests->finished;
     requests->finished = request;
@@ -224,9 +213,8 @@ static void writer_done(void *arg, bool ok, const struct err *err) {
 static bool give_to_writer(struct request *request, struct err *err) {
     struct db_job job = {.run = run_on_writer, .done = writer_done, .arg = request};
     request->step = REQUEST_WRITER;
-    if (!db_submit(request->requests->options.db, &job, err)) {
+    if (!db_submit(request->requests->options.db, &job, err))
         return false;
-    }
     request->stream_open = false; /* dispatch_run() sees to it, if it is run at all */
     request->requests->at_writer++;
     return true;
@@ -243,9 +231,8 @@ void requests_collect(struct requests *requests) {
         struct err err = {0};
         bool again = request->call.again && !request->writer_failed;
         requests->at_writer--;
-        if (again && give_to_writer(request, &err)) {
+        if (again && give_to_writer(request, &err))
             continue;
-        }
         request->call.db = requests->reader;
         request->step = REQUEST_REPLY;
         if (request->writer_failed || again) {
@@ -260,9 +247,8 @@ void requests_collect(struct requests *requests) {
 bool request_run(struct request *request) {
     struct err err = {0};
     struct api_call *call = &request->call;
-    if (request->failed) {
+    if (request->failed)
         return true;
-    }
     call->body = request->body.data;
     call->body_len = request->body.len;
     bool to_writer = dispatch_needs_writer(call);
@@ -275,14 +261,12 @@ bool request_run(struct request *request) {
     if (to_writer) {
         request->stream_open = call->stream_state != NULL;
         ok = give_to_writer(request, &err);
-        if (ok) {
+        if (ok)
             return false;
-        }
     }
     request->step = REQUEST_REPLY;
-    if (!ok) {
+    if (!ok)
         request_refuse(request, &err);
-    }
     return true;
 }
 
@@ -290,17 +274,15 @@ bool request_run(struct request *request) {
 
 int request_status(struct request *request) {
     struct api_reply *reply = &request->call.reply;
-    if (reply->status == 0) {
+    if (reply->status == 0)
         reply->status = reply->body_len > 0 || reply->blob.release || reply->pull.next ? 200 : 204;
-    }
     return reply->status;
 }
 
 uint64_t request_reply_length(const struct request *request) {
     const struct api_reply *reply = &request->call.reply;
-    if (reply->head_length_set && request->call.head) {
+    if (reply->head_length_set && request->call.head)
         return reply->head_length;
-    }
     return reply->blob.release ? reply->blob.len : reply->body_len;
 }
 

@@ -19,27 +19,22 @@ struct session_store {
 
 struct session_store *session_store_new(size_t records) {
     size_t sets = SHARDS;
-    while (sets * WAYS < records) {
+    while (sets * WAYS < records)
         sets *= 2;
-    }
     struct session_store *store = calloc(1, sizeof(*store) + sets * WAYS * sizeof(struct session_record));
-    if (!store) {
+    if (!store)
         return NULL;
-    }
     store->sets = sets;
-    for (size_t i = 0; i < SHARDS; i++) {
+    for (size_t i = 0; i < SHARDS; i++)
         pthread_mutex_init(&store->locks[i], NULL);
-    }
     return store;
 }
 
 void session_store_free(struct session_store *store) {
-    if (!store) {
+    if (!store)
         return;
-    }
-    for (size_t i = 0; i < SHARDS; i++) {
+    for (size_t i = 0; i < SHARDS; i++)
         pthread_mutex_destroy(&store->locks[i]);
-    }
     OPENSSL_cleanse(store->records, store->sets * WAYS * sizeof(struct session_record));
     free(store);
 }
@@ -68,9 +63,8 @@ static int64_t ends_at(const struct session_record *record) {
 static struct session_record *victim_of(struct session_record *set, int64_t now) {
     struct session_record *victim = &set[0];
     for (size_t i = 0; i < WAYS; i++) {
-        if (!set[i].used || ends_at(&set[i]) <= now) {
+        if (!set[i].used || ends_at(&set[i]) <= now)
             return &set[i];
-        }
         victim = set[i].created_at < victim->created_at ? &set[i] : victim;
     }
     return victim;
@@ -112,9 +106,8 @@ static void sweep(struct session_store *store, const char *device_id) {
         pthread_mutex_lock(&store->locks[set % SHARDS]);
         for (size_t i = 0; i < WAYS; i++) {
             struct session_record *record = &store->records[set * WAYS + i];
-            if (record->used && (!device_id || strcmp(record->device_id, device_id) == 0)) {
+            if (record->used && (!device_id || strcmp(record->device_id, device_id) == 0))
                 wipe(record);
-            }
         }
         pthread_mutex_unlock(&store->locks[set % SHARDS]);
     }
@@ -141,9 +134,8 @@ bool session_pack(const SSL_SESSION *session, const struct api_identity *identit
     size_t psk_len = SSL_SESSION_get_master_key(session, NULL, 0);
     const SSL_CIPHER *cipher = SSL_SESSION_get0_cipher(session);
     if (SSL_SESSION_get_protocol_version(session) != TLS1_3_VERSION || id_len < SESSION_ID_SIZE || psk_len == 0 || psk_len > SESSION_PSK_SIZE ||
-        !cipher || identity->id[0] == '\0') {
+        !cipher || identity->id[0] == '\0')
         return false;
-    }
     memcpy(record.id, id, SESSION_ID_SIZE);
     record.psk_len = (uint8_t)SSL_SESSION_get_master_key(session, record.psk, sizeof(record.psk));
     record.cipher = SSL_CIPHER_get_protocol_id(cipher);

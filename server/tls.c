@@ -40,9 +40,8 @@ struct tls_context {
 static bool tls_error(struct err *err, enum err_code code, const char *what, const char *file) {
     unsigned long reason = ERR_peek_error();
     char text[160] = "no reason given";
-    if (reason) {
+    if (reason)
         ERR_error_string_n(reason, text, sizeof(text));
-    }
     ERR_clear_error();
     return err_set(err, code, "%s '%s': %s", what, file, text);
 }
@@ -52,9 +51,8 @@ static bool tls_error(struct err *err, enum err_code code, const char *what, con
 static int bio_read(BIO *bio, char *data, int size) {
     struct tls *tls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    if (size <= 0) {
+    if (size <= 0)
         return 0;
-    }
     ssize_t got = recv(tls->fd, data, (size_t)size, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
         tls->readable = errno == EINTR;
@@ -68,9 +66,8 @@ static int bio_read(BIO *bio, char *data, int size) {
 static int bio_write(BIO *bio, const char *data, int len) {
     struct tls *tls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    if (len < 0 || (size_t)len > TLS_GATHER_SIZE - tls->gather->len) {
+    if (len < 0 || (size_t)len > TLS_GATHER_SIZE - tls->gather->len)
         return -1;
-    }
     memcpy(tls->gather->data + tls->gather->len, data, (size_t)len);
     tls->gather->len += (size_t)len;
     return len;
@@ -83,9 +80,8 @@ static long bio_ctrl(BIO *bio, int command, long number, void *pointer) {
 
 static BIO_METHOD *bio_method_new(void) {
     BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "pawl");
-    if (method && BIO_meth_set_read(method, bio_read) && BIO_meth_set_write(method, bio_write) && BIO_meth_set_ctrl(method, bio_ctrl)) {
+    if (method && BIO_meth_set_read(method, bio_read) && BIO_meth_set_write(method, bio_write) && BIO_meth_set_ctrl(method, bio_ctrl))
         return method;
-    }
     BIO_meth_free(method);
     return NULL;
 }
@@ -109,23 +105,19 @@ static int check_peer(struct tls *tls, X509_STORE_CTX *store_ctx) {
     struct certs_identity found;
     X509 *leaf = X509_STORE_CTX_get0_cert(store_ctx);
     STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store_ctx);
-    if (!certs_identity_check_chain(chain, &err)) {
+    if (!certs_identity_check_chain(chain, &err))
         return X509_V_ERR_APPLICATION_VERIFICATION;
-    }
     bool factory = certs_authorities_is_factory(tls->context->authorities, sk_X509_value(chain, sk_X509_num(chain) - 1));
-    if (!certs_identity_from_x509(leaf, factory ? tls->context->factory_id_source : tls->context->id_source, &found, &err)) {
+    if (!certs_identity_from_x509(leaf, factory ? tls->context->factory_id_source : tls->context->id_source, &found, &err))
         return X509_V_ERR_APPLICATION_VERIFICATION;
-    }
     struct api_identity identity = {.not_after = found.not_after, .factory = factory, .expired = tls->expired};
     _Static_assert(sizeof(identity.id) == sizeof(found.id), "one size of id");
     memcpy(identity.id, found.id, sizeof(identity.id));
     memcpy(identity.spki_sha256, found.spki_sha256, sizeof(identity.spki_sha256));
-    if (!certs_lineage_of(chain, &identity.lineage, &err) || !certs_authorities_admit(tls->context->authorities, &identity.lineage, &err)) {
+    if (!certs_lineage_of(chain, &identity.lineage, &err) || !certs_authorities_admit(tls->context->authorities, &identity.lineage, &err))
         return X509_V_ERR_CERT_REVOKED;
-    }
-    if (tls->context->role != API_ADMIN && !admitted(tls, &identity)) {
+    if (tls->context->role != API_ADMIN && !admitted(tls, &identity))
         return X509_V_ERR_CERT_REVOKED;
-    }
     tls->identity = identity;
     tls->verified_at = clock_now();
     tls->proof = TLS_PROOF_CERTIFICATE;
@@ -135,9 +127,8 @@ static int check_peer(struct tls *tls, X509_STORE_CTX *store_ctx) {
 /* A device whose certificate ran out while it was switched off may still ask for the next one: of all that can be wrong, only that is passed over,
  * and only where nothing else than enrolment is served. */
 static bool is_pardoned(struct tls *tls, X509_STORE_CTX *store_ctx) {
-    if (tls->context->role != API_ENROL || X509_STORE_CTX_get_error(store_ctx) != X509_V_ERR_CERT_HAS_EXPIRED) {
+    if (tls->context->role != API_ENROL || X509_STORE_CTX_get_error(store_ctx) != X509_V_ERR_CERT_HAS_EXPIRED)
         return false;
-    }
     tls->expired = true;
     X509_STORE_CTX_set_error(store_ctx, X509_V_OK);
     return true;
@@ -145,16 +136,13 @@ static bool is_pardoned(struct tls *tls, X509_STORE_CTX *store_ctx) {
 
 static int on_verify(int good, X509_STORE_CTX *store_ctx) {
     SSL *ssl = X509_STORE_CTX_get_ex_data(store_ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
-    if (!good && is_pardoned(tls_of(ssl), store_ctx)) {
+    if (!good && is_pardoned(tls_of(ssl), store_ctx))
         return 1;
-    }
-    if (!good || X509_STORE_CTX_get_error_depth(store_ctx) > 0) {
+    if (!good || X509_STORE_CTX_get_error_depth(store_ctx) > 0)
         return good;
-    }
     int verdict = check_peer(tls_of(ssl), store_ctx);
-    if (verdict != X509_V_OK) {
+    if (verdict != X509_V_OK)
         X509_STORE_CTX_set_error(store_ctx, verdict);
-    }
     return verdict == X509_V_OK;
 }
 
@@ -178,18 +166,16 @@ static SSL_SESSION *on_get_session(SSL *ssl, const unsigned char *id, int len, i
     *copy = 0;
     tls->offered = true;
     if (len < SESSION_ID_SIZE || len > SSL_MAX_SSL_SESSION_ID_LENGTH || SSL_version(ssl) != TLS1_3_VERSION ||
-        !session_store_take(tls->context->environment.sessions, id, clock_now(), &record)) {
+        !session_store_take(tls->context->environment.sessions, id, clock_now(), &record))
         return NULL;
-    }
     struct err err;
     struct api_identity identity = {.not_after = record.not_after, .lineage = record.lineage};
     memcpy(identity.id, record.device_id, sizeof(identity.id));
     memcpy(identity.spki_sha256, record.spki_sha256, sizeof(identity.spki_sha256));
     SSL_SESSION *session = NULL;
     if (record.generation == tls->context->environment.generation && certs_authorities_admit(tls->context->authorities, &identity.lineage, &err) &&
-        admitted(tls, &identity)) {
+        admitted(tls, &identity))
         session = session_unpack(&record, ssl, id, (size_t)len, tls->context->id_context, sizeof(tls->context->id_context));
-    }
     if (session) {
         tls->identity = identity;
         tls->verified_at = record.verified_at;
@@ -205,27 +191,22 @@ static int on_alpn(SSL *ssl, const unsigned char **ret_out, unsigned char *ret_l
     static const unsigned char http_11[] = "\x08http/1.1";
     (void)ssl, (void)arg;
     unsigned char *out = NULL;
-    if (SSL_select_next_proto(&out, ret_len, http_11, sizeof(http_11) - 1, in, in_len) != OPENSSL_NPN_NEGOTIATED) {
+    if (SSL_select_next_proto(&out, ret_len, http_11, sizeof(http_11) - 1, in, in_len) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
-    }
     *ret_out = out;
     return SSL_TLSEXT_ERR_OK;
 }
 
 static bool load_own(SSL_CTX *ctx, const struct wire_listener *listener, struct err *err) {
     struct stat status;
-    if (stat(listener->key_file, &status) != 0) {
+    if (stat(listener->key_file, &status) != 0)
         return err_errno(err, "private key '%s'", listener->key_file);
-    }
-    if (status.st_mode & (S_IRWXG | S_IRWXO)) {
+    if (status.st_mode & (S_IRWXG | S_IRWXO))
         return err_set(err, ERR_KEY, "private key '%s' can be used by group or others: chmod 0400", listener->key_file);
-    }
-    if (SSL_CTX_use_certificate_chain_file(ctx, listener->certificate_file) != 1) {
+    if (SSL_CTX_use_certificate_chain_file(ctx, listener->certificate_file) != 1)
         return tls_error(err, ERR_CONFIG, "certificate", listener->certificate_file);
-    }
-    if (SSL_CTX_use_PrivateKey_file(ctx, listener->key_file, SSL_FILETYPE_PEM) != 1) {
+    if (SSL_CTX_use_PrivateKey_file(ctx, listener->key_file, SSL_FILETYPE_PEM) != 1)
         return tls_error(err, ERR_KEY, "private key", listener->key_file);
-    }
     return SSL_CTX_check_private_key(ctx) == 1 || tls_error(err, ERR_KEY, "private key does not belong to the certificate", listener->key_file);
 }
 
@@ -241,15 +222,12 @@ static bool add_anchors(SSL_CTX *ctx, STACK_OF(X509) * anchors) {
 static bool set_clients(SSL_CTX *ctx, const struct wire_listener *listener, const struct certs_authorities *authorities, struct err *err) {
     int mode = SSL_VERIFY_PEER | (listener->client_certificate == WIRE_CERTIFICATE_REQUIRED ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
     X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ctx);
-    if (listener->client_certificate == WIRE_CERTIFICATE_NONE) {
+    if (listener->client_certificate == WIRE_CERTIFICATE_NONE)
         return true;
-    }
-    if (!authorities || !add_anchors(ctx, authorities->anchors)) {
+    if (!authorities || !add_anchors(ctx, authorities->anchors))
         return tls_error(err, ERR_CONFIG, "certificate authorities", listener->client_ca_file ? listener->client_ca_file : "");
-    }
-    if (X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_CLIENT) != 1 || X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN) != 1) {
+    if (X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_CLIENT) != 1 || X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN) != 1)
         return tls_error(err, ERR_TLS, "verification of clients by", listener->client_ca_file);
-    }
     SSL_CTX_set_verify(ctx, mode, on_verify);
     SSL_CTX_set_verify_depth(ctx, CERTS_MAX_CHAIN - 2); /* OpenSSL counts the certificates between the leaf and the anchor */
     return true;
@@ -300,9 +278,8 @@ struct tls_context *tls_context_new(const struct wire_listener *listener, struct
     context->bio = bio_method_new();
     context->ssl_ctx = SSL_CTX_new(TLS_server_method());
     bool ok = context->bio && context->ssl_ctx && set_protocol(context->ssl_ctx) && set_sessions(context->ssl_ctx, context);
-    if (!ok) {
+    if (!ok)
         tls_error(err, ERR_TLS, "TLS of the listener on", listener->address);
-    }
     if (!ok || !load_own(context->ssl_ctx, listener, err) || !set_clients(context->ssl_ctx, listener, context->authorities, err)) {
         tls_context_unref(context);
         return NULL;
@@ -376,9 +353,8 @@ static enum tls_status status_of(struct tls *tls, int result) {
 enum tls_status tls_handshake(struct tls *tls) {
     ERR_clear_error(); /* what others left in the thread's queue would be taken for a fault of this connection */
     int result = SSL_do_handshake(tls->ssl);
-    if (result != 1) {
+    if (result != 1)
         return status_of(tls, result);
-    }
     tls->resumed = SSL_session_reused(tls->ssl) == 1;
     bool proven = tls->proof == (tls->resumed ? TLS_PROOF_RECORD : TLS_PROOF_CERTIFICATE);
     return proven || tls->context->role != API_DEVICE ? TLS_OK : TLS_FAILED;
@@ -387,9 +363,8 @@ enum tls_status tls_handshake(struct tls *tls) {
 enum tls_status tls_read(struct tls *tls, void *data, size_t size, size_t *ret_len) {
     ERR_clear_error();
     int got = SSL_read(tls->ssl, data, size > INT_MAX ? INT_MAX : (int)size);
-    if (got <= 0) {
+    if (got <= 0)
         return status_of(tls, got);
-    }
     *ret_len = (size_t)got;
     return TLS_OK;
 }
@@ -406,16 +381,13 @@ bool tls_write(struct tls *tls, const void *data, size_t len) {
 /* Keeps what the socket did not take, behind what waits already. */
 static bool keep_pending(struct tls *tls, const uint8_t *data, size_t len) {
     size_t waiting = tls->pending_len - tls->pending_sent;
-    if (waiting + len > TLS_PENDING_MAX) {
+    if (waiting + len > TLS_PENDING_MAX)
         return false;
-    }
     uint8_t *both = malloc(waiting + len);
-    if (!both) {
+    if (!both)
         return false;
-    }
-    if (waiting > 0) {
+    if (waiting > 0)
         memcpy(both, tls->pending + tls->pending_sent, waiting);
-    }
     memcpy(both + waiting, data, len);
     free(tls->pending);
     tls->pending = both;
@@ -429,13 +401,12 @@ static size_t send_some(struct tls *tls, const uint8_t *data, size_t len) {
     size_t sent = 0;
     while (sent < len && tls->writable && !tls->dead) {
         ssize_t took = send(tls->fd, data + sent, len - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (took >= 0) {
+        if (took >= 0)
             sent += (size_t)took;
-        } else if (errno == EAGAIN) {
+        else if (errno == EAGAIN)
             tls->writable = false;
-        } else if (errno != EINTR) {
+        else if (errno != EINTR)
             tls->dead = true;
-        }
     }
     tls->sent_bytes += sent;
     return sent;
@@ -444,9 +415,8 @@ static size_t send_some(struct tls *tls, const uint8_t *data, size_t len) {
 size_t tls_room(const struct tls *tls) {
     uint32_t memory[SK_MEMINFO_VARS] = {0};
     socklen_t len = sizeof(memory);
-    if (getsockopt(tls->fd, SOL_SOCKET, SO_MEMINFO, memory, &len) != 0) {
+    if (getsockopt(tls->fd, SOL_SOCKET, SO_MEMINFO, memory, &len) != 0)
         return TLS_GATHER_SIZE;
-    }
     uint32_t queued = memory[SK_MEMINFO_WMEM_QUEUED], size = memory[SK_MEMINFO_SNDBUF];
     return queued < size ? size - queued : 1;
 }
@@ -463,16 +433,13 @@ enum tls_status tls_flush(struct tls *tls) {
             tls->pending_len = tls->pending_sent = 0;
         }
     }
-    if (!tls->pending) {
+    if (!tls->pending)
         sent = send_some(tls, gather->data, gather->len);
-    }
-    if (sent < gather->len && !tls->dead) {
+    if (sent < gather->len && !tls->dead)
         kept = keep_pending(tls, gather->data + sent, gather->len - sent);
-    }
     gather->len = 0;
-    if (tls->dead || !kept) {
+    if (tls->dead || !kept)
         return TLS_FAILED;
-    }
     return tls->pending ? TLS_BLOCKED : TLS_OK;
 }
 

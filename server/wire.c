@@ -51,9 +51,8 @@ union address {
 
 static bool parse_address(const struct wire_listener *listener, int port, union address *ret_address, socklen_t *ret_len, struct err *err) {
     union address address = {0};
-    if (port < 0 || port > 65535) {
+    if (port < 0 || port > 65535)
         return err_set(err, ERR_CONFIG, "port %d is not between 0 and 65535", port);
-    }
     if (inet_pton(AF_INET, listener->address, &address.v4.sin_addr) == 1) {
         address.v4.sin_family = AF_INET;
         address.v4.sin_port = htons((uint16_t)port);
@@ -74,13 +73,11 @@ static bool open_socket(const struct wire_listener *listener, int port, bool sha
     const int on = 1;
     union address address;
     socklen_t len = 0;
-    if (!parse_address(listener, port, &address, &len, err)) {
+    if (!parse_address(listener, port, &address, &len, err))
         return false;
-    }
     int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
+    if (fd < 0)
         return err_errno(err, "socket for %s port %d", listener->address, port);
-    }
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* inherited by what is accepted */
     if ((shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) || bind(fd, &address.any, len) != 0) {
@@ -104,9 +101,8 @@ static int port_of(int fd) {
 static bool open_listener(struct wire *wire, size_t index, struct err *err) {
     const struct wire_listener *listener = &wire->settings.listeners[index];
     int probe;
-    if (!open_socket(listener, listener->port, false, &probe, err)) {
+    if (!open_socket(listener, listener->port, false, &probe, err))
         return false;
-    }
     if (listen(probe, 1) != 0) {
         err_errno(err, "listening on %s port %d", listener->address, listener->port);
         close(probe);
@@ -116,17 +112,15 @@ static bool open_listener(struct wire *wire, size_t index, struct err *err) {
     close(probe);
     for (size_t i = 0; i < wire->worker_count; i++) {
         int fd;
-        if (!open_socket(listener, wire->ports[index], true, &fd, err)) {
+        if (!open_socket(listener, wire->ports[index], true, &fd, err))
             return false;
-        }
         if (listen(fd, BACKLOG) != 0) {
             err_errno(err, "listening on %s port %d", listener->address, wire->ports[index]);
             close(fd);
             return false;
         }
-        if (!worker_listen(&wire->workers[i], index, fd, err)) {
+        if (!worker_listen(&wire->workers[i], index, fd, err))
             return false;
-        }
     }
     return true;
 }
@@ -139,18 +133,16 @@ struct trust {
 };
 
 static void free_trust(struct trust *trust) {
-    for (size_t i = 0; i < WIRE_MAX_LISTENERS; i++) {
+    for (size_t i = 0; i < WIRE_MAX_LISTENERS; i++)
         certs_authorities_free(trust->of[i]);
-    }
 }
 
 static bool load_trust(const struct wire_settings *settings, struct trust *trust, struct err *err) {
     for (size_t i = 0; i < settings->listener_count; i++) {
         const struct wire_listener *listener = &settings->listeners[i];
         if (listener->client_certificate != WIRE_CERTIFICATE_NONE &&
-            !certs_authorities_load_both(listener->client_ca_file, listener->crl_file, listener->factory_ca_file, &trust->of[i], err)) {
+            !certs_authorities_load_both(listener->client_ca_file, listener->crl_file, listener->factory_ca_file, &trust->of[i], err))
             return false;
-        }
     }
     return true;
 }
@@ -180,30 +172,24 @@ static bool make_contexts(struct wire *wire, const struct wire_settings *setting
 /* What the old contexts made and believed is looked at again. */
 static void renew_trust(struct wire *wire) {
     atomic_fetch_add(&wire->trust, 1);
-    for (size_t i = 0; i < wire->worker_count; i++) {
+    for (size_t i = 0; i < wire->worker_count; i++)
         worker_wake(&wire->workers[i]);
-    }
 }
 
 bool wire_reload(struct wire *wire, const struct wire_settings *settings, struct err *err) {
     struct tls_context *fresh[WIRE_MAX_LISTENERS] = {0};
     struct trust trust CLEANUP(free_trust) = {0};
     bool changed = false;
-    if (settings->listener_count != wire->settings.listener_count) {
+    if (settings->listener_count != wire->settings.listener_count)
         return err_set(err, ERR_CONFIG, "listeners cannot be added or removed without a restart");
-    }
-    if (!load_trust(settings, &trust, err)) {
+    if (!load_trust(settings, &trust, err))
         return false;
-    }
-    for (size_t i = 0; i < settings->listener_count; i++) {
+    for (size_t i = 0; i < settings->listener_count; i++)
         changed |= !same_trust(trust.of[i], tls_context_authorities(wire->contexts[i]));
-    }
-    if (!make_contexts(wire, settings, &trust, session_store_generation(wire->sessions) + changed, fresh, err)) {
+    if (!make_contexts(wire, settings, &trust, session_store_generation(wire->sessions) + changed, fresh, err))
         return false;
-    }
-    if (changed) {
+    if (changed)
         session_store_flush(wire->sessions); /* what the old contexts still make is void */
-    }
     pthread_mutex_lock(&wire->contexts_lock);
     for (size_t i = 0; i < settings->listener_count; i++) {
         struct tls_context *old = wire->contexts[i];
@@ -211,12 +197,10 @@ bool wire_reload(struct wire *wire, const struct wire_settings *settings, struct
         fresh[i] = old;
     }
     pthread_mutex_unlock(&wire->contexts_lock);
-    for (size_t i = 0; i < settings->listener_count; i++) {
+    for (size_t i = 0; i < settings->listener_count; i++)
         tls_context_unref(fresh[i]);
-    }
-    if (changed) {
+    if (changed)
         renew_trust(wire);
-    }
     return true;
 }
 
@@ -225,9 +209,8 @@ size_t wire_crls(struct wire *wire, struct wire_crl *ret_crls, size_t max) {
     pthread_mutex_lock(&wire->contexts_lock);
     for (size_t i = 0; i < wire->settings.listener_count; i++) {
         const struct certs_authorities *authorities = tls_context_authorities(wire->contexts[i]);
-        for (size_t n = 0; authorities && n < authorities->crl_count && count < max; n++) {
+        for (size_t n = 0; authorities && n < authorities->crl_count && count < max; n++)
             ret_crls[count++] = (struct wire_crl){.role = wire->settings.listeners[i].role, .crl = authorities->crls[n]};
-        }
     }
     pthread_mutex_unlock(&wire->contexts_lock);
     return count;
@@ -237,28 +220,23 @@ size_t wire_crls(struct wire *wire, struct wire_crl *ret_crls, size_t max) {
 
 static bool start(struct wire *wire, struct err *err) {
     struct wire_settings *settings = &wire->settings;
-    if (settings->listener_count == 0 || settings->listener_count > WIRE_MAX_LISTENERS) {
+    if (settings->listener_count == 0 || settings->listener_count > WIRE_MAX_LISTENERS)
         return err_set(err, ERR_CONFIG, "%zu listeners, expected 1 to %d", settings->listener_count, WIRE_MAX_LISTENERS);
-    }
-    if (!guard_start(err)) {
+    if (!guard_start(err))
         return false;
-    }
     wire->sessions = session_store_new((size_t)settings->session_store_records);
     wire->limits = limits_new((size_t)settings->max_connections * 3 + MAX_ROLLOUTS);
     wire->workers = calloc((size_t)settings->workers, sizeof(struct worker));
-    if (!wire->sessions || !wire->limits || !wire->workers) {
+    if (!wire->sessions || !wire->limits || !wire->workers)
         return err_no_memory(err);
-    }
     if (settings->download_rate > 0 || settings->device_download_rate > 0) {
         wire->pace = pace_new(settings->download_rate, settings->device_download_rate);
-        if (!wire->pace) {
+        if (!wire->pace)
             return err_no_memory(err);
-        }
     }
     struct trust trust CLEANUP(free_trust) = {0};
-    if (!load_trust(settings, &trust, err) || !make_contexts(wire, settings, &trust, session_store_generation(wire->sessions), wire->contexts, err)) {
+    if (!load_trust(settings, &trust, err) || !make_contexts(wire, settings, &trust, session_store_generation(wire->sessions), wire->contexts, err))
         return false;
-    }
     size_t wanted = (size_t)settings->workers;
     for (wire->worker_count = wanted; wire->workers_ready < wanted; wire->workers_ready++) {
         if (!worker_init(&wire->workers[wire->workers_ready], wire, err)) {
@@ -266,16 +244,12 @@ static bool start(struct wire *wire, struct err *err) {
             return false;
         }
     }
-    for (size_t i = 0; i < settings->listener_count; i++) {
-        if (!open_listener(wire, i, err)) {
+    for (size_t i = 0; i < settings->listener_count; i++)
+        if (!open_listener(wire, i, err))
             return false;
-        }
-    }
-    for (size_t i = 0; i < wanted; i++) {
-        if (!worker_start(&wire->workers[i], err)) {
+    for (size_t i = 0; i < wanted; i++)
+        if (!worker_start(&wire->workers[i], err))
             return false;
-        }
-    }
     return true;
 }
 
@@ -303,38 +277,32 @@ int wire_port(const struct wire *wire, size_t listener) {
 
 void wire_disconnect_device(struct wire *wire, const char *device_id) {
     session_store_drop_device(wire->sessions, device_id);
-    for (size_t i = 0; i < wire->worker_count; i++) {
-        while (!worker_post_disconnect(&wire->workers[i], device_id)) {
+    for (size_t i = 0; i < wire->worker_count; i++)
+        while (!worker_post_disconnect(&wire->workers[i], device_id))
             clock_sleep_ms(10); /* no memory for forty bytes: a revocation must not be forgotten */
-        }
-    }
 }
 
 void wire_tell_news(struct wire *wire) {
-    for (size_t i = 0; i < wire->worker_count; i++) {
+    for (size_t i = 0; i < wire->worker_count; i++)
         worker_post_news(&wire->workers[i]);
-    }
 }
 
 bool wire_drain(struct wire *wire, int64_t timeout_ms) {
     int64_t end = clock_mono_ms() + timeout_ms;
     atomic_store(&wire->draining, true);
-    for (size_t i = 0; i < wire->worker_count; i++) {
+    for (size_t i = 0; i < wire->worker_count; i++)
         worker_wake(&wire->workers[i]);
-    }
     while (atomic_load(&wire->connections) > 0) {
-        if (clock_mono_ms() >= end) {
+        if (clock_mono_ms() >= end)
             return false;
-        }
         clock_sleep_ms(10);
     }
     return true;
 }
 
 void wire_stop(struct wire *wire) {
-    if (!wire) {
+    if (!wire)
         return;
-    }
     atomic_store(&wire->stopping, true);
     for (size_t i = 0; i < wire->workers_ready; i++) {
         if (wire->workers[i].started) {
@@ -342,12 +310,10 @@ void wire_stop(struct wire *wire) {
             pthread_join(wire->workers[i].thread, NULL);
         }
     }
-    for (size_t i = 0; i < wire->workers_ready; i++) {
+    for (size_t i = 0; i < wire->workers_ready; i++)
         worker_free(&wire->workers[i]);
-    }
-    for (size_t i = 0; i < WIRE_MAX_LISTENERS; i++) {
+    for (size_t i = 0; i < WIRE_MAX_LISTENERS; i++)
         tls_context_unref(wire->contexts[i]);
-    }
     session_store_free(wire->sessions);
     limits_free(wire->limits);
     pace_free(wire->pace);
@@ -359,10 +325,8 @@ void wire_stop(struct wire *wire) {
 void wire_count(struct wire *wire, struct wire_counters *ret_counters) {
     struct wire_counters sum = {0};
     const size_t count = sizeof(sum) / sizeof(uint64_t);
-    for (size_t i = 0; i < wire->worker_count; i++) {
-        for (size_t n = 0; n < count; n++) {
+    for (size_t i = 0; i < wire->worker_count; i++)
+        for (size_t n = 0; n < count; n++)
             ((uint64_t *)&sum)[n] += __atomic_load_n((const uint64_t *)&wire->workers[i].counters + n, __ATOMIC_RELAXED);
-        }
-    }
     *ret_counters = sum;
 }

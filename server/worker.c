@@ -107,9 +107,8 @@ bool worker_post_disconnect(struct worker *worker, const char *device_id) {
 }
 
 void worker_post_news(struct worker *worker) {
-    if (!atomic_exchange(&worker->news, true)) {
+    if (!atomic_exchange(&worker->news, true))
         worker_wake(worker);
-    }
 }
 
 static struct worker_mail *take_mail(struct worker *worker) {
@@ -132,9 +131,8 @@ static void on_wake(struct source *source, uint32_t events) {
         front_cut(worker, mail->device_id);
         free(mail);
     }
-    if (atomic_exchange(&worker->news, false)) {
+    if (atomic_exchange(&worker->news, false))
         pull_wake(worker);
-    }
     uint_fast32_t trust = atomic_load(&worker->wire->trust);
     if (worker->trust != trust) {
         worker->trust = trust;
@@ -159,12 +157,10 @@ static void on_library(struct source *source, uint32_t events) {
 static int wait_ms(const struct worker *worker) {
     int wait = deadlines_wait_ms(&worker->deadlines, worker->now_ms);
     int admission = admission_wait_ms(worker);
-    if (worker->http_due || worker->again) {
+    if (worker->http_due || worker->again)
         return 0;
-    }
-    if (worker->now_ms < worker->accept_after_ms && !worker->drained && (wait < 0 || wait > ACCEPT_PAUSE_MS)) {
+    if (worker->now_ms < worker->accept_after_ms && !worker->drained && (wait < 0 || wait > ACCEPT_PAUSE_MS))
         wait = ACCEPT_PAUSE_MS;
-    }
     return admission >= 0 && (wait < 0 || wait > admission) ? admission : wait;
 }
 
@@ -183,9 +179,8 @@ static void turn(struct worker *worker) {
         worker->http_due = http_run(worker->http);
         front_after_http(worker);
     }
-    for (struct deadline *due; (due = deadlines_due(&worker->deadlines, worker->now_ms)) != NULL;) {
+    for (struct deadline *due; (due = deadlines_due(&worker->deadlines, worker->now_ms)) != NULL;)
         front_deadline(worker, due);
-    }
     admission_turn(worker);
     front_reap(worker);
     worker_balance(worker);
@@ -196,9 +191,8 @@ static void turn(struct worker *worker) {
 static void *run(void *arg) {
     struct worker *worker = arg;
     worker->now_ms = clock_mono_ms();
-    while (!atomic_load_explicit(&worker->wire->stopping, memory_order_relaxed)) {
+    while (!atomic_load_explicit(&worker->wire->stopping, memory_order_relaxed))
         turn(worker);
-    }
     stop_listening(worker);
     front_cut(worker, NULL);
     front_reap(worker);
@@ -219,9 +213,8 @@ static void *run(void *arg) {
 
 bool worker_init(struct worker *worker, struct wire *wire, struct err *err) {
     *worker = (struct worker){.wire = wire, .wake = {on_wake}, .library = {on_library}};
-    for (size_t i = 0; i < WIRE_MAX_LISTENERS; i++) {
+    for (size_t i = 0; i < WIRE_MAX_LISTENERS; i++)
         worker->listeners[i].fd = -1;
-    }
     pthread_mutex_init(&worker->mail_lock, NULL);
     admission_init(worker);
     worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -229,26 +222,21 @@ bool worker_init(struct worker *worker, struct wire *wire, struct err *err) {
     worker->gather.data = malloc(TLS_GATHER_SIZE);
     worker->read_buffer = malloc(WORKER_READ_SIZE);
     worker->write_buffer = malloc(TLS_WRITE_MAX);
-    if (worker->epoll_fd < 0 || worker->wake_fd < 0) {
+    if (worker->epoll_fd < 0 || worker->wake_fd < 0)
         return err_errno(err, "epoll or eventfd of a worker");
-    }
-    if (!worker->gather.data || !worker->read_buffer || !worker->write_buffer) {
+    if (!worker->gather.data || !worker->read_buffer || !worker->write_buffer)
         return err_no_memory(err);
-    }
     struct requests_options requests = {.env = wire->env, .db = wire->db, .wake_fd = worker->wake_fd};
     struct http_options http = {.reply_done = front_reply_done};
-    if (!requests_start(&requests, &worker->requests, err)) {
+    if (!requests_start(&requests, &worker->requests, err))
         return false;
-    }
     http.requests = worker->requests;
-    if (!http_start(&http, &worker->http, err)) {
+    if (!http_start(&http, &worker->http, err))
         return false;
-    }
     struct epoll_event library = {.events = EPOLLIN, .data.ptr = &worker->library};
     if (!worker_watch(worker, worker->wake_fd, &worker->wake, EPOLLIN) ||
-        epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, http_fd(worker->http), &library) != 0) {
+        epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, http_fd(worker->http), &library) != 0)
         return err_errno(err, "epoll of a worker");
-    }
     return true;
 }
 
@@ -273,12 +261,10 @@ void worker_free(struct worker *worker) {
         next = mail->next;
         free(mail);
     }
-    if (worker->epoll_fd >= 0) {
+    if (worker->epoll_fd >= 0)
         close(worker->epoll_fd);
-    }
-    if (worker->wake_fd >= 0) {
+    if (worker->wake_fd >= 0)
         close(worker->wake_fd);
-    }
     free(worker->gather.data);
     free(worker->read_buffer);
     free(worker->write_buffer);

@@ -15,27 +15,23 @@ static bool scan(const char *data, size_t len, const char *what, struct err *err
     bool in_string = false;
     for (size_t i = 0; i < len; i++) {
         unsigned char byte = (unsigned char)data[i];
-        if (PROFILE_STRICT && (byte < 0x20 || byte > 0x7e)) {
+        if (PROFILE_STRICT && (byte < 0x20 || byte > 0x7e))
             return err_set(err, ERR_FORMAT, "%s: byte 0x%02x at offset %zu is not printable ASCII", what, byte, i);
-        }
         if (in_string) {
-            if (byte == '\\') {
+            if (byte == '\\')
                 i++;
-            } else if (byte == '"') {
+            else if (byte == '"')
                 in_string = false;
-            }
             continue;
         }
-        if (byte == '"') {
+        if (byte == '"')
             in_string = true;
-        } else if (byte == '{' || byte == '[') {
+        else if (byte == '{' || byte == '[')
             depth++;
-        } else if ((byte == '}' || byte == ']') && depth > 0) {
+        else if ((byte == '}' || byte == ']') && depth > 0)
             depth--;
-        }
-        if (depth > CANON_DEPTH_MAX) {
+        if (depth > CANON_DEPTH_MAX)
             return err_set(err, ERR_FORMAT, "%s: nested deeper than %d", what, CANON_DEPTH_MAX);
-        }
     }
     return true;
 }
@@ -65,13 +61,12 @@ static void compare(struct writer *writer, const char *data, size_t len) {
 }
 
 static void pass_on(struct writer *writer, const char *data, size_t len) {
-    if (writer->out != NULL) {
+    if (writer->out != NULL)
         buf_append(writer->out, data, len);
-    } else if (!writer->differs && len <= writer->expected_len - writer->compared && memcmp(writer->expected + writer->compared, data, len) == 0) {
+    else if (!writer->differs && len <= writer->expected_len - writer->compared && memcmp(writer->expected + writer->compared, data, len) == 0)
         writer->compared += len;
-    } else {
+    else
         compare(writer, data, len);
-    }
 }
 
 static void flush(struct writer *writer) {
@@ -80,9 +75,8 @@ static void flush(struct writer *writer) {
 }
 
 static void put(struct writer *writer, const char *data, size_t len) {
-    if (len > sizeof writer->chunk - writer->used) {
+    if (len > sizeof writer->chunk - writer->used)
         flush(writer);
-    }
     if (len > sizeof writer->chunk) {
         pass_on(writer, data, len);
         return;
@@ -92,9 +86,8 @@ static void put(struct writer *writer, const char *data, size_t len) {
 }
 
 static void put_byte(struct writer *writer, char byte) {
-    if (writer->used == sizeof writer->chunk) {
+    if (writer->used == sizeof writer->chunk)
         flush(writer);
-    }
     writer->chunk[writer->used++] = byte;
 }
 
@@ -108,9 +101,8 @@ static bool put_text(struct writer *writer, const char *text, size_t len, bool l
     put_byte(writer, '"');
     for (size_t i = 0; i < len; i++) {
         char byte = text[i];
-        if (!is_allowed((unsigned char)byte, line_feed)) {
+        if (!is_allowed((unsigned char)byte, line_feed))
             return err_set(err, ERR_FORMAT, "%s: character 0x%02x in a string is not allowed", writer->what, (unsigned char)byte);
-        }
         bool as_n = byte == '\n' && writer->form == FORM_FILE;
         if (byte == '"' || byte == '\\' || as_n) {
             put(writer, text + from, i - from);
@@ -125,9 +117,8 @@ static bool put_text(struct writer *writer, const char *text, size_t len, bool l
 }
 
 static bool put_integer(struct writer *writer, json_int_t value, struct err *err) {
-    if (value > INTEGER_MAX || value < -INTEGER_MAX) {
+    if (value > INTEGER_MAX || value < -INTEGER_MAX)
         return err_set(err, ERR_FORMAT, "%s: an integer lies outside ±(2^53-1)", writer->what);
-    }
     char digits[24];
     size_t at = sizeof digits;
     uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
@@ -135,9 +126,8 @@ static bool put_integer(struct writer *writer, json_int_t value, struct err *err
         digits[--at] = (char)('0' + left % 10);
         left /= 10;
     } while (left > 0);
-    if (value < 0) {
+    if (value < 0)
         digits[--at] = '-';
-    }
     put(writer, digits + at, sizeof digits - at);
     return true;
 }
@@ -145,12 +135,10 @@ static bool put_integer(struct writer *writer, json_int_t value, struct err *err
 static bool write_value(struct writer *writer, const json_t *value, struct err *err);
 
 static bool write_member(struct writer *writer, const char *name, const json_t *member, bool first, struct err *err) {
-    if (!first) {
+    if (!first)
         put_byte(writer, ',');
-    }
-    if (!put_text(writer, name, strlen(name), false, err)) {
+    if (!put_text(writer, name, strlen(name), false, err))
         return false;
-    }
     put_byte(writer, ':');
     return write_value(writer, member, err);
 }
@@ -161,9 +149,8 @@ static int compare_names(const void *a, const void *b) {
 
 static bool write_sorted(struct writer *writer, const json_t *object, struct err *err) {
     const char **names = calloc(json_object_size(object) + 1, sizeof *names);
-    if (names == NULL) {
+    if (names == NULL)
         return err_no_memory(err);
-    }
     size_t used = 0;
     const char *name = NULL;
     json_t *member = NULL;
@@ -172,9 +159,8 @@ static bool write_sorted(struct writer *writer, const json_t *object, struct err
     }
     qsort(names, used, sizeof *names, compare_names);
     bool fine = true;
-    for (size_t i = 0; fine && i < used; i++) {
+    for (size_t i = 0; fine && i < used; i++)
         fine = write_member(writer, names[i], json_object_get(object, names[i]), i == 0, err);
-    }
     free(names);
     return fine;
 }
@@ -184,9 +170,8 @@ static bool is_sorted(const json_t *object) {
     const char *before = NULL, *name = NULL;
     json_t *member = NULL;
     json_object_foreach((json_t *)object, name, member) {
-        if (before != NULL && strcmp(before, name) > 0) {
+        if (before != NULL && strcmp(before, name) > 0)
             return false;
-        }
         before = name;
     }
     return true;
@@ -212,21 +197,18 @@ static bool write_object(struct writer *writer, const json_t *object, struct err
 static bool write_array(struct writer *writer, const json_t *array, struct err *err) {
     put_byte(writer, '[');
     for (size_t i = 0; i < json_array_size(array); i++) {
-        if (i > 0) {
+        if (i > 0)
             put_byte(writer, ',');
-        }
-        if (!write_value(writer, json_array_get(array, i), err)) {
+        if (!write_value(writer, json_array_get(array, i), err))
             return false;
-        }
     }
     put_byte(writer, ']');
     return true;
 }
 
 static bool write_container(struct writer *writer, const json_t *value, struct err *err) {
-    if (writer->depth == CANON_DEPTH_MAX) {
+    if (writer->depth == CANON_DEPTH_MAX)
         return err_set(err, ERR_FORMAT, "%s: nested deeper than %d", writer->what, CANON_DEPTH_MAX);
-    }
     writer->depth++;
     bool fine = json_is_object(value) ? write_object(writer, value, err) : write_array(writer, value, err);
     writer->depth--;
@@ -259,9 +241,8 @@ static bool write_value(struct writer *writer, const json_t *value, struct err *
 
 static bool write_form(struct buf *out, enum form form, const json_t *value, const char *what, struct err *err) {
     struct writer writer = {.out = out, .form = form, .what = what};
-    if (!write_value(&writer, value, err)) {
+    if (!write_value(&writer, value, err))
         return false;
-    }
     flush(&writer);
     return buf_ok(out, what, err);
 }
@@ -269,9 +250,8 @@ static bool write_form(struct buf *out, enum form form, const json_t *value, con
 /* The value can be said in the canonical form, and these bytes say it so. */
 static bool check_form(const json_t *value, const char *data, size_t len, const char *what, struct err *err) {
     struct writer writer = {.form = FORM_FILE, .what = what, .expected = data, .expected_len = len};
-    if (!write_value(&writer, value, err)) {
+    if (!write_value(&writer, value, err))
         return false;
-    }
     flush(&writer);
     bool same = !writer.differs && writer.compared == len;
     return same || !PROFILE_STRICT ||
@@ -279,17 +259,14 @@ static bool check_form(const json_t *value, const char *data, size_t len, const 
 }
 
 bool canon_parse(const void *data, size_t len, size_t max, const char *what, struct json_t **ret_value, struct err *err) {
-    if (len > max) {
+    if (len > max)
         return err_set(err, ERR_LENGTH, "%s: %zu bytes, more than the allowed %zu", what, len, max);
-    }
-    if (!scan(data, len, what, err)) {
+    if (!scan(data, len, what, err))
         return false;
-    }
     json_error_t error;
     json_t *value = json_loadb(data, len, JSON_REJECT_DUPLICATES, &error);
-    if (value == NULL) {
+    if (value == NULL)
         return err_set(err, ERR_FORMAT, "%s: not JSON: %s at offset %d", what, error.text, error.position);
-    }
     if (!check_form(value, data, len, what, err)) {
         json_decref(value);
         return false;

@@ -34,22 +34,17 @@ void directive_set_release(struct directive *directive, const struct release *re
 /* What every directive, written or read, fulfils. */
 static bool check(const struct directive *directive, enum err_code code, struct err *err) {
     struct err ignored;
-    if (directive->device == NULL || !text_is_id(directive->device)) {
+    if (directive->device == NULL || !text_is_id(directive->device))
         return err_set(err, code, "directive: 'device' is no device id");
-    }
-    if (directive->spki_sha256 == NULL || !hex_is_digest(directive->spki_sha256)) {
+    if (directive->spki_sha256 == NULL || !hex_is_digest(directive->spki_sha256))
         return err_set(err, code, "directive: 'spki_sha256' is not 64 hex digits");
-    }
-    if (directive->nonce != NULL && !directive_nonce_check(directive->nonce, &ignored)) {
+    if (directive->nonce != NULL && !directive_nonce_check(directive->nonce, &ignored))
         return err_set(err, code, "directive: 'nonce' is none");
-    }
     if (directive->issued_at < 1 || directive->expires_at <= directive->issued_at ||
-        directive->expires_at - directive->issued_at > DIRECTIVE_LIFETIME_S) {
+        directive->expires_at - directive->issued_at > DIRECTIVE_LIFETIME_S)
         return err_set(err, code, "directive: 'expires' is not within %d seconds after 'issued'", DIRECTIVE_LIFETIME_S);
-    }
-    if (directive->timestamp_version < 0 || directive->timestamp_version > NUMBER_MAX) {
+    if (directive->timestamp_version < 0 || directive->timestamp_version > NUMBER_MAX)
         return err_set(err, code, "directive: 'timestamp_version' is out of range");
-    }
     if (directive->action != DIRECTIVE_INSTALL) {
         return (directive->path == NULL && directive->deployment == NULL && !directive->optional) ||
                err_set(err, code, "directive: a release, a deployment or 'optional' without the action 'install'");
@@ -74,9 +69,8 @@ static json_t *write_signed(const struct directive *directive) {
                              "device", directive->device, "expires", expires, "issued", issued, "spki_sha256", directive->spki_sha256,
                              "timestamp_version", (json_int_t)directive->timestamp_version);
     int failed = 0;
-    if (directive->nonce != NULL) {
+    if (directive->nonce != NULL)
         failed |= json_object_set_new(body, "nonce", json_string(directive->nonce));
-    }
     if (directive->action == DIRECTIVE_INSTALL) {
         failed |= json_object_set_new(body, "deployment", json_string(directive->deployment));
         failed |= json_object_set_new(body, "release", write_release(directive));
@@ -91,13 +85,11 @@ static json_t *write_signed(const struct directive *directive) {
 }
 
 bool directive_write(struct buf *out, const struct directive *directive, const struct key *key, struct err *err) {
-    if (!check(directive, ERR_INTERNAL, err)) {
+    if (!check(directive, ERR_INTERNAL, err))
         return false;
-    }
     json_t *body = write_signed(directive);
-    if (body == NULL) {
+    if (body == NULL)
         return err_no_memory(err);
-    }
     bool fine = envelope_write(out, body, &key, 1, err);
     json_decref(body);
     return fine;
@@ -151,26 +143,21 @@ static bool read_signed(struct arena *arena, const json_t *body, struct directiv
         directive.sequence = number_of(release, "sequence");
         directive.security_version = number_of(release, "security_version");
     }
-    if (!read_action(body, &directive.action, err) || !check(&directive, ERR_FORMAT, err)) {
+    if (!read_action(body, &directive.action, err) || !check(&directive, ERR_FORMAT, err))
         return false;
-    }
     *ret_directive = directive;
     return true;
 }
 
 static bool check_expected(const struct directive *directive, const struct directive_expect *expect, struct err *err) {
-    if (!text_equal(directive->device, expect->device)) {
+    if (!text_equal(directive->device, expect->device))
         return err_set(err, ERR_DIRECTIVE, "directive: it is for device '%s'", directive->device);
-    }
-    if (!text_equal(directive->spki_sha256, expect->spki_sha256)) {
+    if (!text_equal(directive->spki_sha256, expect->spki_sha256))
         return err_set(err, ERR_DIRECTIVE, "directive: it is for another key of this device");
-    }
-    if (expect->nonce == NULL && !expect->has_clock) {
+    if (expect->nonce == NULL && !expect->has_clock)
         return err_set(err, ERR_FREEZE, "directive: without a clock only an answer to a nonce is fresh");
-    }
-    if (expect->nonce != NULL && !text_equal(directive->nonce, expect->nonce)) {
+    if (expect->nonce != NULL && !text_equal(directive->nonce, expect->nonce))
         return err_set(err, ERR_FREEZE, "directive: it does not answer the nonce that was sent");
-    }
     if (!expect->has_clock && directive->issued_at < expect->issued_floor) {
         return err_set(err, ERR_FREEZE, "directive: issued %lld seconds before one that was accepted",
                        (long long)(expect->issued_floor - directive->issued_at));
@@ -179,9 +166,8 @@ static bool check_expected(const struct directive *directive, const struct direc
         return err_set(err, ERR_FREEZE, "directive: issued %lld seconds in the future; this device's clock or the server's is wrong",
                        (long long)(directive->issued_at - expect->now));
     }
-    if (expect->has_clock && expect->now >= directive->expires_at) {
+    if (expect->has_clock && expect->now >= directive->expires_at)
         return err_set(err, ERR_EXPIRED, "directive: expired %lld seconds ago", (long long)(expect->now - directive->expires_at));
-    }
     return true;
 }
 
@@ -189,18 +175,15 @@ bool directive_verify(struct arena *arena, const void *data, size_t len, const s
                       struct err *err) {
     struct envelope envelope = {0};
     struct directive directive = {0};
-    if (!envelope_parse(arena, data, len, DIRECTIVE_MAX, "directive", &envelope, err)) {
+    if (!envelope_parse(arena, data, len, DIRECTIVE_MAX, "directive", &envelope, err))
         return false;
-    }
     bool fine = envelope_verify(&envelope, expect->signers, "directive", "directive", err) == VERDICT_VERIFIED;
-    if (fine && !text_equal(envelope.type, "directive")) {
+    if (fine && !text_equal(envelope.type, "directive"))
         fine = err_set(err, ERR_FORMAT, "directive: '_type' is not 'directive'");
-    }
     fine = fine && read_signed(arena, envelope.signed_, &directive, err) && check_expected(&directive, expect, err);
     envelope_free(&envelope);
-    if (fine) {
+    if (fine)
         *ret_directive = directive;
-    }
     return fine;
 }
 

@@ -57,11 +57,9 @@ bool key_failed(struct err *err, enum err_code code, const char *format, ...) {
 }
 
 static const struct key_kind *kind_of(enum key_type type) {
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        if (kinds[i].type == type) {
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (kinds[i].type == type)
             return &kinds[i];
-        }
-    }
     return NULL;
 }
 
@@ -99,9 +97,8 @@ static void append_pem(struct buf *out, const struct der *der) {
         buf_byte(out, '\n');
     }
     buf_text(out, pem_end);
-    if (base64.failed != ERR_NONE) {
+    if (base64.failed != ERR_NONE)
         out->failed = base64.failed;
-    }
 }
 
 /* The one form of keyval.public. */
@@ -112,9 +109,8 @@ static bool der_to_text(enum key_type type, const struct der *der, char ret_text
     }
     CLEANUP(buf_free) struct buf text = BUF_INIT(KEY_PUBLIC_MAX - 1);
     append_pem(&text, der);
-    if (!buf_ok(&text, "public key", err)) {
+    if (!buf_ok(&text, "public key", err))
         return false;
-    }
     memcpy(ret_text, text.data, text.len + 1);
     return true;
 }
@@ -125,27 +121,22 @@ static bool pem_to_der(const char *text, struct der *ret_der) {
     struct err ignored;
     size_t end_len = strlen(pem_end) - (!PROFILE_STRICT && !text_ends(text, "\n")); /* some tools leave the last line feed out */
     size_t len = strlen(text);
-    if (!text_starts(text, pem_begin) || len < strlen(pem_begin) + end_len || strncmp(text + len - end_len, pem_end, end_len) != 0) {
+    if (!text_starts(text, pem_begin) || len < strlen(pem_begin) + end_len || strncmp(text + len - end_len, pem_end, end_len) != 0)
         return false;
-    }
     const char *end = text + len - end_len;
-    for (const char *at = text + strlen(pem_begin); at < end; at++) {
-        if (*at != '\n') {
+    for (const char *at = text + strlen(pem_begin); at < end; at++)
+        if (*at != '\n')
             buf_byte(&base64, *at);
-        }
-    }
-    if (!buf_ok(&base64, "PEM", &ignored) || !base64_decode(&bytes, base64.data, base64.len, &ignored) || bytes.len > DER_MAX) {
+    if (!buf_ok(&base64, "PEM", &ignored) || !base64_decode(&bytes, base64.data, base64.len, &ignored) || bytes.len > DER_MAX)
         return false;
-    }
     ret_der->len = bytes.len;
     memcpy(ret_der->bytes, bytes.data, bytes.len);
     return true;
 }
 
 static bool text_to_der(enum key_type type, const char *text, struct der *ret_der) {
-    if (type != KEY_ED25519) {
+    if (type != KEY_ED25519)
         return pem_to_der(text, ret_der);
-    }
     memcpy(ret_der->bytes, ed25519_prefix, sizeof ed25519_prefix);
     ret_der->len = sizeof ed25519_prefix + ED25519_SIZE;
     return strlen(text) == 2 * (size_t)ED25519_SIZE && hex_decode(text, strlen(text), ret_der->bytes + sizeof ed25519_prefix);
@@ -163,9 +154,8 @@ static EVP_PKEY *p256_from_der(const struct der *der) {
     };
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
     EVP_PKEY *pkey = NULL;
-    if (context == NULL || EVP_PKEY_fromdata_init(context) != 1 || EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_PUBLIC_KEY, parameters) != 1) {
+    if (context == NULL || EVP_PKEY_fromdata_init(context) != 1 || EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_PUBLIC_KEY, parameters) != 1)
         pkey = NULL;
-    }
     EVP_PKEY_CTX_free(context);
     return pkey;
 }
@@ -212,9 +202,8 @@ static bool pkey_to_der(const EVP_PKEY *pkey, struct der *ret_der, struct err *e
 /* The key object of TUF, whose canonical form gives the key id. */
 static bool fill_id(struct key *key, struct err *err) {
     json_t *object = json_pack("{s:s, s:{s:s}, s:s}", "keytype", key_keytype(key), "keyval", "public", key->public_text, "scheme", key_scheme(key));
-    if (object == NULL) {
+    if (object == NULL)
         return err_no_memory(err);
-    }
     CLEANUP(buf_free) struct buf bytes = BUF_INIT(2 * KEY_PUBLIC_MAX);
     bool fine = canon_signed_bytes(&bytes, object, err) && hash_sha256_hex(bytes.data, bytes.len, key->id, err);
     json_decref(object);
@@ -223,12 +212,10 @@ static bool fill_id(struct key *key, struct err *err) {
 
 static bool check_shape(const struct key *key, const struct der *der, struct err *err) {
     int bits = EVP_PKEY_get_bits(key->pkey);
-    if (key->type == KEY_ECDSA_P256 && !is_p256(der)) {
+    if (key->type == KEY_ECDSA_P256 && !is_p256(der))
         return err_set(err, ERR_KEY, "not an uncompressed P-256 public key");
-    }
-    if (key->type == KEY_RSA && (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX)) {
+    if (key->type == KEY_RSA && (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX))
         return err_set(err, ERR_KEY, "an RSA key of %d bits; %d to %d are accepted", bits, RSA_BITS_MIN, RSA_BITS_MAX);
-    }
     return true;
 }
 
@@ -260,16 +247,14 @@ bool key_take_private(enum key_type type, EVP_PKEY *pkey, struct key **ret_key, 
 
 bool key_generate(enum key_type type, struct key **ret_key, struct err *err) {
     EVP_PKEY *pkey = NULL;
-    if (type == KEY_ECDSA_P256) {
+    if (type == KEY_ECDSA_P256)
         pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
-    } else if (type == KEY_ED25519) {
+    else if (type == KEY_ED25519)
         pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-    } else {
+    else
         return err_set(err, ERR_KEY, "keys of this type are not made here, only verified");
-    }
-    if (pkey == NULL) {
+    if (pkey == NULL)
         return key_failed(err, ERR_INTERNAL, "key generation failed");
-    }
     return key_take_private(type, pkey, ret_key, err);
 }
 
@@ -296,26 +281,20 @@ static bool is_own_encoding(const struct key *key, const struct der *der) {
 
 bool key_from_public(const char *keytype, const char *scheme, const char *public_text, struct key **ret_key, struct err *err) {
     const struct key_kind *kind = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        if (text_equal(keytype, kinds[i].keytype) && text_equal(scheme, kinds[i].scheme)) {
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (text_equal(keytype, kinds[i].keytype) && text_equal(scheme, kinds[i].scheme))
             kind = &kinds[i];
-        }
-    }
-    if (kind == NULL) {
+    if (kind == NULL)
         return err_set(err, ERR_NOT_IMPLEMENTED, "keytype or scheme is not known here");
-    }
-    if (strlen(public_text) >= KEY_PUBLIC_MAX) {
+    if (strlen(public_text) >= KEY_PUBLIC_MAX)
         return err_set(err, ERR_KEY, "public %s key longer than %d bytes", kind->keytype, KEY_PUBLIC_MAX - 1);
-    }
     struct der der;
     EVP_PKEY *pkey = text_to_der(kind->type, public_text, &der) ? pkey_from_der(kind->type, &der) : NULL;
-    if (pkey == NULL) {
+    if (pkey == NULL)
         return key_failed(err, ERR_KEY, "not a public %s key", kind->keytype);
-    }
     struct key *key = NULL;
-    if (!key_take(kind->type, pkey, false, &der, &key, err)) {
+    if (!key_take(kind->type, pkey, false, &der, &key, err))
         return false;
-    }
     if ((PROFILE_STRICT && !text_equal(key->public_text, public_text)) || !is_own_encoding(key, &der)) {
         key_free(key);
         return err_set(err, ERR_KEY, "public %s key is not written in its one form", kind->keytype);
@@ -329,9 +308,8 @@ bool key_from_pem(const char *pem, struct key **ret_key, struct err *err) {
     char text[KEY_PUBLIC_MAX];
     enum key_type type = !pem_to_der(pem, &der) ? KEY_NONE : is_p256(&der) ? KEY_ECDSA_P256 : is_ed25519(&der) ? KEY_ED25519 : KEY_NONE;
     const struct key_kind *kind = kind_of(type);
-    if (kind == NULL) {
+    if (kind == NULL)
         return err_set(err, ERR_KEY, "not a public P-256 or Ed25519 key in PEM (SubjectPublicKeyInfo)");
-    }
     return der_to_text(type, &der, text, err) && key_from_public(kind->keytype, kind->scheme, text, ret_key, err);
 }
 
@@ -365,9 +343,8 @@ bool key_same(const struct key *a, const struct key *b) {
 
 bool key_export_pem(const struct key *key, struct buf *out, struct err *err) {
     struct der der;
-    if (!text_to_der(key->type, key->public_text, &der)) {
+    if (!text_to_der(key->type, key->public_text, &der))
         return err_set(err, ERR_INTERNAL, "key %.16s… has no public part", key->id);
-    }
     append_pem(out, &der);
     return buf_ok(out, "PEM text", err);
 }

@@ -43,17 +43,14 @@ static bool read_encrypted(const char *path, const struct buf *file, X509_SIG **
 bool key_load_private(const char *path, const void *passphrase, size_t passphrase_len, struct key **ret_key, struct err *err) {
     CLEANUP(buf_wipe) struct buf file = BUF_INIT(KEY_FILE_MAX);
     X509_SIG *sealed = NULL;
-    if (passphrase_len > KEY_PASSPHRASE_MAX) {
+    if (passphrase_len > KEY_PASSPHRASE_MAX)
         return err_set(err, ERR_PASSPHRASE, "a passphrase has at most %d bytes", KEY_PASSPHRASE_MAX);
-    }
-    if (!file_read_secret(path, &file, err) || !read_encrypted(path, &file, &sealed, err)) {
+    if (!file_read_secret(path, &file, err) || !read_encrypted(path, &file, &sealed, err))
         return false;
-    }
     PKCS8_PRIV_KEY_INFO *plain = PKCS8_decrypt(sealed, passphrase_len > 0 ? passphrase : "", (int)passphrase_len);
     X509_SIG_free(sealed);
-    if (plain == NULL) {
+    if (plain == NULL)
         return key_failed(err, ERR_PASSPHRASE, "%s: the passphrase does not open this key", path);
-    }
     EVP_PKEY *pkey = EVP_PKCS82PKEY(plain);
     PKCS8_PRIV_KEY_INFO_free(plain);
     enum key_type type = pkey != NULL ? key_type_of(pkey) : KEY_NONE;
@@ -67,9 +64,8 @@ bool key_load_private(const char *path, const void *passphrase, size_t passphras
 static bool bio_to_buf(BIO *bio, struct buf *out, struct err *err) {
     char *data = NULL;
     long len = BIO_get_mem_data(bio, &data);
-    if (len <= 0 || data == NULL) {
+    if (len <= 0 || data == NULL)
         return err_no_memory(err);
-    }
     buf_append(out, data, (size_t)len);
     return buf_ok(out, "PEM text", err);
 }
@@ -79,32 +75,27 @@ static X509_SIG *seal(const struct key *key, const char *passphrase, size_t pass
     PKCS8_PRIV_KEY_INFO *plain = EVP_PKEY2PKCS8(key->pkey);
     X509_ALGOR *method = PKCS5_pbe2_set_scrypt(EVP_aes_256_cbc(), NULL, 0, NULL, SCRYPT_N, SCRYPT_R, SCRYPT_P);
     X509_SIG *sealed = NULL;
-    if (plain != NULL && method != NULL) {
+    if (plain != NULL && method != NULL)
         sealed = PKCS8_set0_pbe(passphrase, (int)passphrase_len, plain, method);
-    }
-    if (sealed == NULL) {
+    if (sealed == NULL)
         X509_ALGOR_free(method);
-    }
     PKCS8_PRIV_KEY_INFO_free(plain);
     return sealed;
 }
 
 bool key_save_private(const struct key *key, const char *path, const void *passphrase, size_t passphrase_len, struct err *err) {
-    if (!key->private_part) {
+    if (!key->private_part)
         return err_set(err, ERR_KEY, "%s: there is no private part to save", path);
-    }
-    if (passphrase_len < KEY_PASSPHRASE_MIN || passphrase_len > KEY_PASSPHRASE_MAX) {
+    if (passphrase_len < KEY_PASSPHRASE_MIN || passphrase_len > KEY_PASSPHRASE_MAX)
         return err_set(err, ERR_PASSPHRASE, "a passphrase has %d to %d bytes", KEY_PASSPHRASE_MIN, KEY_PASSPHRASE_MAX);
-    }
     X509_SIG *sealed = seal(key, passphrase, passphrase_len);
     BIO *bio = BIO_new(BIO_s_mem());
     CLEANUP(buf_wipe) struct buf file = BUF_INIT(KEY_FILE_MAX);
     bool fine = sealed != NULL && bio != NULL && PEM_write_bio_PKCS8(bio, sealed) == 1;
-    if (fine) {
+    if (fine)
         fine = bio_to_buf(bio, &file, err) && file_write_new(path, file.data, file.len, 0400, err);
-    } else {
+    else
         key_failed(err, ERR_INTERNAL, "%s: the key could not be encrypted", path);
-    }
     BIO_free(bio);
     X509_SIG_free(sealed);
     return fine;

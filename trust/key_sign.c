@@ -15,17 +15,15 @@ static const EVP_MD *digest_of(const struct key *key) {
 }
 
 bool key_sign(const struct key *key, const void *data, size_t len, struct key_signature *ret_signature, struct err *err) {
-    if (!key->private_part) {
+    if (!key->private_part)
         return err_set(err, ERR_KEY, "key %.16s… has no private part here", key->id);
-    }
     struct key_signature signature = {.len = sizeof signature.bytes};
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     bool fine = context != NULL && EVP_DigestSignInit(context, NULL, digest_of(key), NULL, key->pkey) == 1 &&
                 EVP_DigestSign(context, signature.bytes, &signature.len, data, len) == 1;
     EVP_MD_CTX_free(context);
-    if (!fine) {
+    if (!fine)
         return key_failed(err, ERR_INTERNAL, "signing with key %.16s… failed", key->id);
-    }
     *ret_signature = signature;
     return true;
 }
@@ -68,9 +66,8 @@ bool key_check_file(int fd, struct err *err) {
     do {
         got = pread(fd, &first, 1, 0);
     } while (got < 0 && errno == EINTR);
-    if (got < 0) {
+    if (got < 0)
         return err_errno(err, "reading the file to sign or verify");
-    }
     return (got == 1 || err_set(err, ERR_LENGTH, "the file to sign or verify is empty")) && require_no_metadata(first, err);
 }
 
@@ -81,32 +78,25 @@ static bool digest_file(int fd, EVP_MD_CTX *context, update_function *update, st
     off_t at = 0;
     for (;;) {
         ssize_t got = pread(fd, chunk, sizeof chunk, at);
-        if (got < 0 && errno == EINTR) {
+        if (got < 0 && errno == EINTR)
             continue;
-        }
-        if (got < 0) {
+        if (got < 0)
             return err_errno(err, "reading the file to sign or verify");
-        }
-        if (got == 0) {
+        if (got == 0)
             return true;
-        }
-        if (at == 0 && !require_no_metadata(chunk[0], err)) {
+        if (at == 0 && !require_no_metadata(chunk[0], err))
             return false;
-        }
-        if (update(context, chunk, (size_t)got) != 1) {
+        if (update(context, chunk, (size_t)got) != 1)
             return key_failed(err, ERR_INTERNAL, "hashing the file failed");
-        }
         at += got;
     }
 }
 
 bool key_sign_file(const struct key *key, int fd, struct key_signature *ret_signature, struct err *err) {
-    if (!require_p256(key, err)) {
+    if (!require_p256(key, err))
         return false;
-    }
-    if (!key->private_part) {
+    if (!key->private_part)
         return err_set(err, ERR_KEY, "key %.16s… has no private part here", key->id);
-    }
     struct key_signature signature = {.len = sizeof signature.bytes};
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     bool fine = context != NULL && EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key->pkey) == 1;
@@ -117,9 +107,8 @@ bool key_sign_file(const struct key *key, int fd, struct key_signature *ret_sign
                                                                        key_failed(err, ERR_INTERNAL, "signing with key %.16s… failed", key->id));
     }
     EVP_MD_CTX_free(context);
-    if (fine) {
+    if (fine)
         *ret_signature = signature;
-    }
     return fine;
 }
 
@@ -128,9 +117,8 @@ static bool refuse_signature(const struct key *key, struct err *err) {
 }
 
 bool key_verify_file(const struct key *key, int fd, const void *signature, size_t signature_len, struct err *err) {
-    if (!require_p256(key, err)) {
+    if (!require_p256(key, err))
         return false;
-    }
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     bool fine = context != NULL && EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key->pkey) == 1;
     if (!fine) {
@@ -144,9 +132,8 @@ bool key_verify_file(const struct key *key, int fd, const void *signature, size_
 }
 
 bool key_verify_digest(const struct key *key, const uint8_t digest[32], const void *signature, size_t signature_len, struct err *err) {
-    if (!require_p256(key, err)) {
+    if (!require_p256(key, err))
         return false;
-    }
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key->pkey, NULL);
     bool valid = context != NULL && EVP_PKEY_verify_init(context) == 1 && EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) == 1 &&
                  EVP_PKEY_verify(context, signature, signature_len, digest, 32) == 1;

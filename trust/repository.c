@@ -90,9 +90,8 @@ static int add_keys(json_t *keys, const struct repository_signers *signers) {
 static json_t *write_signers(const struct repository_signers *signers) {
     json_t *keyids = json_array();
     int failed = 0;
-    for (size_t i = 0; i < signers->count; i++) {
+    for (size_t i = 0; i < signers->count; i++)
         failed |= json_array_append_new(keyids, json_string(key_id(signers->keys[i])));
-    }
     if (failed != 0) {
         json_decref(keyids);
         return NULL;
@@ -102,11 +101,9 @@ static json_t *write_signers(const struct repository_signers *signers) {
 
 static bool check_signers(const char *file, const char *role, const struct repository_signers *signers, struct err *err) {
     for (size_t i = 0; i < signers->count; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (key_same(signers->keys[i], signers->keys[j])) {
+        for (size_t j = 0; j < i; j++)
+            if (key_same(signers->keys[i], signers->keys[j]))
                 return err_set(err, ERR_THRESHOLD, "%s: role %s lists one key twice", file, role);
-            }
-        }
     }
     return (signers->threshold >= 1 && signers->threshold <= signers->count) ||
            err_set(err, ERR_THRESHOLD, "%s: role %s has %zu keys and a threshold of %zu", file, role, signers->count, signers->threshold);
@@ -141,9 +138,8 @@ bool repository_root(const struct repository_root *root, struct draft **ret_draf
 }
 
 bool repository_targets(const struct metadata *previous, int64_t expires_at, struct draft **ret_draft, struct err *err) {
-    if (previous != NULL) {
+    if (previous != NULL)
         return draft_take(next_body(previous, expires_at), json_array(), ret_draft, err);
-    }
     json_t *body = new_body(METADATA_TARGETS, 1, expires_at);
     if (body != NULL && json_object_set_new(body, "targets", json_object()) != 0) {
         json_decref(body);
@@ -154,32 +150,27 @@ bool repository_targets(const struct metadata *previous, int64_t expires_at, str
 
 bool repository_add_release(struct draft *targets, const struct release *release, struct err *err) {
     json_t *list = json_object_get(targets->body, "targets");
-    if (list == NULL) {
+    if (list == NULL)
         return err_set(err, ERR_INTERNAL, "a release is added to targets only");
-    }
     json_t *entry = release_write(release, err);
-    if (entry == NULL) {
+    if (entry == NULL)
         return false;
-    }
     if (json_object_get(list, release->path) != NULL) {
         json_decref(entry);
         return err_set(err, ERR_CONFLICT, "'%s' is published already", release->path);
     }
-    if (json_object_set_new(list, release->path, entry) != 0 || json_array_clear(targets->signatures) != 0) {
+    if (json_object_set_new(list, release->path, entry) != 0 || json_array_clear(targets->signatures) != 0)
         return err_no_memory(err);
-    }
     return true;
 }
 
 bool repository_withdraw(struct draft *targets, const char *path, struct err *err) {
     json_t *entry = json_object_get(json_object_get(targets->body, "targets"), path);
     json_t *pawl = json_object_get(json_object_get(entry, "custom"), "pawl");
-    if (pawl == NULL) {
+    if (pawl == NULL)
         return err_set(err, ERR_NOT_FOUND, "'%s' is not listed here", path);
-    }
-    if (json_object_set_new(pawl, "withdrawn", json_true()) != 0 || json_array_clear(targets->signatures) != 0) {
+    if (json_object_set_new(pawl, "withdrawn", json_true()) != 0 || json_array_clear(targets->signatures) != 0)
         return err_no_memory(err);
-    }
     return true;
 }
 
@@ -205,9 +196,8 @@ static json_t *write_delegation(const struct repository_delegation *delegation) 
     json_t *role = write_signers(&delegation->signers);
     json_t *paths = json_array();
     int failed = 0;
-    for (size_t i = 0; i < delegation->path_count; i++) {
+    for (size_t i = 0; i < delegation->path_count; i++)
         failed |= json_array_append_new(paths, json_string(delegation->paths[i]));
-    }
     failed |= json_object_set_new(role, "paths", paths) | json_object_set_new(role, "name", json_string(delegation->role)) |
               json_object_set_new(role, "terminating", json_boolean(delegation->terminating));
     if (failed != 0) {
@@ -219,9 +209,8 @@ static json_t *write_delegation(const struct repository_delegation *delegation) 
 
 static size_t find_delegation(const json_t *roles, const char *name) {
     size_t i = 0;
-    while (i < json_array_size(roles) && !text_equal(json_string_value(json_object_get(json_array_get(roles, i), "name")), name)) {
+    while (i < json_array_size(roles) && !text_equal(json_string_value(json_object_get(json_array_get(roles, i), "name")), name))
         i++;
-    }
     return i;
 }
 
@@ -236,12 +225,10 @@ static json_t *delegations_of(struct draft *targets) {
 }
 
 bool repository_delegate(struct draft *targets, const struct repository_delegation *delegation, struct err *err) {
-    if (!metadata_delegated_name_check(delegation->role, err) || !check_signers("targets", delegation->role, &delegation->signers, err)) {
+    if (!metadata_delegated_name_check(delegation->role, err) || !check_signers("targets", delegation->role, &delegation->signers, err))
         return false;
-    }
-    if (delegation->path_count < 1 || delegation->path_count > METADATA_PATTERNS_MAX) {
+    if (delegation->path_count < 1 || delegation->path_count > METADATA_PATTERNS_MAX)
         return err_set_field(err, ERR_INVALID, "paths", "a delegation names 1 to %d path patterns", METADATA_PATTERNS_MAX);
-    }
     json_t *delegations = delegations_of(targets);
     json_t *keys = json_object_get(delegations, "keys"), *roles = json_object_get(delegations, "roles");
     size_t place = find_delegation(roles, delegation->role);
@@ -255,9 +242,8 @@ bool repository_delegate(struct draft *targets, const struct repository_delegati
 /* Puts {version, length, hashes} of a finished file into `meta`. */
 static bool set_file(json_t *meta, const char *name, int64_t version, const void *data, size_t len, struct err *err) {
     char sha256[SHA256_HEX_SIZE];
-    if (!hash_sha256_hex(data, len, sha256, err)) {
+    if (!hash_sha256_hex(data, len, sha256, err))
         return false;
-    }
     json_t *object = json_pack("{s:{s:s}, s:I, s:I}", "hashes", "sha256", sha256, "length", (json_int_t)len, "version", (json_int_t)version);
     return json_object_set_new(meta, name, object) == 0 || err_no_memory(err);
 }
@@ -268,16 +254,13 @@ static bool list_file(json_t *meta, const struct repository_file *file, struct e
     arena_init(&arena, 4096);
     const char *role = text_equal(file->role, "targets") ? NULL : file->role;
     const char *name = arena_printf(&arena, "%s.json", file->role);
-    if (name == NULL) {
+    if (name == NULL)
         return err_no_memory(err);
-    }
-    if (!metadata_parse(METADATA_TARGETS, role, file->data, file->len, &metadata, err)) {
+    if (!metadata_parse(METADATA_TARGETS, role, file->data, file->len, &metadata, err))
         return false;
-    }
     int64_t listed = json_integer_value(json_object_get(json_object_get(meta, name), "version"));
-    if (metadata->version < listed) {
+    if (metadata->version < listed)
         return err_set(err, ERR_ROLLBACK, "%s: version %lld after version %lld", file->role, (long long)metadata->version, (long long)listed);
-    }
     return set_file(meta, name, metadata->version, file->data, file->len, err);
 }
 
@@ -316,18 +299,15 @@ bool repository_timestamp(int64_t version, const struct metadata *snapshot, int6
 
 /* Without the entry of that key id, if there is one. */
 static void remove_signature(struct draft *draft, const char *keyid) {
-    for (size_t i = json_array_size(draft->signatures); i-- > 0;) {
-        if (text_equal(json_string_value(json_object_get(json_array_get(draft->signatures, i), "keyid")), keyid)) {
+    for (size_t i = json_array_size(draft->signatures); i-- > 0;)
+        if (text_equal(json_string_value(json_object_get(json_array_get(draft->signatures, i), "keyid")), keyid))
             json_array_remove(draft->signatures, i);
-        }
-    }
 }
 
 bool draft_sign(struct draft *draft, const struct key *key, struct err *err) {
     json_t *entry = envelope_signature(draft->body, key, err);
-    if (entry == NULL) {
+    if (entry == NULL)
         return false;
-    }
     remove_signature(draft, key_id(key));
     return json_array_append_new(draft->signatures, entry) == 0 || err_no_memory(err);
 }
@@ -335,23 +315,19 @@ bool draft_sign(struct draft *draft, const struct key *key, struct err *err) {
 bool draft_attach(struct draft *draft, const struct key *key, const void *signature, size_t len, struct err *err) {
     CLEANUP(buf_free) struct buf bytes = BUF_INIT(ENVELOPE_SIGNED_MAX);
     char hex[2 * KEY_SIGNATURE_MAX + 1];
-    if (!draft_signed_bytes(draft, &bytes, err)) {
+    if (!draft_signed_bytes(draft, &bytes, err))
         return false;
-    }
-    if (len > KEY_SIGNATURE_MAX || !key_verify(key, bytes.data, bytes.len, signature, len)) {
+    if (len > KEY_SIGNATURE_MAX || !key_verify(key, bytes.data, bytes.len, signature, len))
         return err_set(err, ERR_SIGNATURE, "the signature is not one of key %.16s… over this file", key_id(key));
-    }
     hex_encode(signature, len, hex);
     remove_signature(draft, key_id(key));
     return json_array_append_new(draft->signatures, json_pack("{s:s, s:s}", "keyid", key_id(key), "sig", hex)) == 0 || err_no_memory(err);
 }
 
 static bool has_signature(const struct draft *draft, const char *keyid) {
-    for (size_t i = 0; i < json_array_size(draft->signatures); i++) {
-        if (text_equal(json_string_value(json_object_get(json_array_get(draft->signatures, i), "keyid")), keyid)) {
+    for (size_t i = 0; i < json_array_size(draft->signatures); i++)
+        if (text_equal(json_string_value(json_object_get(json_array_get(draft->signatures, i), "keyid")), keyid))
             return true;
-        }
-    }
     return false;
 }
 
@@ -361,23 +337,19 @@ static bool is_valid(const json_t *entry, const struct signers *signers, const s
     const char *hex = json_string_value(json_object_get(entry, "sig"));
     uint8_t signature[KEY_SIGNATURE_MAX];
     size_t digits = hex != NULL ? strlen(hex) : 0;
-    if (digits > 2 * sizeof signature || digits % 2 != 0 || !hex_decode(hex != NULL ? hex : "", digits, signature)) {
+    if (digits > 2 * sizeof signature || digits % 2 != 0 || !hex_decode(hex != NULL ? hex : "", digits, signature))
         return false;
-    }
-    for (size_t i = 0; i < signers->count; i++) {
-        if (text_equal(signers->items[i]->id, keyid)) {
+    for (size_t i = 0; i < signers->count; i++)
+        if (text_equal(signers->items[i]->id, keyid))
             return signers->items[i]->key != NULL && key_verify(signers->items[i]->key, bytes->data, bytes->len, signature, digits / 2);
-        }
-    }
     return false;
 }
 
 bool draft_drop_invalid(struct draft *draft, const struct signers *signers, size_t *ret_dropped, struct err *err) {
     CLEANUP(buf_free) struct buf bytes = BUF_INIT(ENVELOPE_SIGNED_MAX);
     size_t dropped = 0;
-    if (!draft_signed_bytes(draft, &bytes, err)) {
+    if (!draft_signed_bytes(draft, &bytes, err))
         return false;
-    }
     for (size_t i = json_array_size(draft->signatures); i-- > 0;) {
         if (!is_valid(json_array_get(draft->signatures, i), signers, &bytes)) {
             json_array_remove(draft->signatures, i);
@@ -389,14 +361,12 @@ bool draft_drop_invalid(struct draft *draft, const struct signers *signers, size
 }
 
 bool draft_merge(struct draft *draft, const struct draft *other, struct err *err) {
-    if (json_equal(draft->body, other->body) == 0) {
+    if (json_equal(draft->body, other->body) == 0)
         return err_set(err, ERR_MIX, "the copies do not say the same");
-    }
     for (size_t i = 0; i < json_array_size(other->signatures); i++) {
         json_t *entry = json_array_get(other->signatures, i);
-        if (!has_signature(draft, json_string_value(json_object_get(entry, "keyid"))) && json_array_append(draft->signatures, entry) != 0) {
+        if (!has_signature(draft, json_string_value(json_object_get(entry, "keyid"))) && json_array_append(draft->signatures, entry) != 0)
             return err_no_memory(err);
-        }
     }
     return true;
 }
@@ -405,9 +375,8 @@ bool draft_read(const void *data, size_t len, struct draft **ret_draft, struct e
     CLEANUP(arena_clear) struct arena arena;
     arena_init(&arena, 4 * METADATA_TARGETS_MAX);
     struct envelope envelope = {0};
-    if (!envelope_parse(&arena, data, len, METADATA_TARGETS_MAX, "draft", &envelope, err)) {
+    if (!envelope_parse(&arena, data, len, METADATA_TARGETS_MAX, "draft", &envelope, err))
         return false;
-    }
     json_t *body = json_incref(json_object_get(envelope.root, "signed"));
     json_t *signatures = json_incref(json_object_get(envelope.root, "signatures"));
     envelope_free(&envelope);

@@ -24,9 +24,8 @@ bool seal_derive(const void *secret, size_t secret_len, const void *salt, size_t
         OSSL_PARAM_construct_end(),
         OSSL_PARAM_construct_end(),
     };
-    if (salt_len > 0) {
+    if (salt_len > 0)
         params[3] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *)salt, salt_len);
-    }
     bool fine = context != NULL && EVP_KDF_derive(context, ret_key, SEAL_KEY_SIZE, params) == 1;
     EVP_KDF_CTX_free(context);
     EVP_KDF_free(kdf);
@@ -50,9 +49,8 @@ bool seal_encrypt(const uint8_t key[SEAL_KEY_SIZE], const uint8_t nonce[SEAL_NON
 }
 
 bool seal_decrypt(const uint8_t key[SEAL_KEY_SIZE], const uint8_t nonce[SEAL_NONCE_SIZE], const void *sealed, size_t len, uint8_t *ret_plain) {
-    if (len < SEAL_TAG_SIZE) {
+    if (len < SEAL_TAG_SIZE)
         return false;
-    }
     size_t plain_len = len - SEAL_TAG_SIZE;
     uint8_t tag[SEAL_TAG_SIZE];
     memcpy(tag, (const uint8_t *)sealed + plain_len, sizeof tag);
@@ -74,9 +72,8 @@ struct stream {
 
 static void stream_close(struct stream *stream) {
     free(stream->in);
-    if (stream->out != NULL) {
+    if (stream->out != NULL)
         OPENSSL_cleanse(stream->out, SEALED_CHUNK_SIZE);
-    }
     free(stream->out);
     OPENSSL_cleanse(stream, sizeof *stream);
 }
@@ -84,30 +81,25 @@ static void stream_close(struct stream *stream) {
 static bool stream_start(struct stream *stream, const uint8_t file_key[SEAL_FILE_KEY_SIZE], const uint8_t salt[PAYLOAD_SALT_SIZE], struct err *err) {
     stream->in = malloc(SEALED_CHUNK_SIZE + 1);
     stream->out = calloc(1, SEALED_CHUNK_SIZE);
-    if (stream->in == NULL || stream->out == NULL) {
+    if (stream->in == NULL || stream->out == NULL)
         return err_no_memory(err);
-    }
     return seal_derive(file_key, SEAL_FILE_KEY_SIZE, salt, PAYLOAD_SALT_SIZE, "payload", stream->key, err);
 }
 
 static void stream_count(struct stream *stream) {
-    for (size_t i = SEAL_NONCE_SIZE - 1; i-- > 0;) {
-        if (++stream->nonce[i] != 0) {
+    for (size_t i = SEAL_NONCE_SIZE - 1; i-- > 0;)
+        if (++stream->nonce[i] != 0)
             return;
-        }
-    }
 }
 
 /* Fills .in up to `wanted` bytes; fewer is the end of the source. */
 static bool stream_fill(struct stream *stream, const struct seal_source *source, size_t wanted, struct err *err) {
     while (stream->held < wanted) {
         size_t len = 0;
-        if (!source->read(source->context, stream->in + stream->held, wanted - stream->held, &len, err)) {
+        if (!source->read(source->context, stream->in + stream->held, wanted - stream->held, &len, err))
             return false;
-        }
-        if (len == 0) {
+        if (len == 0)
             return true;
-        }
         stream->held += len;
     }
     return true;
@@ -121,16 +113,14 @@ static void stream_take(struct stream *stream, size_t len) {
 
 static bool seal_chunks(struct stream *stream, const struct seal_source *source, const struct seal_sink *sink, struct err *err) {
     for (bool last = false; !last; stream_count(stream)) {
-        if (!stream_fill(stream, source, SEAL_CHUNK_SIZE + 1, err)) {
+        if (!stream_fill(stream, source, SEAL_CHUNK_SIZE + 1, err))
             return false;
-        }
         last = stream->held <= SEAL_CHUNK_SIZE;
         size_t len = last ? stream->held : SEAL_CHUNK_SIZE;
         stream->nonce[SEAL_NONCE_SIZE - 1] = last;
         if (!seal_encrypt(stream->key, stream->nonce, stream->in, len, stream->out, err) ||
-            !sink->write(sink->context, stream->out, len + SEAL_TAG_SIZE, err)) {
+            !sink->write(sink->context, stream->out, len + SEAL_TAG_SIZE, err))
             return false;
-        }
         stream_take(stream, len);
     }
     return true;
@@ -141,9 +131,8 @@ bool seal_seal(const struct seal_recipients *recipients, const struct seal_sourc
     CLEANUP(stream_close) struct stream stream = {0};
     uint8_t file_key[SEAL_FILE_KEY_SIZE];
     uint8_t salt[PAYLOAD_SALT_SIZE];
-    if (recipients->count < 1 || recipients->count > SEAL_RECIPIENTS_MAX) {
+    if (recipients->count < 1 || recipients->count > SEAL_RECIPIENTS_MAX)
         return err_set(err, ERR_INVALID, "%zu recipients: there must be 1 to %d", recipients->count, SEAL_RECIPIENTS_MAX);
-    }
     random_bytes(file_key, sizeof file_key);
     random_bytes(salt, sizeof salt);
     bool fine = seal_header_write(&header, recipients, file_key, err) && stream_start(&stream, file_key, salt, err);
@@ -159,35 +148,28 @@ static bool read_header(const struct seal_source *source, struct buf *header, st
     for (;;) {
         char byte = 0;
         size_t len = 0;
-        if (!source->read(source->context, &byte, 1, &len, err)) {
+        if (!source->read(source->context, &byte, 1, &len, err))
             return false;
-        }
-        if (len == 0) {
+        if (len == 0)
             return err_set(err, ERR_FORMAT, header->len == 0 ? "the sealed file is empty" : "the header of the sealed file is cut off");
-        }
-        if (header->len == SEAL_HEADER_MAX) {
+        if (header->len == SEAL_HEADER_MAX)
             return err_set(err, ERR_FORMAT, "not an age v1 file, or its header is longer than %d bytes", SEAL_HEADER_MAX);
-        }
         buf_byte(header, byte);
-        if (!buf_ok(header, "header of the sealed file", err)) {
+        if (!buf_ok(header, "header of the sealed file", err))
             return false;
-        }
         at_end |= header->len >= sizeof end - 1 && memcmp(header->data + header->len - (sizeof end - 1), end, sizeof end - 1) == 0;
-        if (at_end && byte == '\n') {
+        if (at_end && byte == '\n')
             return true;
-        }
     }
 }
 
 static bool read_salt(const struct seal_source *source, uint8_t ret_salt[PAYLOAD_SALT_SIZE], struct err *err) {
     for (size_t held = 0; held < PAYLOAD_SALT_SIZE;) {
         size_t len = 0;
-        if (!source->read(source->context, ret_salt + held, PAYLOAD_SALT_SIZE - held, &len, err)) {
+        if (!source->read(source->context, ret_salt + held, PAYLOAD_SALT_SIZE - held, &len, err))
             return false;
-        }
-        if (len == 0) {
+        if (len == 0)
             return err_set(err, ERR_DECRYPT, "the sealed file is cut off behind its header");
-        }
         held += len;
     }
     return true;
@@ -196,22 +178,18 @@ static bool read_salt(const struct seal_source *source, uint8_t ret_salt[PAYLOAD
 static bool open_chunks(struct stream *stream, const struct seal_source *source, const struct seal_sink *sink, struct err *err) {
     bool last = false;
     for (uint64_t chunk = 0; !last; chunk++, stream_count(stream)) {
-        if (!stream_fill(stream, source, SEALED_CHUNK_SIZE + 1, err)) {
+        if (!stream_fill(stream, source, SEALED_CHUNK_SIZE + 1, err))
             return false;
-        }
         last = stream->held <= SEALED_CHUNK_SIZE;
         size_t len = last ? stream->held : SEALED_CHUNK_SIZE;
         stream->nonce[SEAL_NONCE_SIZE - 1] = last;
-        if (!seal_decrypt(stream->key, stream->nonce, stream->in, len, stream->out)) {
+        if (!seal_decrypt(stream->key, stream->nonce, stream->in, len, stream->out))
             return err_set(err, ERR_DECRYPT, "chunk %llu of the sealed file was changed, or the file was cut or extended", (unsigned long long)chunk);
-        }
         size_t plain_len = len - SEAL_TAG_SIZE;
-        if (plain_len == 0 && chunk > 0) {
+        if (plain_len == 0 && chunk > 0)
             return err_set(err, ERR_DECRYPT, "the sealed file ends in an empty chunk");
-        }
-        if (plain_len > 0 && !sink->write(sink->context, stream->out, plain_len, err)) {
+        if (plain_len > 0 && !sink->write(sink->context, stream->out, plain_len, err))
             return false;
-        }
         stream_take(stream, len);
     }
     return true;
@@ -230,12 +208,10 @@ static bool buffered_read(void *context, void *data, size_t cap, size_t *ret_len
     if (buffered->at == buffered->len) {
         buffered->at = 0;
         buffered->len = 0;
-        if (cap >= sizeof buffered->data) {
+        if (cap >= sizeof buffered->data)
             return buffered->source->read(buffered->source->context, data, cap, ret_len, err);
-        }
-        if (!buffered->source->read(buffered->source->context, buffered->data, sizeof buffered->data, &buffered->len, err)) {
+        if (!buffered->source->read(buffered->source->context, buffered->data, sizeof buffered->data, &buffered->len, err))
             return false;
-        }
     }
     size_t left = buffered->len - buffered->at;
     *ret_len = cap < left ? cap : left;
@@ -251,9 +227,8 @@ bool seal_open(const struct seal_identities *identities, const struct seal_sourc
     struct seal_source from = {.read = buffered_read, .context = &buffered};
     uint8_t file_key[SEAL_FILE_KEY_SIZE];
     uint8_t salt[PAYLOAD_SALT_SIZE];
-    if (!read_header(&from, &header, err) || !seal_header_open(header.data, header.len, identities, file_key, err)) {
+    if (!read_header(&from, &header, err) || !seal_header_open(header.data, header.len, identities, file_key, err))
         return false;
-    }
     bool fine = read_salt(&from, salt, err) && stream_start(&stream, file_key, salt, err);
     OPENSSL_cleanse(file_key, sizeof file_key);
     return fine && open_chunks(&stream, &from, sink, err);

@@ -26,9 +26,8 @@ static const uint8_t zero_nonce[SEAL_NONCE_SIZE];
 /* age's base64: the standard alphabet, no padding, and only the one spelling of each value. */
 static void write_base64(struct buf *out, const void *data, size_t len) {
     base64_encode(out, data, len);
-    while (out->len > 0 && out->data[out->len - 1] == '=') {
+    while (out->len > 0 && out->data[out->len - 1] == '=')
         out->data[--out->len] = '\0';
-    }
 }
 
 static bool read_base64(const char *text, size_t digits, void *ret_data, size_t size) {
@@ -36,20 +35,16 @@ static bool read_base64(const char *text, size_t digits, void *ret_data, size_t 
     CLEANUP(buf_free) struct buf data = BUF_INIT(LINE_COLUMNS);
     CLEANUP(buf_free) struct buf again = BUF_INIT(LINE_COLUMNS + 4);
     struct err ignored;
-    if (digits > LINE_COLUMNS) {
+    if (digits > LINE_COLUMNS)
         return false;
-    }
     buf_append(&padded, text, digits);
-    while (padded.len % 4 != 0) {
+    while (padded.len % 4 != 0)
         buf_byte(&padded, '=');
-    }
-    if (!base64_decode(&data, padded.data, padded.len, &ignored) || data.len != size) {
+    if (!base64_decode(&data, padded.data, padded.len, &ignored) || data.len != size)
         return false;
-    }
     write_base64(&again, data.data, data.len);
-    if (again.len != digits || memcmp(again.data, text, digits) != 0) {
+    if (again.len != digits || memcmp(again.data, text, digits) != 0)
         return false;
-    }
     memcpy(ret_data, data.data, size);
     OPENSSL_cleanse(data.data, data.len);
     return true;
@@ -82,9 +77,8 @@ static bool header_mac(const char *header, size_t len, const uint8_t file_key[SE
     uint8_t key[SEAL_KEY_SIZE];
     unsigned mac_len = MAC_SIZE;
     bool fine = seal_derive(file_key, SEAL_FILE_KEY_SIZE, NULL, 0, "header", key, err);
-    if (fine && HMAC(EVP_sha256(), key, sizeof key, (const unsigned char *)header, len, ret_mac, &mac_len) == NULL) {
+    if (fine && HMAC(EVP_sha256(), key, sizeof key, (const unsigned char *)header, len, ret_mac, &mac_len) == NULL)
         fine = err_set(err, ERR_INTERNAL, "HMAC-SHA-256 failed");
-    }
     OPENSSL_cleanse(key, sizeof key);
     return fine;
 }
@@ -96,9 +90,8 @@ static bool write_stanza(struct buf *out, const struct seal_recipient *recipient
     uint8_t key[SEAL_KEY_SIZE];
     uint8_t wrapped[WRAPPED_SIZE];
     bool fine = seal_identity_generate(&ephemeral, err) && seal_identity_recipient(&ephemeral, &share, err);
-    if (fine && !agree(ephemeral.secret_key, recipient->public_key, shared)) {
+    if (fine && !agree(ephemeral.secret_key, recipient->public_key, shared))
         fine = err_set(err, ERR_INVALID, "a recipient's key is not usable");
-    }
     fine = fine && wrap_key(shared, share.public_key, recipient, key, err) &&
            seal_encrypt(key, zero_nonce, file_key, SEAL_FILE_KEY_SIZE, wrapped, err);
     if (fine) {
@@ -118,15 +111,12 @@ bool seal_header_write(struct buf *out, const struct seal_recipients *recipients
     uint8_t mac[MAC_SIZE];
     size_t start = out->len;
     buf_printf(out, "%s\n", version_line);
-    for (size_t i = 0; i < recipients->count; i++) {
-        if (!write_stanza(out, &recipients->items[i], file_key, err)) {
+    for (size_t i = 0; i < recipients->count; i++)
+        if (!write_stanza(out, &recipients->items[i], file_key, err))
             return false;
-        }
-    }
     buf_text(out, mac_start);
-    if (!buf_ok(out, "header of a sealed file", err) || !header_mac(out->data + start, out->len - start, file_key, mac, err)) {
+    if (!buf_ok(out, "header of a sealed file", err) || !header_mac(out->data + start, out->len - start, file_key, mac, err))
         return false;
-    }
     buf_byte(out, ' ');
     write_base64(out, mac, sizeof mac);
     buf_byte(out, '\n');
@@ -146,16 +136,13 @@ struct line {
 
 static bool next_line(struct cursor *cursor, struct line *ret_line, struct err *err) {
     const char *feed = memchr(cursor->at, '\n', (size_t)(cursor->end - cursor->at));
-    if (feed == NULL) {
+    if (feed == NULL)
         return err_set(err, ERR_FORMAT, "the header of the sealed file is cut off");
-    }
     *ret_line = (struct line){.text = cursor->at, .len = (size_t)(feed - cursor->at)};
     cursor->at = feed + 1;
-    for (size_t i = 0; i < ret_line->len; i++) {
-        if (ret_line->text[i] < ' ' || ret_line->text[i] > '~') {
+    for (size_t i = 0; i < ret_line->len; i++)
+        if (ret_line->text[i] < ' ' || ret_line->text[i] > '~')
             return err_set(err, ERR_FORMAT, "the header of the sealed file has a byte that is not printable ASCII");
-        }
-    }
     return true;
 }
 
@@ -179,13 +166,11 @@ static bool read_arguments(struct line line, struct stanza *stanza, struct err *
     for (;;) {
         const char *space = memchr(at, ' ', (size_t)(end - at));
         const char *stop = space != NULL ? space : end;
-        if (stop == at || stanza->argument_count == ARGUMENTS_MAX) {
+        if (stop == at || stanza->argument_count == ARGUMENTS_MAX)
             return err_set(err, ERR_FORMAT, "a recipient line of the sealed file has an empty argument or more than %d", ARGUMENTS_MAX);
-        }
         stanza->arguments[stanza->argument_count++] = (struct line){.text = at, .len = (size_t)(stop - at)};
-        if (space == NULL) {
+        if (space == NULL)
             return true;
-        }
         at = space + 1;
     }
 }
@@ -200,15 +185,12 @@ static bool read_body(struct cursor *cursor, struct stanza *stanza, struct err *
     struct line line;
     stanza->body_lines = 0;
     do {
-        if (!next_line(cursor, &line, err)) {
+        if (!next_line(cursor, &line, err))
             return false;
-        }
-        if (!is_base64_line(line)) {
+        if (!is_base64_line(line))
             return err_set(err, ERR_FORMAT, "a recipient's body in the sealed file is not base64 in lines of %d columns", LINE_COLUMNS);
-        }
-        if (stanza->body_lines++ == 0) {
+        if (stanza->body_lines++ == 0)
             stanza->body = line;
-        }
     } while (line.len == LINE_COLUMNS);
     return true;
 }
@@ -223,12 +205,10 @@ static bool try_identity(const struct seal_identity *identity, const uint8_t sha
     struct seal_recipient own;
     uint8_t shared[SEAL_KEY_SIZE];
     uint8_t key[SEAL_KEY_SIZE];
-    if (!seal_identity_recipient(identity, &own, err)) {
+    if (!seal_identity_recipient(identity, &own, err))
         return false;
-    }
-    if (!agree(identity->secret_key, share, shared)) {
+    if (!agree(identity->secret_key, share, shared))
         return err_set(err, ERR_FORMAT, "a recipient's share in the sealed file is of low order");
-    }
     bool fine = wrap_key(shared, share, &own, key, err);
     *ret_opened = fine && seal_decrypt(key, zero_nonce, wrapped, WRAPPED_SIZE, ret_file_key);
     OPENSSL_cleanse(shared, sizeof shared);
@@ -240,20 +220,15 @@ static bool try_stanza(const struct stanza *stanza, const struct seal_identities
                        struct err *err) {
     uint8_t share[SEAL_KEY_SIZE];
     uint8_t wrapped[WRAPPED_SIZE];
-    if (!is_type(stanza, "X25519")) {
+    if (!is_type(stanza, "X25519"))
         return true;
-    }
-    if (stanza->argument_count != 2 || !read_base64(stanza->arguments[1].text, stanza->arguments[1].len, share, sizeof share)) {
+    if (stanza->argument_count != 2 || !read_base64(stanza->arguments[1].text, stanza->arguments[1].len, share, sizeof share))
         return err_set(err, ERR_FORMAT, "an X25519 recipient of the sealed file has no share of 32 bytes");
-    }
-    if (stanza->body_lines != 1 || !read_base64(stanza->body.text, stanza->body.len, wrapped, sizeof wrapped)) {
+    if (stanza->body_lines != 1 || !read_base64(stanza->body.text, stanza->body.len, wrapped, sizeof wrapped))
         return err_set(err, ERR_FORMAT, "an X25519 recipient of the sealed file has no body of %d bytes", WRAPPED_SIZE);
-    }
-    for (size_t i = 0; i < identities->count && !*opened; i++) {
-        if (!try_identity(&identities->items[i], share, wrapped, ret_file_key, opened, err)) {
+    for (size_t i = 0; i < identities->count && !*opened; i++)
+        if (!try_identity(&identities->items[i], share, wrapped, ret_file_key, opened, err))
             return false;
-        }
-    }
     return true;
 }
 
@@ -262,12 +237,10 @@ static bool check_mac(const char *header, struct line line, const uint8_t file_k
     uint8_t expected[MAC_SIZE];
     uint8_t mac[MAC_SIZE];
     size_t dashes = sizeof mac_start - 1;
-    if (line.len <= dashes + 1 || line.text[dashes] != ' ' || !read_base64(line.text + dashes + 1, line.len - dashes - 1, mac, sizeof mac)) {
+    if (line.len <= dashes + 1 || line.text[dashes] != ' ' || !read_base64(line.text + dashes + 1, line.len - dashes - 1, mac, sizeof mac))
         return err_set(err, ERR_FORMAT, "the header of the sealed file has no authentication code of %d bytes", MAC_SIZE);
-    }
-    if (!header_mac(header, (size_t)(line.text - header) + dashes, file_key, expected, err)) {
+    if (!header_mac(header, (size_t)(line.text - header) + dashes, file_key, expected, err))
         return false;
-    }
     return hash_equal(mac, expected, sizeof mac) || err_set(err, ERR_DECRYPT, "the header of the sealed file was changed");
 }
 
@@ -278,42 +251,32 @@ bool seal_header_open(const char *header, size_t len, const struct seal_identiti
     uint8_t file_key[SEAL_FILE_KEY_SIZE] = {0};
     bool opened = false;
     size_t stanzas = 0;
-    if (!next_line(&cursor, &line, err)) {
+    if (!next_line(&cursor, &line, err))
         return false;
-    }
-    if (line.len != strlen(version_line) || !line_starts(line, version_line)) {
+    if (line.len != strlen(version_line) || !line_starts(line, version_line))
         return err_set(err, ERR_FORMAT, "not an age v1 file");
-    }
     for (;; stanzas++) {
         struct stanza stanza;
-        if (!next_line(&cursor, &line, err)) {
+        if (!next_line(&cursor, &line, err))
             return false;
-        }
-        if (line_starts(line, mac_start)) {
+        if (line_starts(line, mac_start))
             break;
-        }
-        if (!line_starts(line, stanza_start)) {
+        if (!line_starts(line, stanza_start))
             return err_set(err, ERR_FORMAT, "a line in the header of the sealed file begins neither a recipient nor the end");
-        }
         line.text += strlen(stanza_start);
         line.len -= strlen(stanza_start);
-        if (!read_arguments(line, &stanza, err) || !read_body(&cursor, &stanza, err) || !try_stanza(&stanza, identities, file_key, &opened, err)) {
+        if (!read_arguments(line, &stanza, err) || !read_body(&cursor, &stanza, err) || !try_stanza(&stanza, identities, file_key, &opened, err))
             return false;
-        }
-        if (is_type(&stanza, "scrypt")) {
+        if (is_type(&stanza, "scrypt"))
             return err_set(err, ERR_DECRYPT, "sealed with a passphrase; Pawl opens files for X25519 recipients only");
-        }
     }
-    if (stanzas == 0) {
+    if (stanzas == 0)
         return err_set(err, ERR_FORMAT, "the header of the sealed file names no recipient");
-    }
-    if (!opened) {
+    if (!opened)
         return err_set(err, ERR_DECRYPT, "none of the %zu identities opens the file", identities->count);
-    }
     bool fine = check_mac(header, line, file_key, err);
-    if (fine) {
+    if (fine)
         memcpy(ret_file_key, file_key, sizeof file_key);
-    }
     OPENSSL_cleanse(file_key, sizeof file_key);
     return fine;
 }

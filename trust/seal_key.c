@@ -15,9 +15,8 @@ static const char identity_prefix[] = "age-secret-key-";
 enum { LIST_MAX_BYTES = 64 * 1024 };
 
 bool seal_recipient_parse(const char *text, struct seal_recipient *ret_recipient, struct err *err) {
-    if (bech32_decode(text, recipient_prefix, SEAL_KEY_SIZE, ret_recipient->public_key)) {
+    if (bech32_decode(text, recipient_prefix, SEAL_KEY_SIZE, ret_recipient->public_key))
         return true;
-    }
     return text_starts(text, "AGE-SECRET-KEY-")
                ? err_set(err, ERR_INVALID, "this is an identity (a secret), not a recipient; a recipient begins with age1")
                : err_set(err, ERR_INVALID, "'%.80s' is not an age X25519 recipient (age1…)", text);
@@ -52,29 +51,23 @@ void seal_identity_text(const struct seal_identity *identity, char ret_text[SEAL
 
 bool seal_recipients_add(struct seal_recipients *recipients, const char *text, struct err *err) {
     struct seal_recipient recipient;
-    if (!seal_recipient_parse(text, &recipient, err)) {
+    if (!seal_recipient_parse(text, &recipient, err))
         return false;
-    }
-    for (size_t i = 0; i < recipients->count; i++) {
-        if (hash_equal(&recipients->items[i], &recipient, sizeof recipient)) {
+    for (size_t i = 0; i < recipients->count; i++)
+        if (hash_equal(&recipients->items[i], &recipient, sizeof recipient))
             return true;
-        }
-    }
-    if (recipients->count == SEAL_RECIPIENTS_MAX) {
+    if (recipients->count == SEAL_RECIPIENTS_MAX)
         return err_set(err, ERR_TOO_LARGE, "more than %d recipients", SEAL_RECIPIENTS_MAX);
-    }
     recipients->items[recipients->count++] = recipient;
     return true;
 }
 
 static bool add_identity(struct seal_identities *identities, const char *text, struct err *err) {
     struct seal_identity *place = &identities->items[identities->count];
-    if (identities->count == SEAL_IDENTITIES_MAX) {
+    if (identities->count == SEAL_IDENTITIES_MAX)
         return err_set(err, ERR_TOO_LARGE, "more than %d identities", SEAL_IDENTITIES_MAX);
-    }
-    if (!bech32_decode(text, identity_prefix, SEAL_KEY_SIZE, place->secret_key)) {
+    if (!bech32_decode(text, identity_prefix, SEAL_KEY_SIZE, place->secret_key))
         return err_set(err, ERR_KEY, "not an age identity (AGE-SECRET-KEY-1…)");
-    }
     identities->count++;
     return true;
 }
@@ -89,16 +82,13 @@ static bool read_lines(const char *path, char *text, void *list, bool secret, st
     for (char *line = text; line != NULL;) {
         char *feed = strchr(line, '\n');
         number++;
-        if (feed != NULL) {
+        if (feed != NULL)
             *feed = '\0';
-        }
         size_t len = strlen(line);
-        if (len > 0 && line[len - 1] == '\r') {
+        if (len > 0 && line[len - 1] == '\r')
             line[len - 1] = '\0';
-        }
-        if (line[0] != '\0' && line[0] != '#' && !add_line(list, secret, line, err)) {
+        if (line[0] != '\0' && line[0] != '#' && !add_line(list, secret, line, err))
             return err_prefix(err, "%s line %zu", path, number);
-        }
         line = feed != NULL ? feed + 1 : NULL;
     }
     return true;
@@ -112,12 +102,10 @@ bool seal_recipients_read(const char *path, struct seal_recipients *recipients, 
 bool seal_identities_read(const char *path, struct seal_identities *ret_identities, struct err *err) {
     CLEANUP(buf_wipe) struct buf file = BUF_INIT(LIST_MAX_BYTES);
     CLEANUP(seal_identities_wipe) struct seal_identities identities = {0};
-    if (!file_read_secret(path, &file, err) || (file.len > 0 && !read_lines(path, file.data, &identities, true, err))) {
+    if (!file_read_secret(path, &file, err) || (file.len > 0 && !read_lines(path, file.data, &identities, true, err)))
         return false;
-    }
-    if (identities.count == 0) {
+    if (identities.count == 0)
         return err_set(err, ERR_KEY, "%s: no identity in it", path);
-    }
     *ret_identities = identities;
     return true;
 }

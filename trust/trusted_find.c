@@ -23,13 +23,11 @@ static bool provide_held(void *context, const struct metadata *delegator, const 
     const struct trusted *trusted = context;
     for (size_t i = 0; i < trusted->delegated_count; i++) {
         const struct trusted_role *held = &trusted->delegated[i];
-        if (!text_equal(held->metadata->name, role)) {
+        if (!text_equal(held->metadata->name, role))
             continue;
-        }
         const struct metadata_delegation *delegation = metadata_delegation_find(delegator, role);
-        if (held->delegator != delegator && metadata_verify(held->metadata, &delegation->signers, role, err) != VERDICT_VERIFIED) {
+        if (held->delegator != delegator && metadata_verify(held->metadata, &delegation->signers, role, err) != VERDICT_VERIFIED)
             return false;
-        }
         *ret_metadata = held->metadata;
         return true;
     }
@@ -37,11 +35,9 @@ static bool provide_held(void *context, const struct metadata *delegator, const 
 }
 
 static bool was_visited(const struct walk *walk, const char *role) {
-    for (size_t i = 0; i < walk->visited_count; i++) {
-        if (text_equal(walk->visited[i], role)) {
+    for (size_t i = 0; i < walk->visited_count; i++)
+        if (text_equal(walk->visited[i], role))
             return true;
-        }
-    }
     return false;
 }
 
@@ -57,9 +53,8 @@ static void push_delegations(struct walk *walk, const struct metadata *metadata)
     }
     for (size_t i = chosen; i-- > 0;) {
         const struct metadata_delegation *delegation = &metadata->delegations[i];
-        if (metadata_delegation_covers(delegation, walk->path) && walk->depth < ARRAY_LEN(walk->stack)) {
+        if (metadata_delegation_covers(delegation, walk->path) && walk->depth < ARRAY_LEN(walk->stack))
             walk->stack[walk->depth++] = (struct step){.delegator = metadata, .role = delegation->name};
-        }
     }
 }
 
@@ -72,16 +67,13 @@ static bool walk_on(struct walk *walk, trusted_provide *provide, void *context, 
     while (walk->depth > 0) {
         struct step step = walk->stack[--walk->depth];
         const struct metadata *metadata = NULL;
-        if (was_visited(walk, step.role)) {
+        if (was_visited(walk, step.role))
             continue;
-        }
-        if (walk->visited_count == ARRAY_LEN(walk->visited)) {
+        if (walk->visited_count == ARRAY_LEN(walk->visited))
             break;
-        }
         walk->visited[walk->visited_count++] = step.role;
-        if (!provide(context, step.delegator, step.role, &metadata, err)) {
+        if (!provide(context, step.delegator, step.role, &metadata, err))
             return false;
-        }
         const struct metadata_target *target = metadata_target_find(metadata, walk->path);
         if (target != NULL) {
             *ret_role = metadata;
@@ -95,9 +87,8 @@ static bool walk_on(struct walk *walk, trusted_provide *provide, void *context, 
 
 bool trusted_find(const struct trusted *trusted, const char *path, trusted_provide *provide, void *context, const struct metadata **ret_role,
                   const struct metadata_target **ret_target, struct err *err) {
-    if (trusted->targets == NULL) {
+    if (trusted->targets == NULL)
         return not_found(path, err);
-    }
     const struct metadata_target *target = metadata_target_find(trusted->targets, path);
     if (target != NULL) {
         *ret_role = trusted->targets;
@@ -105,9 +96,8 @@ bool trusted_find(const struct trusted *trusted, const char *path, trusted_provi
         return true;
     }
     struct walk *walk = calloc(1, sizeof *walk);
-    if (walk == NULL) {
+    if (walk == NULL)
         return err_no_memory(err);
-    }
     walk->path = path;
     push_delegations(walk, trusted->targets);
     bool found = walk_on(walk, provide != NULL ? provide : provide_held, provide != NULL ? context : (void *)(uintptr_t)trusted, ret_role, ret_target,
@@ -120,24 +110,20 @@ bool trusted_release(const struct trusted *trusted, struct arena *arena, const c
                      struct err *err) {
     const struct metadata *role = NULL;
     const struct metadata_target *target = NULL;
-    if (!trusted_find(trusted, path, NULL, NULL, &role, &target, err) || !release_read(arena, path, target->entry, ret_release, err)) {
+    if (!trusted_find(trusted, path, NULL, NULL, &role, &target, err) || !release_read(arena, path, target->entry, ret_release, err))
         return false;
-    }
-    if (ret_role != NULL) {
+    if (ret_role != NULL)
         *ret_role = role->name;
-    }
     return true;
 }
 
 static int compare_releases(const void *a, const void *b) {
     const struct release *left = a, *right = b;
     int order = strcmp(left->product, right->product);
-    if (order != 0) {
+    if (order != 0)
         return order;
-    }
-    if (left->sequence != right->sequence) {
+    if (left->sequence != right->sequence)
         return left->sequence < right->sequence ? -1 : 1;
-    }
     return strcmp(left->path, right->path);
 }
 
@@ -149,35 +135,28 @@ static bool add_role(const struct trusted *trusted, struct arena *arena, const s
         const struct metadata *role = NULL;
         const struct metadata_target *target = NULL;
         if (!trusted_find(trusted, path, NULL, NULL, &role, &target, err)) {
-            if (err->code != ERR_NOT_FOUND) {
+            if (err->code != ERR_NOT_FOUND)
                 return false;
-            }
             continue;
         }
-        if (role == metadata && !release_read(arena, path, target->entry, &releases->items[releases->count++], err)) {
+        if (role == metadata && !release_read(arena, path, target->entry, &releases->items[releases->count++], err))
             return false;
-        }
     }
     return true;
 }
 
 bool trusted_releases(const struct trusted *trusted, struct arena *arena, struct trusted_releases *ret_releases, struct err *err) {
     size_t most = trusted->targets != NULL ? trusted->targets->target_count : 0;
-    for (size_t i = 0; i < trusted->delegated_count; i++) {
+    for (size_t i = 0; i < trusted->delegated_count; i++)
         most += trusted->delegated[i].metadata->target_count;
-    }
     struct trusted_releases releases = {.items = arena_array(arena, most + 1, sizeof *releases.items)};
-    if (releases.items == NULL) {
+    if (releases.items == NULL)
         return err_no_memory(err);
-    }
-    if (trusted->targets != NULL && !add_role(trusted, arena, trusted->targets, &releases, err)) {
+    if (trusted->targets != NULL && !add_role(trusted, arena, trusted->targets, &releases, err))
         return false;
-    }
-    for (size_t i = 0; i < trusted->delegated_count; i++) {
-        if (!add_role(trusted, arena, trusted->delegated[i].metadata, &releases, err)) {
+    for (size_t i = 0; i < trusted->delegated_count; i++)
+        if (!add_role(trusted, arena, trusted->delegated[i].metadata, &releases, err))
             return false;
-        }
-    }
     qsort(releases.items, releases.count, sizeof *releases.items, compare_releases);
     *ret_releases = releases;
     return true;

@@ -13,9 +13,8 @@ static time_t offset(void) {
 
 int clock_gettime(clockid_t clock, struct timespec *time) {
     int result = (int)syscall(SYS_clock_gettime, clock, time);
-    if (result == 0 && clock == CLOCK_REALTIME) {
+    if (result == 0 && clock == CLOCK_REALTIME)
         time->tv_sec += offset();
-    }
     return result;
 }
 
@@ -23,8 +22,7 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
 time_t time(time_t *ret_time) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    if (ret_time != NULL) {
+    if (ret_time != NULL)
         *ret_time = now.tv_sec;
-    }
     return now.tv_sec;
 }

@@ -69,20 +69,16 @@ static bool http_get(struct session *session, const char *url, struct buf *out, 
         curl_easy_setopt(session->curl, CURLOPT_WRITEDATA, out),
         curl_easy_setopt(session->curl, CURLOPT_FAILONERROR, 1L),
     };
-    for (size_t i = 0; i < ARRAY_LEN(more); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(more); i++)
         set = set == CURLE_OK ? more[i] : set;
-    }
     CURLcode done = set == CURLE_OK ? curl_easy_perform(session->curl) : set;
     curl_easy_getinfo(session->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (!buf_ok(out, url, err)) {
+    if (!buf_ok(out, url, err))
         return false;
-    }
-    if (status == 404) {
+    if (status == 404)
         return err_set(err, ERR_NOT_FOUND, "%s: not found", url);
-    }
-    if (done != CURLE_OK || status != 200) {
+    if (done != CURLE_OK || status != 200)
         return err_set(err, ERR_NETWORK, "%s: status %ld, %s", url, status, message[0] != '\0' ? message : curl_easy_strerror(done));
-    }
     return true;
 }
 
@@ -123,23 +119,19 @@ static bool check_digest(const struct metadata_target *target, const struct dige
     char hex[2 * EVP_MAX_MD_SIZE + 1];
     unsigned len = 0;
     const EVP_MD *algorithm = EVP_get_digestbyname(digest->algorithm);
-    if (algorithm == NULL || EVP_Digest(data->len > 0 ? data->data : "", data->len, bytes, &len, algorithm, NULL) != 1) {
+    if (algorithm == NULL || EVP_Digest(data->len > 0 ? data->data : "", data->len, bytes, &len, algorithm, NULL) != 1)
         return err_set(err, ERR_INTERNAL, "%s cannot be computed here", digest->algorithm);
-    }
     hex_encode(bytes, len, hex);
     return text_equal(hex, digest->hex) || err_set(err, ERR_HASH, "%s: not the %s that was signed", target->path, digest->algorithm);
 }
 
 /* Length and every known hash. */
 static bool check_target(const struct metadata_target *target, const struct digest digests[DIGEST_COUNT], const struct buf *data, struct err *err) {
-    if ((int64_t)data->len != target->length) {
+    if ((int64_t)data->len != target->length)
         return err_set(err, ERR_LENGTH, "%s: %zu bytes, signed were %lld", target->path, data->len, (long long)target->length);
-    }
-    for (size_t i = 0; i < DIGEST_COUNT; i++) {
-        if (digests[i].hex != NULL && !check_digest(target, &digests[i], data, err)) {
+    for (size_t i = 0; i < DIGEST_COUNT; i++)
+        if (digests[i].hex != NULL && !check_digest(target, &digests[i], data, err))
             return false;
-        }
-    }
     return true;
 }
 
@@ -181,12 +173,10 @@ static bool download(struct session *session, const char *name, struct err *err)
     const struct metadata_target *target = NULL;
     struct digest digests[DIGEST_COUNT];
     CLEANUP(buf_free) struct buf path = BUF_INIT(URL_MAX);
-    if (!tuf_client_target(session->client, &session->fetch, session->now, name, &target, err) || !read_digests(target, digests, err)) {
+    if (!tuf_client_target(session->client, &session->fetch, session->now, name, &target, err) || !read_digests(target, digests, err))
         return false;
-    }
-    if (target->length > TARGET_MAX) {
+    if (target->length > TARGET_MAX)
         return err_set(err, ERR_LENGTH, "%s: longer than this test program takes", name);
-    }
     buf_printf(&path, "%s/", session->request->target_dir);
     percent_encode(&path, name, "._-~");
     return buf_ok(&path, "path", err) && (is_cached(path.data, target, digests) || fetch_target(session, target, digests, path.data, err));
@@ -196,9 +186,8 @@ static bool download(struct session *session, const char *name, struct err *err)
 static bool run_init(const struct request *request, struct err *err) {
     CLEANUP(buf_free) struct buf root = BUF_INIT(METADATA_ROOT_MAX);
     CLEANUP(buf_free) struct buf path = BUF_INIT(URL_MAX);
-    if (request->operands.count != 2) {
+    if (request->operands.count != 2)
         return err_set(err, ERR_USAGE, "init takes the trusted root's file");
-    }
     buf_printf(&path, "%s/root.json", request->metadata_dir);
     return buf_ok(&path, "path", err) && file_read(request->operands.items[1], &root, err) &&
            tuf_client_pin(request->metadata_dir, root.data != NULL ? root.data : "", root.len, err) &&
@@ -207,38 +196,31 @@ static bool run_init(const struct request *request, struct err *err) {
 
 static bool run_session(const struct request *request, bool downloads, struct err *err) {
     CLEANUP(tuf_client_cleanup) struct tuf_client *client = NULL;
-    if (request->metadata_url == NULL || (downloads && (request->target_base_url == NULL || request->target_dir == NULL))) {
+    if (request->metadata_url == NULL || (downloads && (request->target_base_url == NULL || request->target_dir == NULL)))
         return err_set(err, ERR_USAGE, "the URLs or folders of this command are missing");
-    }
-    if (!tuf_client_open(request->metadata_dir, &client, err)) {
+    if (!tuf_client_open(request->metadata_dir, &client, err))
         return false;
-    }
     struct session session = {.request = request, .client = client, .curl = curl_easy_init(), .now = clock_now()};
     session.fetch = (struct tuf_fetch){.get = get_metadata, .context = &session};
     bool fine = session.curl != NULL || err_no_memory(err);
     fine = fine && tuf_client_refresh(client, &session.fetch, session.now, err) &&
            (!downloads || file_make_dirs(request->target_dir, FOLDER_MODE, err));
-    for (size_t i = 0; fine && downloads && i < request->target_names.count; i++) {
+    for (size_t i = 0; fine && downloads && i < request->target_names.count; i++)
         fine = download(&session, request->target_names.items[i], err);
-    }
     curl_easy_cleanup(session.curl);
     return fine;
 }
 
 static bool run(const struct request *request, struct err *err) {
     const char *command = request->operands.count > 0 ? request->operands.items[0] : NULL;
-    if (request->metadata_dir == NULL) {
+    if (request->metadata_dir == NULL)
         return err_set(err, ERR_USAGE, "--metadata-dir is missing");
-    }
-    if (text_equal(command, "init")) {
+    if (text_equal(command, "init"))
         return run_init(request, err);
-    }
-    if (text_equal(command, "refresh")) {
+    if (text_equal(command, "refresh"))
         return run_session(request, false, err);
-    }
-    if (text_equal(command, "download")) {
+    if (text_equal(command, "download"))
         return request->target_names.count > 0 ? run_session(request, true, err) : err_set(err, ERR_USAGE, "--target-name is missing");
-    }
     return err_set(err, ERR_USAGE, "the command is init, refresh or download");
 }
 
@@ -259,13 +241,11 @@ int main(int argc, char **argv) {
         option_help(stdout, options, ARRAY_LEN(options));
         return 0;
     }
-    if (curl_global_init(CURL_GLOBAL_NOTHING) != CURLE_OK) {
+    if (curl_global_init(CURL_GLOBAL_NOTHING) != CURLE_OK)
         return 1;
-    }
     fine = fine && run(&request, &err);
     curl_global_cleanup();
-    if (!fine) {
+    if (!fine)
         fprintf(stderr, "tuf-client: %s: %s\n", err_tag(err.code), err.text);
-    }
     return fine ? 0 : 1;
 }

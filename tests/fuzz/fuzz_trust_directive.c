@@ -13,9 +13,8 @@ static const char spki[] = "1111111111111111111111111111111111111111111111111111
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct key *key;
     struct err err;
-    if (key == NULL && !key_from_public("ed25519", "ed25519", public_hex, &key, &err)) {
+    if (key == NULL && !key_from_public("ed25519", "ed25519", public_hex, &key, &err))
         abort();
-    }
     struct signer signer = {.id = key_id(key), .key = key};
     const struct signer *items[] = {&signer};
     struct signers signers = {.count = 1, .items = items, .threshold = 1};
@@ -25,9 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     arena_init(&arena, 1 << 20);
     if (directive_verify(&arena, data, size, &expect, &directive, &err)) {
         /* Only the committed seeds are really signed. */
-        if (directive.action == DIRECTIVE_INSTALL && directive.path == NULL) {
+        if (directive.action == DIRECTIVE_INSTALL && directive.path == NULL)
             abort();
-        }
     }
     arena_clear(&arena);
     return 0;

@@ -23,10 +23,9 @@ static bool run_many(struct db_conn *tx, void *arg, struct err *err) {
                                              .code = -1,
                                              .details = {.count = 1, .items = &detail}};
 
-    for (int i = 0; i < many->count; i++) {
+    for (int i = 0; i < many->count; i++)
         if (!db_ddi_feedback(tx, "dev-1", &feedback, NOW, &many->verdict, err))
             return false;
-    }
     return true;
 }
 

@@ -178,12 +178,11 @@ static void test_kill(void **state) {
     }
     store_reopen(&store);
     collect_numbers(&store, seen, NUMBERS);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         if (acks[i].kind == 'i')
             check_image(&store, acks[i].number);
         else if (!seen[acks[i].number])
             fail_msg("write %d was acknowledged and is lost", acks[i].number);
-    }
     assert_ok(db_audit_verify(store.reader, &rows, &err), err);
     assert_int_equal(count_files(&store, "tmp"), 0);
     printf("%zu acknowledged writes over %d kills, %lld audit rows\n", count, ROUNDS, (long long)rows);

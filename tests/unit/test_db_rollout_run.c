@@ -361,10 +361,9 @@ static void move_device(struct store *store, const char *device, enum fleet_devi
 }
 
 static int64_t excluded(const struct db_rollout_preview *preview, enum fleet_reason reason) {
-    for (size_t i = 0; i < preview->excluded_count; i++) {
+    for (size_t i = 0; i < preview->excluded_count; i++)
         if (preview->excluded[i].reason == reason)
             return preview->excluded[i].count;
-    }
     return 0;
 }
 

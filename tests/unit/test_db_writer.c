@@ -19,10 +19,9 @@ static void *write_many(void *arg) {
     struct store *store = arg;
     struct err err;
 
-    for (int i = 0; i < WRITES; i++) {
+    for (int i = 0; i < WRITES; i++)
         if (!db_write(store->db, run_event, "many", &err))
             return "failed";
-    }
     return NULL;
 }
 

@@ -5,9 +5,8 @@ static enum err_code refresh_code(struct tuf_client *client, struct sim *sim, in
     struct err err = {0};
     struct tuf_fetch fetch = sim_fetcher(sim);
     bool fine = tuf_client_refresh(client, &fetch, now, &err);
-    if (!fine) {
+    if (!fine)
         assert_int_not_equal(err.code, ERR_NONE);
-    }
     return fine ? ERR_NONE : err.code;
 }
 
@@ -78,12 +77,10 @@ static void test_expired_roles(void **state) {
         json_object_set_new(body, "expires", json_string("2026-01-01T00:00:00Z"));
         struct key **keys = i == 0 ? sim->root : i == 1 ? sim->timestamp : i == 2 ? sim->snapshot : sim->targets;
         sim_put_body(sim, names[i], body, keys, i == 0 ? 2 : 1);
-        if (i == 3) {
+        if (i == 3)
             sim_publish_snapshot(sim, 1, 1);
-        }
-        if (i >= 2) {
+        if (i >= 2)
             sim_publish_timestamp(sim, 1, 1);
-        }
         assert_int_equal(fresh_code(sim, SIM_NOW), ERR_EXPIRED);
         sim_free(sim);
     }
@@ -98,9 +95,8 @@ static void test_held_files_expire(void **state) {
         json_t *body = sim_body(sim, name);
         json_object_set_new(body, "expires", json_string("2026-09-22T00:00:00Z")); /* within the day, long before the timestamp */
         sim_put_body(sim, name, body, targets ? sim->targets : sim->snapshot, 1);
-        if (targets) {
+        if (targets)
             sim_publish_snapshot(sim, 1, 1);
-        }
         sim_publish_timestamp(sim, 2, 1);
         struct tuf_client *client = sim_client(sim);
         assert_int_equal(refresh_code(client, sim, SIM_NOW), ERR_NONE);
@@ -311,19 +307,16 @@ static void test_wrong_roles_key(void **state) {
         buf_append(&good, sim_get(sim, rows[i].name)->data, sim_get(sim, rows[i].name)->len);
         for (size_t j = 0; j < ARRAY_LEN(all); j++) {
             sim_put_body(sim, rows[i].name, sim_body(sim, rows[i].name), &all[j], 1);
-            if (i == 2) {
+            if (i == 2)
                 sim_publish_snapshot(sim, 1, 1);
-            }
-            if (i >= 1) {
+            if (i >= 1)
                 sim_publish_timestamp(sim, 1, 1);
-            }
             assert_int_equal(fresh_code(sim, SIM_NOW), j == rows[i].own ? ERR_NONE : ERR_SIGNATURE);
         }
         sim_put(sim, rows[i].name, good.data, good.len);
         buf_free(&good);
-        if (i == 2) {
+        if (i == 2)
             sim_publish_snapshot(sim, 1, 1);
-        }
         sim_publish_timestamp(sim, 1, 1);
     }
     sim_free(sim);
@@ -368,9 +361,8 @@ static void test_root_needs_old_and_new_threshold(void **state) {
     (void)state;
     struct sim *sim = sim_new();
     struct key *fresh[3];
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 3; i++)
         SIM_OK(key_generate(KEY_ECDSA_P256, &fresh[i], &sim_err));
-    }
     struct repository_root plan = sim_root_plan(sim, 2);
     plan.root.keys = (const struct key *const *)fresh;
     struct key *old_only[] = {sim->root[0], sim->root[1], sim->root[2]};
@@ -387,9 +379,8 @@ static void test_root_needs_old_and_new_threshold(void **state) {
     struct key *both[] = {sim->root[0], sim->root[2], fresh[0], fresh[2]};
     sim_publish_root(sim, &plan, both, 4);
     assert_int_equal(fresh_code(sim, SIM_NOW), ERR_NONE);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 3; i++)
         key_free(fresh[i]);
-    }
     sim_free(sim);
 }
 

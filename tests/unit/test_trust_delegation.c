@@ -132,9 +132,8 @@ static void test_star_does_not_match_a_slash(void **state) {
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct metadata_delegation delegation = {.name = "x", .pattern_count = 1, .patterns = &rows[i].pattern};
-        if (metadata_delegation_covers(&delegation, rows[i].path) != rows[i].covered) {
+        if (metadata_delegation_covers(&delegation, rows[i].path) != rows[i].covered)
             fail_msg("%s on %s", rows[i].pattern, rows[i].path);
-        }
     }
 }
 
@@ -404,9 +403,8 @@ static void test_delegated_rollback(void **state) {
         struct err err = {0};
         bool fine = tuf_client_refresh(client, &fetch, SIM_NOW, &err);
         assert_int_equal(fine, version == 3);
-        if (!fine) {
+        if (!fine)
             assert_int_equal(err.code, ERR_ROLLBACK);
-        }
     }
     tuf_client_free(client);
     sim_free(sim);
@@ -424,13 +422,11 @@ static void test_too_many_roles(void **state) {
         snprintf(names[i], sizeof names[i], "r%zu", i);
         roles[i] = names[i];
     }
-    for (size_t i = 0; i < 33; i++) {
-        if (i == 32) {
+    for (size_t i = 0; i < 33; i++)
+        if (i == 32)
             publish_role(sim, roles[i], "sensor/1.0.0/image.bin", 3, i);
-        } else {
+        else
             publish_delegating(sim, roles[i], roles[i + 1], "sensor/*/*", i, i + 1);
-        }
-    }
     finish(sim, draft, roles, 33);
     assert_int_equal(look_up(sim, "sensor/1.0.0/image.bin"), 0);
     struct tuf_client *client = sim_client(sim);

@@ -189,9 +189,8 @@ static void test_signature(void **state) {
     assert_int_equal(hear(&scene, &heard), ERR_NONE);
     for (size_t bit = 0; bit < 8 * scene.file.len; bit++) {
         scene.file.data[bit / 8] = (char)(scene.file.data[bit / 8] ^ (1 << (bit % 8)));
-        if (hear(&scene, &heard) == ERR_NONE) {
+        if (hear(&scene, &heard) == ERR_NONE)
             fail_msg("bit %zu flipped and accepted", bit);
-        }
         scene.file.data[bit / 8] = (char)(scene.file.data[bit / 8] ^ (1 << (bit % 8)));
         arena_clear(&scene.arena);
     }
@@ -215,16 +214,14 @@ static void test_incomplete_statements(void **state) {
             bool part = i >= ARRAY_LEN(members);
             const char *name = part ? parts[i - ARRAY_LEN(members)] : members[i];
             json_t *object = part ? json_object_get(body, "release") : body;
-            if (null) {
+            if (null)
                 json_object_set_new(object, name, json_null());
-            } else {
+            else
                 json_object_del(object, name);
-            }
             buf_reset(&scene.file);
             SIM_OK(envelope_write(&scene.file, body, (const struct key *const *)&scene.key, 1, &sim_err));
-            if (hear(&scene, &heard) != ERR_FORMAT) {
+            if (hear(&scene, &heard) != ERR_FORMAT)
                 fail_msg("without %s", name);
-            }
             json_decref(body);
         }
     }
@@ -295,18 +292,16 @@ static void test_release_must_be_the_signed_one(void **state) {
     struct scene scene;
     scene_open(&scene);
     struct release changed[6];
-    for (size_t i = 0; i < ARRAY_LEN(changed); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(changed); i++)
         changed[i] = scene.release;
-    }
     changed[0].path = "gateway/1.0.0/image.img";
     changed[1].length++;
     changed[2].sha256 = "ff23456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     changed[3].version = "1.0.1";
     changed[4].sequence++;
     changed[5].security_version++;
-    for (size_t i = 0; i < ARRAY_LEN(changed); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(changed); i++)
         assert_int_equal(SIM_CODE(directive_check_release(&scene.said, &changed[i], &sim_err)), ERR_TARGET);
-    }
     scene_close(&scene);
 }
 

@@ -326,9 +326,8 @@ static enum err_code publish_root(struct server *server, const struct repository
     sim_publish_root(server->sim, plan, keys, count);
     struct gate_file file = upload(server->sim, "root", name);
     struct err err = {0};
-    if (!publish(server, &file, 1, SIM_NOW, &err)) {
+    if (!publish(server, &file, 1, SIM_NOW, &err))
         return err.code;
-    }
     trusted_free(server->now);
     server->now = server->result.trusted;
     return ERR_NONE;

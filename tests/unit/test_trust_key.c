@@ -105,9 +105,8 @@ static void test_unusable_files(void **state) {
         copy_key(folder, names[i], path);
         struct err err = {0};
         assert_false(load(path, passphrase, &key, &err));
-        if (err.code != ERR_KEY || (i < 3 && strstr(err.text, "unprotected keys are refused") == NULL)) {
+        if (err.code != ERR_KEY || (i < 3 && strstr(err.text, "unprotected keys are refused") == NULL))
             fail_msg("%s: %s", names[i], err.text);
-        }
     }
     remove(path);
     assert_int_equal(SIM_CODE(load(path, passphrase, &key, &sim_err)), ERR_NOT_FOUND);
@@ -224,9 +223,8 @@ static void test_unknown_types(void **state) {
     struct key *key = NULL;
     static const char *const rows[][2] = {
         {"ecdsa", "ecdsa-sha2-nistp384"}, {"ed25519", "ecdsa-sha2-nistp256"}, {"ml-dsa", "ml-dsa-65"}, {"rsa", "rsa-pkcs1v15-sha256"}, {"", ""}};
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         assert_int_equal(SIM_CODE(key_from_public(rows[i][0], rows[i][1], "x", &key, &sim_err)), ERR_NOT_IMPLEMENTED);
-    }
 }
 
 /* Over what could be the signed part of metadata there is no detached signature: the same key signs both, over the plain bytes. */
@@ -266,9 +264,8 @@ static void test_detached_signature(void **state) {
     uint8_t digest[32];
     size_t size = 200001;
     char *image = malloc(size);
-    for (size_t i = 0; i < size; i++) {
+    for (size_t i = 0; i < size; i++)
         image[i] = (char)(i * 7 + i / 256);
-    }
     snprintf(path, sizeof path, "%s/other.pem", folder);
     SIM_OK(file_write_new(path, image, size, 0600, &sim_err));
     SIM_OK(key_generate(KEY_ECDSA_P256, &key, &sim_err));

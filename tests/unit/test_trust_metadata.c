@@ -111,9 +111,8 @@ static void ballot_open(struct ballot *ballot, size_t count, size_t threshold) {
 }
 
 static void ballot_close(struct ballot *ballot) {
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 3; i++)
         key_free(ballot->keys[i]);
-    }
 }
 
 /* The verdict's code over {"_type":"x"} with a list of signatures as given (taken). */
@@ -128,9 +127,8 @@ static enum err_code vote(const struct ballot *ballot, json_t *signatures) {
     json_decref(document);
     bool parsed = envelope_parse(&arena, file.data, file.len, SIM_FILE_MAX, "ballot", &envelope, &err);
     buf_free(&file);
-    if (!parsed) {
+    if (!parsed)
         return err.code;
-    }
     enum verdict verdict = envelope_verify(&envelope, &ballot->signers, "ballot", "test", &err);
     envelope_free(&envelope);
     assert_int_equal(verdict == VERDICT_VERIFIED, err.code == ERR_NONE);
@@ -183,9 +181,8 @@ static void test_zero_byte_signature(void **state) {
     struct ballot ballot;
     for (size_t threshold = 1; threshold <= 2; threshold++) {
         ballot_open(&ballot, 2, threshold);
-        for (size_t i = 0; i < 2; i++) {
+        for (size_t i = 0; i < 2; i++)
             assert_int_equal(vote(&ballot, json_pack("[{s:s, s:s}]", "keyid", key_id(ballot.keys[i]), "sig", "")), ERR_SIGNATURE);
-        }
         ballot_close(&ballot);
     }
 }
@@ -278,9 +275,8 @@ static size_t flip_every_bit(enum metadata_role role, const struct buf *file, co
         struct metadata *metadata = NULL;
         struct err err = {0};
         if (metadata_parse(role, NULL, copy, file->len, &metadata, &err)) {
-            if (metadata_verify(metadata, signers, "test", &err) != VERDICT_REFUSED) {
+            if (metadata_verify(metadata, signers, "test", &err) != VERDICT_REFUSED)
                 fail_msg("%s: bit %zu flipped and verified", metadata_role_name(role), bit);
-            }
             metadata_free(metadata);
         }
         copy[bit / 8] = (char)(copy[bit / 8] ^ (1 << (bit % 8)));
@@ -331,11 +327,10 @@ static void test_members_deleted_and_emptied(void **state) {
             for (int empty = 0; empty < 2; empty++) {
                 json_t *changed = json_deep_copy(document);
                 json_t *body = json_object_get(changed, "signed");
-                if (empty) {
+                if (empty)
                     json_object_set_new(body, member, json_is_object(value) ? json_object() : json_string(""));
-                } else {
+                else
                     json_object_del(body, member);
-                }
                 struct buf bytes = BUF_INIT(SIM_FILE_MAX);
                 struct metadata *metadata = NULL;
                 struct err err = {0};

@@ -64,9 +64,8 @@ static void test_equal_sees_each_field(void **state) {
     (void)state;
     static const char *const other_hardware[] = {"board-a", "board-c"};
     struct release release = sim_release("gateway/1.0.0/image.bin", 3), changed[15];
-    for (size_t i = 0; i < ARRAY_LEN(changed); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(changed); i++)
         changed[i] = release;
-    }
     changed[0].path = "gateway/1.0.0/image.img";
     changed[1].length++;
     changed[2].sha256 = "ff23456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -83,9 +82,8 @@ static void test_equal_sees_each_field(void **state) {
     changed[13].notes = "x";
     changed[14].withdrawn = true;
     assert_true(release_equal(&release, &release));
-    for (size_t i = 0; i < ARRAY_LEN(changed); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(changed); i++)
         assert_false(release_equal(&release, &changed[i]));
-    }
 }
 
 /* Only one thing may change after publication, and only one way. */

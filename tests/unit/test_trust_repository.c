@@ -134,9 +134,8 @@ static void test_drafts_are_read_strictly(void **state) {
     (void)state;
     struct draft *draft = NULL;
     static const char *const files[] = {"", "{}", "{\"signatures\":[],\"signed\":{}}", "{\"signatures\":[],\"signed\":{\"_type\":\"x\"}}\n"};
-    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
         assert_int_equal(SIM_CODE(draft_read(files[i], strlen(files[i]), &draft, &sim_err)), ERR_FORMAT);
-    }
 }
 
 static void test_delegations_are_checked(void **state) {

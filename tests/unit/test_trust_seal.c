@@ -77,9 +77,8 @@ static bool open_bytes(const struct seal_identities *identities, const char *dat
 static char *pattern(size_t len) {
     char *data = malloc(len + 1);
     assert_non_null(data);
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len; i++)
         data[i] = (char)(i * 31 + i / 65536);
-    }
     return data;
 }
 
@@ -110,9 +109,8 @@ static void test_each_recipient_opens_and_nobody_else(void **state) {
     CLEANUP(buf_free) struct buf sealed = BUF_INIT(FILE_MAX);
     CLEANUP(buf_free) struct buf opened = BUF_INIT(FILE_MAX);
     struct err err;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 3; i++)
         recipients.items[recipients.count++] = recipient_of(&all[i]).items[0];
-    }
     seal_bytes(&recipients, "firmware", 8, &sealed);
     assert_int_equal(sealed.len, seal_sealed_length(8, 3));
     for (size_t i = 0; i < 3; i++) {
@@ -143,9 +141,8 @@ static void test_cut_anywhere(void **state) {
     for (size_t chunk = 1; chunk <= 3; chunk++) {
         for (size_t off = 0; off < 3; off++) {
             size_t len = payload + chunk * SEALED_CHUNK - 1 + off;
-            if (len == sealed.len || len > sealed.len) {
+            if (len == sealed.len || len > sealed.len)
                 continue;
-            }
             assert_false(open_bytes(&identities, sealed.data, len, &opened, &err));
             assert_int_equal(err.code, ERR_DECRYPT);
         }
@@ -195,9 +192,8 @@ static void test_chunks_swapped_dropped_spliced_extended(void **state) {
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         buf_init(&forged, FILE_MAX);
         buf_append(&forged, sealed.data, payload);
-        for (size_t j = 0; j < 4 && cases[i][j] != NULL; j++) {
+        for (size_t j = 0; j < 4 && cases[i][j] != NULL; j++)
             buf_append(&forged, cases[i][j], SEALED_CHUNK);
-        }
         assert_false(open_bytes(&identities, forged.data, forged.len, &opened, &err));
         assert_int_equal(err.code, ERR_DECRYPT);
         buf_free(&forged);
@@ -228,9 +224,8 @@ static void test_bech32(void **state) {
     /* Checksums of BIP 173's own test vectors that carry data of a whole number of bytes, and texts that must fail. */
     uint8_t data[32];
     char text[BECH32_TEXT_SIZE];
-    for (size_t i = 0; i < sizeof data; i++) {
+    for (size_t i = 0; i < sizeof data; i++)
         data[i] = (uint8_t)(i * 7);
-    }
     bech32_encode("age", data, sizeof data, false, text);
     uint8_t again[32] = {0};
     assert_true(bech32_decode(text, "age", sizeof again, again));

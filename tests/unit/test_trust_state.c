@@ -24,9 +24,8 @@ int unlink(const char *path) {
 
 int fsync(int fd) {
     struct stat info;
-    if (fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {
+    if (fstat(fd, &info) == 0 && S_ISDIR(info.st_mode))
         note('d');
-    }
     return (int)syscall(SYS_fsync, fd);
 }
 
@@ -39,9 +38,8 @@ static enum err_code refresh_code(struct tuf_client *client, struct sim *sim, in
     struct err err = {0};
     struct tuf_fetch fetch = sim_fetcher(sim);
     bool fine = tuf_client_refresh(client, &fetch, now, &err);
-    if (!fine) {
+    if (!fine)
         assert_int_not_equal(err.code, ERR_NONE);
-    }
     return fine ? ERR_NONE : err.code;
 }
 

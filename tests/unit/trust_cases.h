@@ -26,18 +26,15 @@ UNUSED static void cases_check(const char *path, const char *name, cases_run *ru
     bool fine = run(path, &exact, &err);
     free(copy);
     buf_free(&file);
-    if (valid && !fine) {
+    if (valid && !fine)
         fail_msg("%s was refused: %s: %s", path, err_tag(err.code), err.text);
-    }
     if (!valid) {
         char code[64];
         snprintf(code, sizeof code, "%.*s", (int)(strchr(name, '.') - name), name);
-        if (fine || strcmp(code, err_tag(err.code)) != 0) {
+        if (fine || strcmp(code, err_tag(err.code)) != 0)
             fail_msg("%s: expected %s, got %s: %s", path, code, fine ? "no error" : err_tag(err.code), fine ? "" : err.text);
-        }
-        if (strchr(err.text, '\n') != NULL || err.text[0] == '\0') {
+        if (strchr(err.text, '\n') != NULL || err.text[0] == '\0')
             fail_msg("%s: the message is not one line: %s", path, err.text);
-        }
     }
 }
 
@@ -47,14 +44,12 @@ UNUSED static void cases_walk(const char *folder, size_t least, bool valid, case
     size_t count = 0;
     snprintf(path, sizeof path, PAWL_TEST_DATA "/trust/%s", folder);
     DIR *dir = opendir(path);
-    if (dir == NULL) {
+    if (dir == NULL)
         fail_msg("no folder %s", path);
-    }
     for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
         size_t len = strlen(entry->d_name);
-        if (len < 5 || strcmp(entry->d_name + len - 5, ".json") != 0) {
+        if (len < 5 || strcmp(entry->d_name + len - 5, ".json") != 0)
             continue;
-        }
         snprintf(path, sizeof path, PAWL_TEST_DATA "/trust/%s/%s", folder, entry->d_name);
         cases_check(path, entry->d_name, run, valid);
         count++;

@@ -39,9 +39,8 @@ struct sim {
 #define SIM_CODE(call)                                                                                                                               \
     __extension__({                                                                                                                                  \
         struct err sim_err = {0};                                                                                                                    \
-        if (call) {                                                                                                                                  \
+        if (call)                                                                                                                                    \
             fail_msg("%s:%d: %s was accepted", __FILE__, __LINE__, #call);                                                                           \
-        }                                                                                                                                            \
         assert_int_not_equal(sim_err.code, ERR_NONE);                                                                                                \
         assert_null(strchr(sim_err.text, '\n'));                                                                                                     \
         sim_err.code;                                                                                                                                \
@@ -51,17 +50,14 @@ struct sim {
 #define SIM_OK(call)                                                                                                                                 \
     do {                                                                                                                                             \
         struct err sim_err = {0};                                                                                                                    \
-        if (!(call)) {                                                                                                                               \
+        if (!(call))                                                                                                                                 \
             fail_msg("%s:%d: %s: %s", __FILE__, __LINE__, err_tag(sim_err.code), sim_err.text);                                                      \
-        }                                                                                                                                            \
     } while (0)
 
 UNUSED static struct sim_file *sim_find(struct sim *sim, const char *name) {
-    for (size_t i = 0; i < sim->file_count; i++) {
-        if (strcmp(sim->files[i].name, name) == 0) {
+    for (size_t i = 0; i < sim->file_count; i++)
+        if (strcmp(sim->files[i].name, name) == 0)
             return &sim->files[i];
-        }
-    }
     return NULL;
 }
 
@@ -89,9 +85,8 @@ UNUSED static void sim_remove(struct sim *sim, const char *name) {
 
 UNUSED static const struct buf *sim_get(struct sim *sim, const char *name) {
     struct sim_file *file = sim_find(sim, name);
-    if (file == NULL) {
+    if (file == NULL)
         fail_msg("the simulator has no %s", name);
-    }
     return &file->data;
 }
 
@@ -99,12 +94,10 @@ UNUSED static bool sim_fetch(void *context, const char *name, size_t max_bytes, 
     struct sim *sim = context;
     sim->fetches++;
     struct sim_file *file = sim_find(sim, name);
-    if (file == NULL) {
+    if (file == NULL)
         return err_set(err, ERR_NOT_FOUND, "%s: not there", name);
-    }
-    if (file->data.len > max_bytes && !sim->ignore_ceiling) {
+    if (file->data.len > max_bytes && !sim->ignore_ceiling)
         return err_set(err, ERR_TOO_LARGE, "%s: longer than %zu bytes", name, max_bytes);
-    }
     buf_append(out, file->data.data, file->data.len);
     return true;
 }
@@ -125,22 +118,19 @@ static const struct {
 UNUSED static void sim_keys(struct sim *sim) {
     for (size_t i = 0; i < ARRAY_LEN(sim_key_rows); i++) {
         struct key **keys = (struct key **)(void *)((char *)sim + sim_key_rows[i].offset);
-        for (size_t j = 0; j < sim_key_rows[i].count; j++) {
+        for (size_t j = 0; j < sim_key_rows[i].count; j++)
             SIM_OK(key_generate(sim_key_rows[i].type, &keys[j], &sim_err));
-        }
     }
 }
 
 UNUSED static void sim_free(struct sim *sim) {
     for (size_t i = 0; i < ARRAY_LEN(sim_key_rows); i++) {
         struct key **keys = (struct key **)(void *)((char *)sim + sim_key_rows[i].offset);
-        for (size_t j = 0; j < sim_key_rows[i].count; j++) {
+        for (size_t j = 0; j < sim_key_rows[i].count; j++)
             key_free(keys[j]);
-        }
     }
-    for (size_t i = 0; i < sim->file_count; i++) {
+    for (size_t i = 0; i < sim->file_count; i++)
         buf_free(&sim->files[i].data);
-    }
     free(sim);
 }
 
@@ -160,9 +150,8 @@ UNUSED static struct repository_root sim_root_plan(struct sim *sim, int64_t vers
 /* Signs the draft with these keys and publishes it under the name. Takes the draft. */
 UNUSED static void sim_publish(struct sim *sim, const char *name, struct draft *draft, struct key *const *keys, size_t count) {
     struct buf file = BUF_INIT(SIM_FILE_MAX);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         SIM_OK(draft_sign(draft, keys[i], &sim_err));
-    }
     SIM_OK(draft_bytes(draft, &file, &sim_err));
     sim_put(sim, name, file.data, file.len);
     buf_free(&file);

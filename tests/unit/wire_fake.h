@@ -76,11 +76,9 @@ static const struct api_route fake_routes[] = {
 };
 
 const char *api_header(const struct api_call *call, const char *name) {
-    for (size_t i = 0; i < call->header_count; i++) {
-        if (strcasecmp(call->headers[i].name, name) == 0) {
+    for (size_t i = 0; i < call->header_count; i++)
+        if (strcasecmp(call->headers[i].name, name) == 0)
             return call->headers[i].value;
-        }
-    }
     return NULL;
 }
 
@@ -91,9 +89,8 @@ bool dispatch_begin(struct api_call *call, const char *raw_query, struct err *er
         const struct api_route *route = &fake_routes[i];
         if (strcmp(route->pattern, call->path) == 0 && strcmp(route->method, call->method) == 0) {
             call->route = route;
-            if (call->content_length > route->body_limit) {
+            if (call->content_length > route->body_limit)
                 return err_set(err, ERR_TOO_LARGE, "body is larger than %zu bytes", route->body_limit);
-            }
             return route->body != API_STREAM || route->stream->begin(call, err);
         }
     }
@@ -164,9 +161,8 @@ static void fake_pull_release(void *state) {
 
 static bool fake_pull(struct api_call *call, struct err *err) {
     struct fake_pull *pull = arena_alloc(call->arena, sizeof(*pull));
-    if (!pull) {
+    if (!pull)
         return err_no_memory(err);
-    }
     *pull = (struct fake_pull){.path = call->path};
     atomic_fetch_add(&fake.pulls_open, 1);
     call->reply.content_type = "text/plain";
@@ -176,40 +172,34 @@ static bool fake_pull(struct api_call *call, struct err *err) {
 
 bool dispatch_run(struct api_call *call, struct err *err) {
     struct api_reply *reply = &call->reply;
-    if (strcmp(call->path, "/lines") == 0 || strcmp(call->path, "/broken") == 0 || strcmp(call->path, "/ticks") == 0) {
+    if (strcmp(call->path, "/lines") == 0 || strcmp(call->path, "/broken") == 0 || strcmp(call->path, "/ticks") == 0)
         return fake_pull(call, err);
-    }
     if (strcmp(call->path, "/defer") == 0 && !call->writing) {
         call->defer_to_writer = true;
         return true;
     }
-    if (strcmp(call->path, "/write-fails") == 0) {
+    if (strcmp(call->path, "/write-fails") == 0)
         return err_set(err, ERR_CONFLICT, "not now");
-    }
     if (strcmp(call->path, "/check") == 0) {
         reply->headers[reply->header_count++] = (struct api_param){"Poll-After", "300"};
         return true;
     }
-    if (strcmp(call->path, "/torn") == 0) {
+    if (strcmp(call->path, "/torn") == 0)
         return fake_torn(reply, err);
-    }
     if (strcmp(call->path, "/blob") == 0) {
         const char *range = api_header(call, "Range");
         size_t from = 0, to = FAKE_BLOB_SIZE - 1;
-        if (range && sscanf(range, "bytes=%zu-%zu", &from, &to) == 2) {
+        if (range && sscanf(range, "bytes=%zu-%zu", &from, &to) == 2)
             reply->status = 206;
-        }
         atomic_fetch_add(&fake.blobs_open, 1);
         reply->blob = (struct api_blob){.data = fake.blob + from, .len = to + 1 - from, .release = fake_release};
         reply->content_type = "application/octet-stream";
         return true;
     }
-    if (strcmp(call->path, "/slow") == 0) {
+    if (strcmp(call->path, "/slow") == 0)
         clock_sleep_ms(300); /* the worker's thread is this one */
-    }
-    if (strcmp(call->path, "/error-left") == 0) {
+    if (strcmp(call->path, "/error-left") == 0)
         ERR_raise(ERR_LIB_USER, 1); /* in this thread's queue */
-    }
     if (strcmp(call->path, "/count") == 0) {
         reply->status = 200;
         reply->body = arena_printf(call->arena, "%d", fake.begun);
@@ -219,9 +209,8 @@ bool dispatch_run(struct api_call *call, struct err *err) {
     char *body = call->body_len > 0 ? arena_memdup(call->arena, call->body, call->body_len)
                                     : arena_printf(call->arena, "id=%s address=%s writing=%d streamed=%llu\n", call->identity.id,
                                                    call->client_address, call->writing, (unsigned long long)fake.streamed);
-    if (!body) {
+    if (!body)
         return err_no_memory(err);
-    }
     reply->status = 200;
     reply->content_type = "text/plain";
     reply->body = body;
@@ -239,9 +228,8 @@ void dispatch_refuse(struct api_call *call, const struct err *err) {
         call->reply.blob = (struct api_blob){0};
     }
     call->reply.status = 500;
-    for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
         call->reply.status = statuses[i].code == err->code ? statuses[i].status : call->reply.status;
-    }
     char *body = arena_printf(call->arena, "%s\n", err->text);
     call->reply.content_type = "application/problem+json";
     call->reply.body = body;
@@ -277,9 +265,8 @@ static struct {
 bool db_submit(struct db *db, const struct db_job *job, struct err *err) {
     (void)db;
     struct fake_job *copy = fake_writer.refuse ? NULL : malloc(sizeof(*copy));
-    if (!copy) {
+    if (!copy)
         return err_set(err, ERR_BUSY, "queue is full");
-    }
     *copy = (struct fake_job){.job = *job};
     pthread_mutex_lock(&fake_writer.lock);
     *fake_writer.last = copy;
@@ -325,9 +312,8 @@ void db_reader_close(struct db_conn *conn) {
 
 static void fake_start(void) {
     fake.blob = malloc(FAKE_BLOB_SIZE);
-    for (size_t i = 0; fake.blob && i < FAKE_BLOB_SIZE; i++) {
+    for (size_t i = 0; fake.blob && i < FAKE_BLOB_SIZE; i++)
         fake.blob[i] = (char)(i ^ i >> 8 ^ i >> 16);
-    }
     fake_writer.last = &fake_writer.first;
     fake_writer.stopping = false;
     pthread_create(&fake_writer.thread, NULL, fake_write_jobs, NULL);
