@@ -81,13 +81,11 @@ static void load_contexts(const char *ca, const char *prefix) {
         char path[512];
         SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
         snprintf(path, sizeof(path), "%s%d.pem", prefix, i);
-        if (!ctx || SSL_CTX_load_verify_file(ctx, ca) != 1 || SSL_CTX_use_certificate_chain_file(ctx, path) != 1) {
+        if (!ctx || SSL_CTX_load_verify_file(ctx, ca) != 1 || SSL_CTX_use_certificate_chain_file(ctx, path) != 1)
             die(path);
-        }
         snprintf(path, sizeof(path), "%s%d.key", prefix, i);
-        if (SSL_CTX_use_PrivateKey_file(ctx, path, SSL_FILETYPE_PEM) != 1) {
+        if (SSL_CTX_use_PrivateKey_file(ctx, path, SSL_FILETYPE_PEM) != 1)
             die(path);
-        }
         SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
         SSL_CTX_set1_groups_list(ctx, "X25519");
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
@@ -102,9 +100,8 @@ static void connect_client(struct client *client) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)load.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     const int on = 1;
     client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (client->fd < 0 || connect(client->fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+    if (client->fd < 0 || connect(client->fd, (struct sockaddr *)&address, sizeof(address)) != 0)
         die("connect");
-    }
     setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     fcntl(client->fd, F_SETFL, O_NONBLOCK);
     client->ssl = SSL_new(load.contexts[client->cert]);
@@ -112,9 +109,8 @@ static void connect_client(struct client *client) {
     SSL_set_fd(client->ssl, client->fd);
     SSL_set_connect_state(client->ssl);
     SSL_set_tlsext_host_name(client->ssl, "localhost");
-    if (load.mode == MODE_RESUMED && client->session) {
+    if (load.mode == MODE_RESUMED && client->session)
         SSL_set_session(client->ssl, client->session);
-    }
     client->requested = client->in_body = false;
     client->head_len = 0;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
@@ -137,27 +133,25 @@ static void send_request(struct client *client) {
         snprintf(range, sizeof(range), "Range: bytes=%llu-%llu\r\n", (unsigned long long)client->offset, (unsigned long long)end - 1);
         client->offset = end < load.size ? end : 0;
     }
-    int len = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: load/1\r\nAccept: */*\r\n%s\r\n", load.path, range);
-    if (SSL_write(client->ssl, request, len) != len) {
+    int len = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: load/1\r\nAccept: */*\r\n%s\r\n", load.path,
+                       range);
+    if (SSL_write(client->ssl, request, len) != len)
         die("send");
-    }
     client->requested = true;
 }
 
 /* A new operation on this client, or the end of it. */
 static bool begin(struct client *client) {
-    if (load.started >= load.operations) {
+    if (load.started >= load.operations)
         return false;
-    }
     load.started++;
     client->began_us = now_us();
     client->head_len = 0;
     client->in_body = client->requested = false;
-    if (!client->ssl) {
+    if (!client->ssl)
         connect_client(client);
-    } else {
+    else
         send_request(client);
-    }
     return true;
 }
 
@@ -187,9 +181,8 @@ static bool take(struct client *client, const char *data, size_t len) {
         client->head_len += copied;
         client->head[client->head_len] = '\0';
         char *end = strstr(client->head, "\r\n\r\n");
-        if (!end) {
+        if (!end)
             return false;
-        }
         size_t head = (size_t)(end + 4 - client->head);
         len -= head - (client->head_len - copied);
         read_head(client);
@@ -206,25 +199,22 @@ static bool advance(struct client *client) {
         if (!client->requested) {
             int result = SSL_do_handshake(client->ssl);
             if (result != 1) {
-                if (SSL_get_error(client->ssl, result) == SSL_ERROR_WANT_READ) {
+                if (SSL_get_error(client->ssl, result) == SSL_ERROR_WANT_READ)
                     return true;
-                }
                 die("handshake");
             }
             send_request(client);
         }
         int got = SSL_read(client->ssl, buffer, sizeof(buffer));
         if (got <= 0) {
-            if (SSL_get_error(client->ssl, got) == SSL_ERROR_WANT_READ) {
+            if (SSL_get_error(client->ssl, got) == SSL_ERROR_WANT_READ)
                 return true;
-            }
             die("reply ended early");
         }
         if (take(client, buffer, (size_t)got)) {
             finish(client);
-            if (!begin(client)) {
+            if (!begin(client))
                 return false;
-            }
         }
     }
 }
@@ -237,9 +227,10 @@ static int by_size(const void *a, const void *b) {
 static void report(double seconds) {
     qsort(load.latencies_us, (size_t)load.done, sizeof(uint32_t), by_size);
     long last = load.done > 0 ? load.done - 1 : 0;
-    printf("{\"mode\":\"%s\",\"operations\":%ld,\"failed\":%ld,\"reused\":%ld,\"status\":%d,\"bytes\":%llu,\"seconds\":%.6f,\"p50_us\":%u,\"p99_us\":%u}\n",
-           mode_names[load.mode], load.done, load.failed, load.reused, load.status, (unsigned long long)load.bytes, seconds, load.latencies_us[last / 2],
-           load.latencies_us[last * 99 / 100]);
+    printf("{\"mode\":\"%s\",\"operations\":%ld,\"failed\":%ld,\"reused\":%ld,\"status\":%d,\"bytes\":%llu,\"seconds\":%.6f,\"p50_us\":%u,\"p99_us\":"
+           "%u}\n",
+           mode_names[load.mode], load.done, load.failed, load.reused, load.status, (unsigned long long)load.bytes, seconds,
+           load.latencies_us[last / 2], load.latencies_us[last * 99 / 100]);
     fflush(stdout);
 }
 
@@ -257,9 +248,8 @@ static void run(struct client *clients) {
             errno = 0;
             die("no reply for 10 s");
         }
-        for (int i = 0; i < count; i++) {
+        for (int i = 0; i < count; i++)
             active -= !advance(events[i].data.ptr);
-        }
     }
 }
 
@@ -268,11 +258,9 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: load MODE PORT CA CERT_PREFIX CERTS CONNECTIONS OPERATIONS PATH [SIZE]\n");
         return 2;
     }
-    for (int i = 0; i < MODE_COUNT; i++) {
-        if (strcmp(argv[1], mode_names[i]) == 0) {
+    for (int i = 0; i < MODE_COUNT; i++)
+        if (strcmp(argv[1], mode_names[i]) == 0)
             load.mode = (enum mode)i;
-        }
-    }
     load.port = atoi(argv[2]);
     load.certs = atoi(argv[5]) < MAX_CERTS ? atoi(argv[5]) : MAX_CERTS;
     load.connections = atoi(argv[6]);
@@ -282,9 +270,8 @@ int main(int argc, char **argv) {
     load.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     load.latencies_us = calloc((size_t)load.operations + 1, sizeof(uint32_t));
     struct client *clients = calloc((size_t)load.connections, sizeof(*clients));
-    if (!clients || !load.latencies_us || load.certs < 1) {
+    if (!clients || !load.latencies_us || load.certs < 1)
         die("memory");
-    }
     load_contexts(argv[3], argv[4]);
     int64_t began = now_us();
     run(clients);

@@ -40,32 +40,27 @@ static void fail(const char *what, const struct err *err) {
 static struct key *make_key(enum key_type type) {
     struct key *key = NULL;
     struct err err = {0};
-    if (!key_generate(type, &key, &err)) {
+    if (!key_generate(type, &key, &err))
         fail("key", &err);
-    }
     return key;
 }
 
 static void sign(struct draft *draft, struct key *const *keys, size_t count, struct buf *out) {
     struct err err = {0};
-    for (size_t i = 0; i < count; i++) {
-        if (!draft_sign(draft, keys[i], &err)) {
+    for (size_t i = 0; i < count; i++)
+        if (!draft_sign(draft, keys[i], &err))
             fail("signing", &err);
-        }
-    }
     buf_init(out, METADATA_TARGETS_MAX);
-    if (!draft_bytes(draft, out, &err)) {
+    if (!draft_bytes(draft, out, &err))
         fail("writing", &err);
-    }
     draft_free(draft);
 }
 
 static struct metadata *parse(enum metadata_role role, const struct buf *file) {
     struct metadata *metadata = NULL;
     struct err err = {0};
-    if (!metadata_parse(role, NULL, file->data, file->len, &metadata, &err)) {
+    if (!metadata_parse(role, NULL, file->data, file->len, &metadata, &err))
         fail("reading back", &err);
-    }
     return metadata;
 }
 
@@ -73,9 +68,8 @@ static void make_root(struct world *world) {
     struct keys *keys = &world->keys;
     struct draft *draft = NULL;
     struct err err = {0};
-    for (size_t i = 0; i < ROOT_KEYS; i++) {
+    for (size_t i = 0; i < ROOT_KEYS; i++)
         keys->root[i] = make_key(KEY_ECDSA_P256);
-    }
     keys->targets = make_key(KEY_ECDSA_P256);
     keys->snapshot = make_key(KEY_ECDSA_P256);
     keys->timestamp = make_key(KEY_ED25519);
@@ -89,9 +83,8 @@ static void make_root(struct world *world) {
         .snapshot = {&snapshot, 1, 1},
         .timestamp = {&timestamp, 1, 1},
     };
-    if (!repository_root(&plan, &draft, &err)) {
+    if (!repository_root(&plan, &draft, &err))
         fail("root", &err);
-    }
     sign(draft, keys->root, 2, &world->root);
 }
 
@@ -117,33 +110,28 @@ static void add_release(struct draft *draft, int64_t number) {
         .created_at = NOW,
         .notes = "Security fixes.\nSee the release page.",
     };
-    if (!repository_add_release(draft, &release, &err)) {
+    if (!repository_add_release(draft, &release, &err))
         fail(path, &err);
-    }
 }
 
 static void make_rest(struct world *world, int64_t releases) {
     struct draft *draft = NULL;
     struct err err = {0};
-    if (!repository_targets(NULL, NOW + REPOSITORY_TARGETS_LIFETIME_S, &draft, &err)) {
+    if (!repository_targets(NULL, NOW + REPOSITORY_TARGETS_LIFETIME_S, &draft, &err))
         fail("targets", &err);
-    }
-    for (int64_t number = 1; number <= releases; number++) {
+    for (int64_t number = 1; number <= releases; number++)
         add_release(draft, number);
-    }
     struct served *targets = &world->files[world->count++], *snapshot = &world->files[world->count++], *timestamp = &world->files[world->count++];
     targets->name = "1.targets.json";
     sign(draft, &world->keys.targets, 1, &targets->data);
     const struct repository_file listed = {"targets", targets->data.data, targets->data.len};
-    if (!repository_snapshot(NULL, &listed, 1, NOW + REPOSITORY_SNAPSHOT_LIFETIME_S, &draft, &err)) {
+    if (!repository_snapshot(NULL, &listed, 1, NOW + REPOSITORY_SNAPSHOT_LIFETIME_S, &draft, &err))
         fail("snapshot", &err);
-    }
     snapshot->name = "1.snapshot.json";
     sign(draft, &world->keys.snapshot, 1, &snapshot->data);
     CLEANUP(metadata_cleanup) struct metadata *announced = parse(METADATA_SNAPSHOT, &snapshot->data);
-    if (!repository_timestamp(NOW, announced, NOW + REPOSITORY_TIMESTAMP_LIFETIME_S, &draft, &err)) {
+    if (!repository_timestamp(NOW, announced, NOW + REPOSITORY_TIMESTAMP_LIFETIME_S, &draft, &err))
         fail("timestamp", &err);
-    }
     timestamp->name = "timestamp.json";
     sign(draft, &world->keys.timestamp, 1, &timestamp->data);
 }
@@ -170,9 +158,8 @@ static double refresh(struct world *world) {
     struct err err = {0};
     double began = cpu_ms();
     struct tuf_client *client = NULL;
-    if (!tuf_client_open_memory(world->root.data, world->root.len, &client, &err) || !tuf_client_refresh(client, &fetch, NOW, &err)) {
+    if (!tuf_client_open_memory(world->root.data, world->root.len, &client, &err) || !tuf_client_refresh(client, &fetch, NOW, &err))
         fail("refresh", &err);
-    }
     tuf_client_free(client);
     return cpu_ms() - began;
 }
@@ -193,9 +180,8 @@ int main(int argc, char **argv) {
     make_root(&world);
     make_rest(&world, releases);
     double first = refresh(&world);
-    for (int64_t i = 0; i < rounds; i++) {
+    for (int64_t i = 0; i < rounds; i++)
         times[i] = refresh(&world);
-    }
     qsort(times, (size_t)rounds, sizeof *times, compare);
     printf("{\"releases\":%lld,\"targets_bytes\":%zu,\"rounds\":%lld,\"first_ms\":%.2f,\"median_ms\":%.2f,\"best_ms\":%.2f,\"worst_ms\":%.2f}\n",
            (long long)releases, world.files[0].data.len, (long long)rounds, first, times[rounds / 2], times[0], times[rounds - 1]);
