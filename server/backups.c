@@ -13,7 +13,7 @@
 #include "common/text.h"
 #include "db/backup.h"
 
-enum { MAX_LISTED = 1000, ARENA_BYTES = 64 << 20 };
+enum { MAX_LISTED = 1000, MAX_SAME_SECOND = 100, ARENA_BYTES = 64 << 20, PATH_BYTES = 4096 };
 
 bool backups_begin(struct server *server, struct err *err) {
     const char *folder = server->config.store.backups;
@@ -47,12 +47,11 @@ static void *run(void *arg) {
     struct arena arena CLEANUP(arena_clear);
     const struct db_work work = {.step = step, .context = backups};
     struct db_backup_manifest manifest;
-    char path[4096];
+    char path[PATH_BYTES];
     struct err err;
     arena_init(&arena, ARENA_BYTES);
-    bool fits = snprintf(path, sizeof(path), "%s/%s", server->config.store.backups, backups->name) < (int)sizeof(path);
-    bool made = (fits || err_set(&err, ERR_CONFIG, "[store] backups: the path is too long")) &&
-                db_backup(server->config.store.data, path, PAWL_VERSION, backups->created_at, &work, &arena, &manifest, &err);
+    snprintf(path, sizeof(path), "%s/%s", server->config.store.backups, backups->name);
+    bool made = db_backup(server->config.store.data, path, PAWL_VERSION, backups->created_at, &work, &arena, &manifest, &err);
     if (made)
         log_event(LOG_INFO, "backup made", "file", backups->name, (char *)NULL);
     else
@@ -82,31 +81,58 @@ static struct api_backup show(struct arena *arena, struct server_backups *backup
     };
 }
 
+/* Of a file, or of one that is being made: by hand too. */
+static bool is_taken(const char *path) {
+    char part[PATH_BYTES + sizeof(".part")];
+    snprintf(part, sizeof(part), "%s.part", path);
+    return file_exists(path) || file_exists(part);
+}
+
+/* pawl-TIME.tar, or pawl-TIME-2.tar …: the first that is free. */
+static bool choose_name(const char *folder, int64_t now, char ret_name[BACKUP_NAME_SIZE], struct err *err) {
+    char time[CLOCK_RFC3339_SIZE], name[BACKUP_NAME_SIZE], path[PATH_BYTES];
+    clock_rfc3339(now, time);
+    snprintf(name, sizeof(name), "pawl-%s.tar", time);
+    for (int number = 2; number <= MAX_SAME_SECOND + 1; number++) {
+        if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
+            return err_set(err, ERR_CONFIG, "[store] backups: the path is too long");
+        if (!is_taken(path)) {
+            memcpy(ret_name, name, sizeof(name));
+            return true;
+        }
+        snprintf(name, sizeof(name), "pawl-%s-%d.tar", time, number);
+    }
+    return err_set(err, ERR_BUSY, "%d backups are named after %s already", MAX_SAME_SECOND, time);
+}
+
+/* The lock is held. */
+static bool start(struct server *server, int64_t now, struct err *err) {
+    struct server_backups *backups = &server->backups;
+    join(backups);
+    if (backups->running || atomic_load(&backups->stop))
+        return err_set(err, ERR_BUSY, "a backup is being made, or the server is ending");
+    if (!choose_name(server->config.store.backups, now, backups->name, err))
+        return false;
+    backups->created_at = now;
+    backups->error[0] = '\0';
+    backups->failed = false;
+    atomic_store(&backups->done, 0);
+    atomic_store(&backups->total, 0);
+    backups->running = true;
+    backups->running = backups->has_thread = pthread_create(&backups->thread, NULL, run, server) == 0;
+    return backups->running || err_set(err, ERR_BUSY, "no thread for a backup");
+}
+
 bool backups_start(struct server *server, struct arena *arena, int64_t now, struct api_backup *ret_backup, struct err *err) {
     struct server_backups *backups = &server->backups;
     if (server->config.store.backups == NULL)
         return err_set(err, ERR_CONFLICT, "[store] backups names no folder at this server: pawld backup makes one there");
     pthread_mutex_lock(&backups->lock);
-    join(backups);
-    bool started = !backups->running && !atomic_load(&backups->stop);
-    if (started) {
-        char time[CLOCK_RFC3339_SIZE];
-        clock_rfc3339(now, time);
-        snprintf(backups->name, sizeof(backups->name), "pawl-%s.tar", time);
-        backups->created_at = now;
-        backups->error[0] = '\0';
-        backups->failed = false;
-        atomic_store(&backups->done, 0);
-        atomic_store(&backups->total, 0);
-        backups->running = true;
-        started = pthread_create(&backups->thread, NULL, run, server) == 0;
-        backups->running = backups->has_thread = started;
+    bool started = start(server, now, err);
+    if (started)
         *ret_backup = show(arena, backups);
-    }
     pthread_mutex_unlock(&backups->lock);
-    if (!started)
-        return err_set(err, ERR_BUSY, "a backup is being made, or the server is ending");
-    return ret_backup->name != NULL || err_no_memory(err);
+    return started && (ret_backup->name != NULL || err_no_memory(err));
 }
 
 static int newest_first(const void *a, const void *b) {

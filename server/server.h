@@ -36,11 +36,13 @@ struct server_checkpoints {
 };
 
 /* Of backups.c. */
+enum { BACKUP_NAME_SIZE = 48 };
+
 struct server_backups {
     pthread_mutex_t lock; /* guards what follows, but the atomics */
     pthread_t thread;
     bool has_thread, running, failed;
-    char name[48]; /* of the newest since the start; "": none */
+    char name[BACKUP_NAME_SIZE]; /* of the newest since the start; "": none */
     int64_t created_at;
     char error[ERR_TEXT_SIZE];
     _Atomic int64_t done, total; /* bytes */

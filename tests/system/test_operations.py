@@ -260,6 +260,21 @@ class TestByRequest:
         assert "1 images" in server.run("restore", "--force", str(folder / name)).stdout
         assert server.start().operator().get("/api/v1/releases/router/1.0.0").status == 200
 
+    def test_a_name_is_never_taken_twice(self, new_server, tmp_path):
+        """Every name of the next minute is taken, by a finished backup or by one that is being made by hand: the server takes the next one."""
+        folder = tmp_path / "backups"
+        server = new_server({"store": {"backups": folder}})
+        start = int(time.time())
+        for moment in range(start - 1, start + 60):
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+            (folder / f"pawl-{stamp}.tar").write_bytes(b"of that second")
+            (folder / f"pawl-{stamp}-2.tar.part").write_bytes(b"being made")
+        first = server.pawl("backup", "create").stdout.strip()
+        second = server.pawl("backup", "create").stdout.strip()
+        assert first.endswith("Z-3.tar") and second.endswith(("Z-3.tar", "Z-4.tar")) and first != second
+        assert (folder / first).stat().st_size > 1000 < (folder / second).stat().st_size
+        assert (folder / first.replace("-3", "")).read_bytes() == b"of that second"
+
     def test_refusals(self, lived, new_server, tmp_path):
         reply = lived.operator().post("/api/v1/backups", {})
         assert reply.status == 409 and "[store] backups" in reply.json["detail"]
