@@ -81,54 +81,59 @@ bool certs_authorities_admit(const struct certs_authorities *authorities, const 
     return believed || err_set(err, ERR_IDENTITY, "the certificate's CA is not believed any more");
 }
 
-static bool take_anchors(struct certs_authorities *authorities, struct hash *hash, struct err *err) {
+static bool number_anchors(struct certs_authorities *authorities, int from, struct hash *hash, struct err *err) {
     int count = sk_X509_num(authorities->anchors);
-    authorities->anchor_ids = calloc((size_t)count, sizeof(*authorities->anchor_ids));
-    if (authorities->anchor_ids == NULL)
+    uint64_t *ids = realloc(authorities->anchor_ids, (size_t)count * sizeof(*ids));
+    if (ids == NULL)
         return err_no_memory(err);
-    for (int i = 0; i < count; i++) {
+    authorities->anchor_ids = ids;
+    for (int i = from; i < count; i++) {
         uint8_t digest[SHA256_SIZE];
         X509 *anchor = sk_X509_value(authorities->anchors, i);
         if (X509_digest(anchor, EVP_sha256(), digest, NULL) != 1)
             return err_set(err, ERR_CONFIG, "a CA cannot be hashed");
-        if (!certs_authority_id(anchor, &authorities->anchor_ids[i], err) || !hash_update(hash, digest, sizeof(digest), err))
+        if (!certs_authority_id(anchor, &ids[i], err) || !hash_update(hash, digest, sizeof(digest), err))
             return false;
     }
     return true;
+}
+
+static bool append(STACK_OF(X509) * anchors, STACK_OF(X509) * more, struct err *err) {
+    while (sk_X509_num(more) > 0) {
+        X509 *anchor = sk_X509_shift(more);
+        if (sk_X509_push(anchors, anchor) <= 0) {
+            X509_free(anchor);
+            return err_no_memory(err);
+        }
+    }
+    return true;
+}
+
+/* One kind of CA behind those that are there, and what this kind has revoked. */
+static bool add(struct certs_authorities *authorities, const struct certs_trust_files *files, struct hash *hash, struct err *err) {
+    int from = sk_X509_num(authorities->anchors);
+    if (files->ca == NULL)
+        return true;
+    STACK_OF(X509) *more = certs_bundle_read(files->ca, err);
+    bool ok = more != NULL && append(authorities->anchors, more, err);
+    sk_X509_pop_free(more, X509_free);
+    return ok && number_anchors(authorities, from, hash, err) && (files->crl == NULL || certs_crl_load(files->crl, from, authorities, hash, err));
 }
 
 static void drop(struct certs_authorities **authorities) {
     certs_authorities_free(*authorities);
 }
 
-/* Behind the anchors that are there. */
-static bool add_factories(struct certs_authorities *authorities, const char *file, struct err *err) {
-    STACK_OF(X509) *factories = file != NULL ? certs_bundle_read(file, err) : NULL;
-    bool ok = file == NULL || factories != NULL;
-    authorities->factory_from = sk_X509_num(authorities->anchors);
-    while (ok && factories != NULL && sk_X509_num(factories) > 0) {
-        X509 *factory = sk_X509_shift(factories);
-        ok = sk_X509_push(authorities->anchors, factory) > 0 || err_no_memory(err);
-        if (!ok)
-            X509_free(factory);
-    }
-    sk_X509_pop_free(factories, X509_free);
-    return ok;
-}
-
-bool certs_authorities_load(const char *ca_file, const char *crl_file, struct certs_authorities **ret_authorities, struct err *err) {
-    return certs_authorities_load_both(ca_file, crl_file, NULL, ret_authorities, err);
-}
-
-bool certs_authorities_load_both(const char *ca_file, const char *crl_file, const char *factory_ca_file, struct certs_authorities **ret_authorities,
-                                 struct err *err) {
+bool certs_authorities_load(const struct certs_trust_files *own, const struct certs_trust_files *factory, struct certs_authorities **ret_authorities,
+                            struct err *err) {
     struct certs_authorities *made CLEANUP(drop) = calloc(1, sizeof(*made));
     struct hash hash CLEANUP(hash_free) = {0};
-    if (made == NULL)
+    if (made == NULL || (made->anchors = sk_X509_new_null()) == NULL)
         return err_no_memory(err);
-    made->anchors = certs_bundle_read(ca_file, err);
-    if (made->anchors == NULL || !add_factories(made, factory_ca_file, err) || !hash_sha256_begin(&hash, err) || !take_anchors(made, &hash, err) ||
-        (crl_file != NULL && !certs_crl_load(crl_file, made, &hash, err)) || !hash_sha256_end(&hash, made->digest, err))
+    if (!hash_sha256_begin(&hash, err) || !add(made, own, &hash, err))
+        return false;
+    made->factory_from = sk_X509_num(made->anchors);
+    if (!add(made, factory, &hash, err) || !hash_sha256_end(&hash, made->digest, err))
         return false;
     *ret_authorities = made;
     made = NULL;

@@ -25,20 +25,23 @@ struct certs_authorities {
     size_t crl_count;
     uint64_t *revoked;           /* open addressing; 0: a free place */
     size_t places;               /* a power of two, or 0 */
+    size_t revoked_count;        /* places taken, at most half of them */
     uint8_t digest[SHA256_SIZE]; /* of every CA and every CRL, in the order of the files */
 };
 
-/* ca_file: PEM, each certificate in it is an anchor. crl_file: NULL, or any number of CRLs in PEM, or one in DER; each must be signed by a CA of
- * ca_file that may sign CRLs. A list past its next update is taken: that is an alarm, no reason to let nobody in. ERR_CONFIG names the file and what
- * is wrong: unreadable, signed by nobody known, a delta or an indirect CRL, an unknown critical extension. */
-bool certs_authorities_load(const char *ca_file, const char *crl_file, struct certs_authorities **ret_authorities, struct err *err) MUST_USE;
+/* CAs and what they have revoked. */
+struct certs_trust_files {
+    const char *ca;  /* PEM, each certificate in it is an anchor; NULL: none of this kind */
+    const char *crl; /* NULL: none; else any number of CRLs in PEM, or one in DER, each signed by a CA of this ca that may sign CRLs */
+};
 
-/* With the CAs of factories beside those of ca_file (NULL: none), for a listener where both kinds of certificate may be shown. */
-bool certs_authorities_load_both(const char *ca_file, const char *crl_file, const char *factory_ca_file, struct certs_authorities **ret_authorities,
-                                 struct err *err) MUST_USE;
+/* factory: a second kind of certificate, shown on the same listener. A list past its next update is taken: that is an alarm, no reason to let nobody
+ * in. ERR_CONFIG names the file and what is wrong: unreadable, signed by nobody known, a delta or an indirect CRL, an unknown critical extension. */
+bool certs_authorities_load(const struct certs_trust_files *own, const struct certs_trust_files *factory, struct certs_authorities **ret_authorities,
+                            struct err *err) MUST_USE;
 void certs_authorities_free(struct certs_authorities *authorities); /* NULL is fine */
 
-/* Is this anchor of a verified chain one of factory_ca_file? */
+/* Is this anchor of a verified chain one of the factories'? */
 bool certs_authorities_is_factory(const struct certs_authorities *authorities, X509 *anchor) MUST_USE;
 
 /* Of a verified chain, leaf first, the anchor last. ERR_IDENTITY: longer than CERTS_LINEAGE and the anchor. */

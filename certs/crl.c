@@ -65,8 +65,8 @@ static bool may_sign_crls(X509 *authority) {
     return (X509_get_extension_flags(authority) & EXFLAG_KUSAGE) == 0 || (X509_get_key_usage(authority) & KU_CRL_SIGN) != 0;
 }
 
-static X509 *find_signer(const struct certs_authorities *authorities, X509_CRL *crl) {
-    for (int i = 0; i < sk_X509_num(authorities->anchors); i++) {
+static X509 *find_signer(const struct certs_authorities *authorities, int first_anchor, X509_CRL *crl) {
+    for (int i = first_anchor; i < sk_X509_num(authorities->anchors); i++) {
         X509 *anchor = sk_X509_value(authorities->anchors, i);
         if (X509_NAME_cmp(X509_get_subject_name(anchor), X509_CRL_get_issuer(crl)) == 0 && may_sign_crls(anchor) &&
             X509_CRL_verify(crl, X509_get0_pubkey(anchor)) == 1)
@@ -119,15 +119,23 @@ static size_t revoked_in(X509_CRL *crl) {
     return count > 0 ? (size_t)count : 0;
 }
 
-static bool make_set(struct certs_authorities *authorities, const crl_stack *crls, struct err *err) {
-    size_t all = 0, places = 16;
-    for (int i = 0; i < sk_X509_CRL_num(crls); i++)
-        all += revoked_in(sk_X509_CRL_value(crls, i));
-    while (places < all * 2)
+/* Room for so many more. */
+static bool grow_set(struct certs_authorities *authorities, size_t more, struct err *err) {
+    uint64_t *old = authorities->revoked;
+    size_t old_places = authorities->places, places = 16;
+    authorities->revoked_count += more;
+    while (places < authorities->revoked_count * 2)
         places *= 2;
-    authorities->revoked = calloc(places, sizeof(*authorities->revoked));
-    authorities->places = authorities->revoked != NULL ? places : 0;
-    return authorities->revoked != NULL || err_no_memory(err);
+    uint64_t *revoked = calloc(places, sizeof(*revoked));
+    if (revoked == NULL)
+        return err_no_memory(err);
+    authorities->revoked = revoked;
+    authorities->places = places;
+    for (size_t i = 0; i < old_places; i++)
+        if (old[i] != 0)
+            revoked[place_of(authorities, old[i])] = old[i];
+    free(old);
+    return true;
 }
 
 static bool take_revoked(struct certs_authorities *authorities, X509_CRL *crl, uint64_t issuer, struct err *err) {
@@ -141,12 +149,12 @@ static bool take_revoked(struct certs_authorities *authorities, X509_CRL *crl, u
     return true;
 }
 
-static bool take_crl(struct certs_authorities *authorities, X509_CRL *crl, struct hash *hash, struct err *err) {
+static bool take_crl(struct certs_authorities *authorities, int first_anchor, X509_CRL *crl, struct hash *hash, struct err *err) {
     struct certs_crl *out = &authorities->crls[authorities->crl_count];
     uint8_t digest[SHA256_SIZE];
     uint64_t issuer;
     write_name(X509_CRL_get_issuer(crl), out->issuer);
-    X509 *signer = find_signer(authorities, crl);
+    X509 *signer = find_signer(authorities, first_anchor, crl);
     if (signer == NULL)
         return err_set(err, ERR_CONFIG, "the CRL of '%s' is not signed by a configured CA that may sign CRLs", out->issuer);
     if (!is_whole(crl))
@@ -160,14 +168,19 @@ static bool take_crl(struct certs_authorities *authorities, X509_CRL *crl, struc
     return hash_update(hash, digest, sizeof(digest), err) && certs_authority_id(signer, &issuer, err) && take_revoked(authorities, crl, issuer, err);
 }
 
-bool certs_crl_load(const char *file, struct certs_authorities *authorities, struct hash *hash, struct err *err) {
+bool certs_crl_load(const char *file, int first_anchor, struct certs_authorities *authorities, struct hash *hash, struct err *err) {
     crl_stack *crls CLEANUP(free_crls) = sk_X509_CRL_new_null();
-    if (!read_file(file, crls, err) || !make_set(authorities, crls, err))
+    size_t revoked = 0;
+    if (!read_file(file, crls, err))
         return false;
-    if (sk_X509_CRL_num(crls) > CERTS_MAX_CRLS)
-        return err_set(err, ERR_CONFIG, "revocation list '%s' has more than %d CRLs in it", file, CERTS_MAX_CRLS);
+    if ((size_t)sk_X509_CRL_num(crls) > CERTS_MAX_CRLS - authorities->crl_count)
+        return err_set(err, ERR_CONFIG, "revocation list '%s': more than %d CRLs for one listener", file, CERTS_MAX_CRLS);
     for (int i = 0; i < sk_X509_CRL_num(crls); i++)
-        if (!take_crl(authorities, sk_X509_CRL_value(crls, i), hash, err)) {
+        revoked += revoked_in(sk_X509_CRL_value(crls, i));
+    if (!grow_set(authorities, revoked, err))
+        return false;
+    for (int i = 0; i < sk_X509_CRL_num(crls); i++)
+        if (!take_crl(authorities, first_anchor, sk_X509_CRL_value(crls, i), hash, err)) {
             ERR_clear_error();
             return err_prefix(err, "revocation list '%s'", file);
         }

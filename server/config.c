@@ -107,6 +107,8 @@ static const struct config_key keys[] = {
         .help = "How long after its expiry an active device may still renew its certificate, with the same key."),
     KEY(enrolment, factory_ca, CONFIG_PATH, NULL, .flags = CONFIG_RELOADABLE,
         .help = "CAs of factories, PEM, none of them among the other CAs: a certificate of theirs is a device's ticket for its first enrolment."),
+    KEY(enrolment, factory_crl, CONFIG_PATH, NULL, .flags = CONFIG_RELOADABLE,
+        .help = "What the CAs of factory_ca have revoked; as [tls] device_crl."),
     KEY(enrolment, factory_identity, CONFIG_CHOICE, "san", .choices = identities,
         .help = "Where a factory's certificate says the id; as [tls] identity."),
     KEY(enrolment, requests, CONFIG_INT, "300", .flags = CONFIG_RELOADABLE, .min = 1, .max = 10000000,
@@ -220,6 +222,8 @@ bool server_config_check(const struct server_config *config, struct err *err) {
         return err_set(err, ERR_CONFIG, "[enrolment] ca_certificate and ca_key belong together: one of them is missing");
     if (config->enrolment.factory_ca != NULL && strcmp(config->listen.enrol, "off") == 0)
         return err_set(err, ERR_CONFIG, "[enrolment] factory_ca needs [listen] enrol: it is believed there alone");
+    if (config->enrolment.factory_crl != NULL && config->enrolment.factory_ca == NULL)
+        return err_set(err, ERR_CONFIG, "[enrolment] factory_crl needs [enrolment] factory_ca: no such certificate is believed");
     if (strcmp(config->listen.device, "off") == 0 && strcmp(config->listen.admin, "off") == 0)
         return err_set(err, ERR_CONFIG, "[listen] device and admin are both off: nothing would be served");
     if (config->tls.admin_crl != NULL && config->tls.admin_ca == NULL)

@@ -63,6 +63,7 @@ struct server_config {
         char *ca_certificate, *ca_key; /* NULL: nothing is issued */
         char *ca_passphrase_file;      /* NULL: that of [trust] */
         char *factory_ca;              /* NULL: none */
+        char *factory_crl;             /* NULL: none */
         int factory_identity;          /* enum server_config_identity */
         int64_t lifetime, renew_expired;
         int64_t requests; /* a minute, from one address */

@@ -99,6 +99,7 @@ bool sandbox_files(const struct server_config *config, const char *config_file, 
                                  config->enrolment.ca_certificate,
                                  config->enrolment.ca_key,
                                  config->enrolment.factory_ca,
+                                 config->enrolment.factory_crl,
                                  config->webhooks.ca_file,
                                  config->enrolment.ca_key == NULL               ? NULL
                                  : config->enrolment.ca_passphrase_file != NULL ? config->enrolment.ca_passphrase_file

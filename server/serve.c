@@ -60,19 +60,17 @@ static bool fill_listeners(const struct server_config *config, struct listeners 
     const struct wire_listener device = {
         .role = API_DEVICE,
         .client_certificate = WIRE_CERTIFICATE_REQUIRED,
-        .client_ca_file = config->tls.device_ca,
-        .crl_file = config->tls.device_crl,
+        .clients = {.ca = config->tls.device_ca, .crl = config->tls.device_crl},
         .identity_from_cn = config->tls.identity == SERVER_IDENTITY_CN,
         .proxied = true,
     };
     const struct wire_listener enrol = {
         .role = API_ENROL,
         .client_certificate = WIRE_CERTIFICATE_REQUESTED,
-        .client_ca_file = config->tls.device_ca,
-        .crl_file = config->tls.device_crl,
+        .clients = {.ca = config->tls.device_ca, .crl = config->tls.device_crl},
         .identity_from_cn = config->tls.identity == SERVER_IDENTITY_CN,
         .proxied = true,
-        .factory_ca_file = config->enrolment.factory_ca,
+        .factories = {.ca = config->enrolment.factory_ca, .crl = config->enrolment.factory_crl},
         .factory_from_cn = config->enrolment.factory_identity == SERVER_IDENTITY_CN,
     };
     const struct wire_listener token = {
@@ -83,8 +81,7 @@ static bool fill_listeners(const struct server_config *config, struct listeners 
     const struct wire_listener admin = {
         .role = API_ADMIN,
         .client_certificate = config->tls.admin_ca != NULL ? WIRE_CERTIFICATE_REQUESTED : WIRE_CERTIFICATE_NONE,
-        .client_ca_file = config->tls.admin_ca,
-        .crl_file = config->tls.admin_crl,
+        .clients = {.ca = config->tls.admin_ca, .crl = config->tls.admin_crl},
     };
     memset(listeners, 0, sizeof(*listeners));
     listeners->settings = (struct wire_settings){

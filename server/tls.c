@@ -225,9 +225,9 @@ static bool set_clients(SSL_CTX *ctx, const struct wire_listener *listener, cons
     if (listener->client_certificate == WIRE_CERTIFICATE_NONE)
         return true;
     if (!authorities || !add_anchors(ctx, authorities->anchors))
-        return tls_error(err, ERR_CONFIG, "certificate authorities", listener->client_ca_file ? listener->client_ca_file : "");
+        return tls_error(err, ERR_CONFIG, "certificate authorities", listener->clients.ca ? listener->clients.ca : "");
     if (X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_CLIENT) != 1 || X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN) != 1)
-        return tls_error(err, ERR_TLS, "verification of clients by", listener->client_ca_file);
+        return tls_error(err, ERR_TLS, "verification of clients by", listener->clients.ca);
     SSL_CTX_set_verify(ctx, mode, on_verify);
     SSL_CTX_set_verify_depth(ctx, CERTS_MAX_CHAIN - 2); /* OpenSSL counts the certificates between the leaf and the anchor */
     return true;

@@ -141,7 +141,7 @@ static bool load_trust(const struct wire_settings *settings, struct trust *trust
     for (size_t i = 0; i < settings->listener_count; i++) {
         const struct wire_listener *listener = &settings->listeners[i];
         if (listener->client_certificate != WIRE_CERTIFICATE_NONE &&
-            !certs_authorities_load_both(listener->client_ca_file, listener->crl_file, listener->factory_ca_file, &trust->of[i], err))
+            !certs_authorities_load(&listener->clients, &listener->factories, &trust->of[i], err))
             return false;
     }
     return true;

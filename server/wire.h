@@ -20,14 +20,13 @@ struct wire_listener {
     const char *address; /* numeric, "0.0.0.0", "::", "127.0.0.1" */
     int port;            /* 0: an ephemeral one, see wire_port() */
     enum wire_client_certificate client_certificate;
-    const char *client_ca_file;   /* PEM, each certificate in it is an anchor; must be set unless WIRE_CERTIFICATE_NONE */
-    const char *crl_file;         /* what these CAs have revoked, certs_authorities_load(); NULL: none */
-    const char *factory_ca_file;  /* enrolment: the CAs of factories, believed there alone; NULL: none */
-    bool identity_from_cn;        /* device listeners: the id is the subject's CN instead of the SAN URI urn:pawl:device:<id> */
-    bool factory_from_cn;         /* the same for a factory's certificates */
-    const char *certificate_file; /* PEM, the server's own, then its intermediates */
-    const char *key_file;         /* PEM, not encrypted; refused when group or others can read it */
-    bool proxied;                 /* connections from settings.proxies begin with a PROXY header; those from elsewhere never */
+    struct certs_trust_files clients;   /* their CAs; must be set unless WIRE_CERTIFICATE_NONE */
+    struct certs_trust_files factories; /* enrolment: the CAs of factories, believed there alone */
+    bool identity_from_cn;              /* device listeners: the id is the subject's CN instead of the SAN URI urn:pawl:device:<id> */
+    bool factory_from_cn;               /* the same for a factory's certificates */
+    const char *certificate_file;       /* PEM, the server's own, then its intermediates */
+    const char *key_file;               /* PEM, not encrypted; refused when group or others can read it */
+    bool proxied;                       /* connections from settings.proxies begin with a PROXY header; those from elsewhere never */
 };
 
 /* Texts are borrowed for the duration of the call that takes the settings. A number that is 0 gets the default in the comment. */

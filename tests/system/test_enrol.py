@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from lib.est import EST, Applicant, basic, certificate, certificates, csr, issuing, keep, make_ca
 from lib.pki import new_key
+from lib.wait import wait_for
 from lib.wire import Closed
 
 numbers = itertools.count(1)
@@ -360,6 +361,29 @@ class TestFactory:
         shown = pki.strange(f"factory-{fault}", **{"uris": [f"urn:pawl:device:{name}"], **options})
         with pytest.raises((Closed, ssl.SSLError, OSError)):
             Applicant(est, shown).get(f"{EST}/cacerts")
+
+    def test_revoked(self, new_server, pki, factory_ca, tmp_path):
+        """By a list of the factory's own, read again on SIGHUP; one past its next update is told of, and counts."""
+        crl = tmp_path / "factory.crl"
+        gone, stays = self.factory(pki, a_name()), self.factory(pki, a_name())
+        pki.crl(crl, issuer="factory-ca")
+        server = new_server(issuing(pki, tmp_path, factory_ca=factory_ca, factory_crl=crl))
+        assert Applicant(server, gone).get(f"{EST}/cacerts").status == 200
+        pki.crl(crl, [gone], issuer="factory-ca", days=-1)
+        server.reload()
+        with pytest.raises((Closed, ssl.SSLError, OSError)):
+            Applicant(server, gone).enrol(new_key("p256"))
+        certificate(Applicant(server, stays).enrol(new_key("p256")))
+        assert server.query("SELECT count(*) FROM device WHERE id = ?", gone.cert.stem.removeprefix("factory-")) == [(0,)]
+        wait_for(lambda: [event["detail"]["issuer"] for event in server.operator().events(kind="crl-expired")] == ["CN=factory-ca"])
+        assert 'pawl_crl_revoked{listener="enrolment",issuer="CN=factory-ca"} 1' in server.operator().get("/metrics").body.decode()
+
+    def test_a_list_of_another_ca_is_refused(self, new_server, pki, factory_ca, tmp_path):
+        crl = tmp_path / "device.crl"
+        pki.crl(crl)
+        server = new_server(issuing(pki, tmp_path, factory_ca=factory_ca, factory_crl=crl), start=False)
+        with pytest.raises(AssertionError, match="is not signed by a configured CA"):
+            server.start()
 
     def test_a_device_certificate_is_for_renewal(self, est, tmp_path):
         _, key, kept = enrolled(est, tmp_path)

@@ -18,6 +18,8 @@
 static char folder[] = "/tmp/pawl-authorities-XXXXXX";
 static struct made ca, other, namesake, mute, leaf, second;
 
+static const struct certs_trust_files no_factories;
+
 static const char *at(const char *name) {
     static char path[2][256];
     static int turn;
@@ -74,7 +76,8 @@ static struct certs_authorities *load(const char *crl, struct err *err) {
     struct certs_authorities *authorities = NULL;
     char ca_file[256];
     snprintf(ca_file, sizeof(ca_file), "%s/ca.pem", folder);
-    return certs_authorities_load(ca_file, crl != NULL ? at(crl) : NULL, &authorities, err) ? authorities : NULL;
+    const struct certs_trust_files files = {.ca = ca_file, .crl = crl != NULL ? at(crl) : NULL};
+    return certs_authorities_load(&files, &no_factories, &authorities, err) ? authorities : NULL;
 }
 
 static void expect_refused(const char *crl, const char *why) {
@@ -174,7 +177,7 @@ static void test_two_authorities(void **state) {
     char lists[256];
     snprintf(lists, sizeof(lists), "%s/lists.crl", folder);
     make_join(lists, (const char *[]){at("one.crl"), at("two.crl"), NULL});
-    assert_true(certs_authorities_load(both, lists, &authorities, &err));
+    assert_true(certs_authorities_load(&(struct certs_trust_files){both, lists}, &no_factories, &authorities, &err));
     assert_int_equal(authorities->crl_count, 2);
     struct certs_lineage ours = lineage_of((const struct made *[]){&leaf, &ca}, 2),
                          not_ours = lineage_of((const struct made *[]){&theirs, &other}, 2);
@@ -182,6 +185,42 @@ static void test_two_authorities(void **state) {
     assert_true(certs_authorities_admit(authorities, &not_ours, &err));
     certs_authorities_free(authorities);
     ASN1_INTEGER_free(serial);
+    make_free(&theirs);
+}
+
+/* Two kinds of CA on one listener: each list is signed by a CA of its own kind, and both count. */
+static void test_factories(void **state) {
+    struct made theirs = make_certificate(&(struct make){.san = "URI:urn:pawl:device:z"}, &other);
+    const struct made *const gone[] = {&leaf}, *const gone_there[] = {&theirs};
+    struct certs_authorities *authorities = NULL, *without = NULL;
+    char ca_file[256], other_file[256], own_crl[256], factory_crl[256];
+    struct err err;
+    (void)state;
+    snprintf(ca_file, sizeof(ca_file), "%s/ca.pem", folder);
+    snprintf(other_file, sizeof(other_file), "%s/other.pem", folder);
+    snprintf(own_crl, sizeof(own_crl), "%s/own.crl", folder);
+    snprintf(factory_crl, sizeof(factory_crl), "%s/factory.crl", folder);
+    make_crl(&(struct make_crl){0}, &ca, gone, 1, own_crl);
+    make_crl(&(struct make_crl){0}, &other, gone_there, 1, factory_crl);
+    const struct certs_trust_files own = {ca_file, own_crl}, factory = {other_file, factory_crl};
+
+    assert_true(certs_authorities_load(&own, &factory, &authorities, &err));
+    assert_true(certs_authorities_load(&own, &(struct certs_trust_files){.ca = other_file}, &without, &err));
+    struct certs_lineage ours = lineage_of((const struct made *[]){&leaf, &ca}, 2),
+                         factorys = lineage_of((const struct made *[]){&theirs, &other}, 2);
+    assert_int_equal(authorities->crl_count, 2);
+    assert_false(certs_authorities_admit(authorities, &ours, &err));
+    assert_false(certs_authorities_admit(authorities, &factorys, &err));
+    assert_true(certs_authorities_admit(without, &factorys, &err));
+    assert_memory_not_equal(authorities->digest, without->digest, sizeof(without->digest));
+    assert_true(certs_authorities_is_factory(authorities, other.certificate));
+    assert_false(certs_authorities_is_factory(authorities, ca.certificate));
+
+    struct certs_authorities *crossed = NULL;
+    assert_false(certs_authorities_load(&own, &(struct certs_trust_files){other_file, own_crl}, &crossed, &err));
+    assert_non_null(strstr(err.text, "'CN=ca' is not signed by a configured CA"));
+    certs_authorities_free(authorities);
+    certs_authorities_free(without);
     make_free(&theirs);
 }
 
@@ -212,7 +251,7 @@ static void test_refused_lists(void **state) {
     char ca_file[256];
     snprintf(ca_file, sizeof(ca_file), "%s/mute.pem", folder);
     make_crl(&(struct make_crl){0}, &mute, gone, 1, at("mute.crl"));
-    assert_false(certs_authorities_load(ca_file, at("mute.crl"), &authorities, &err));
+    assert_false(certs_authorities_load(&(struct certs_trust_files){ca_file, at("mute.crl")}, &no_factories, &authorities, &err));
     assert_non_null(strstr(err.text, "that may sign CRLs"));
     assert_null(authorities);
 }
@@ -270,9 +309,16 @@ static void test_lineage_bounds(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_without_a_list), cmocka_unit_test(test_revoked),         cmocka_unit_test(test_revoked_intermediate),
-        cmocka_unit_test(test_expired_list),   cmocka_unit_test(test_two_authorities), cmocka_unit_test(test_refused_lists),
-        cmocka_unit_test(test_many),           cmocka_unit_test(test_digest),          cmocka_unit_test(test_lineage_bounds),
+        cmocka_unit_test(test_without_a_list),
+        cmocka_unit_test(test_revoked),
+        cmocka_unit_test(test_revoked_intermediate),
+        cmocka_unit_test(test_expired_list),
+        cmocka_unit_test(test_two_authorities),
+        cmocka_unit_test(test_factories),
+        cmocka_unit_test(test_refused_lists),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_digest),
+        cmocka_unit_test(test_lineage_bounds),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

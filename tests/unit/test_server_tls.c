@@ -136,7 +136,7 @@ static void test_reload(void **state) {
     assert_int_equal(use_session(state, session, NULL, &reused), 200); /* neither CAs nor lists have changed */
     SSL_SESSION_free(session);
     struct wire_settings bad = server->settings;
-    bad.listeners[0].client_ca_file = "/nonexistent";
+    bad.listeners[0].clients.ca = "/nonexistent";
     assert_false(wire_reload(server->wire, &bad, &err));
     assert_non_null(strstr(err.text, "/nonexistent"));
     session = get_session(state, "device-1", TLS1_3_VERSION);
@@ -169,7 +169,7 @@ static void test_revocation_lists(void **state) {
     bool reused;
     char crl[128];
     snprintf(crl, sizeof(crl), "%s/device.crl", folder);
-    settings.listeners[0].crl_file = crl;
+    settings.listeners[0].clients.crl = crl;
     assert_int_equal(wire_crls(server->wire, listed, ARRAY_LEN(listed)), 0);
     write_crl("ca", NULL, crl);
     assert_true(wire_reload(server->wire, &settings, &err));
@@ -222,13 +222,13 @@ static void test_roll_over(void **state) {
     make_write(&fresh, folder, "fresh");
     make_write(&leaf, folder, "device-9");
     make_join(both, (const char *[]){server->ca, alone, NULL});
-    settings.listeners[0].client_ca_file = settings.listeners[1].client_ca_file = both;
+    settings.listeners[0].clients.ca = settings.listeners[1].clients.ca = both;
     assert_true(wire_reload(server->wire, &settings, &err));
     assert_true(client_open(&old, device_port(state), folder, "device-1", 0, NULL));
     assert_true(client_open(&young, device_port(state), folder, "device-9", 0, NULL));
     assert_true(client_open(&nobody, wire_port(server->wire, 1), folder, NULL, 0, NULL));
     assert_int_equal(client_ask(&young, WHO, reply, sizeof(reply)), 200);
-    settings.listeners[0].client_ca_file = settings.listeners[1].client_ca_file = alone;
+    settings.listeners[0].clients.ca = settings.listeners[1].clients.ca = alone;
     assert_true(wire_reload(server->wire, &settings, &err));
     expect_cut(&old);
     assert_int_equal(client_ask(&young, WHO, reply, sizeof(reply)), 200);

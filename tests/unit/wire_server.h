@@ -37,11 +37,11 @@ static inline void server_settings(struct server_under_test *server) {
     snprintf(server->key, sizeof(server->key), "%s/server.key", folder);
     server->settings = (struct wire_settings){.listener_count = 2, .workers = 2, .admit = fake_admit, .max_connections_per_device = 100};
     server->settings.listeners[0] = (struct wire_listener){
-        .role = API_DEVICE, .address = "127.0.0.1", .client_ca_file = server->ca, .certificate_file = server->certificate, .key_file = server->key};
+        .role = API_DEVICE, .address = "127.0.0.1", .clients.ca = server->ca, .certificate_file = server->certificate, .key_file = server->key};
     server->settings.listeners[1] = (struct wire_listener){.role = API_ADMIN,
                                                            .address = "127.0.0.1",
                                                            .client_certificate = WIRE_CERTIFICATE_REQUESTED,
-                                                           .client_ca_file = server->ca,
+                                                           .clients.ca = server->ca,
                                                            .certificate_file = server->certificate,
                                                            .key_file = server->key};
 }
