@@ -23,6 +23,11 @@ bool api_enrol_has_room(const struct api_call *call, struct err *err) {
            err_set(err, ERR_BUSY, "too many devices wait to be accepted ([enrolment] pending_max)");
 }
 
+bool api_enrol_key_error(struct err *err) {
+    err->code = err->code == ERR_CONFLICT ? ERR_IDENTITY : err->code;
+    return false;
+}
+
 bool api_enrol_key_used(struct api_call *call, struct err *err) {
     struct db_device row;
     char key[2 * DB_PIN_SIZE + 1];

@@ -18,6 +18,9 @@ struct api_ask {
 /* For one more pending device: ERR_BUSY at the ceiling. */
 bool api_enrol_has_room(const struct api_call *call, struct err *err) MUST_USE;
 
+/* False, with what the store has against a key (ERR_CONFLICT) as ERR_IDENTITY. */
+bool api_enrol_key_error(struct err *err) MUST_USE;
+
 /* On the writer, when a device was recognised by its next key: that is its key from now on, and the one before is not. */
 bool api_enrol_key_used(struct api_call *call, struct err *err) MUST_USE;
 

@@ -23,13 +23,6 @@ static const char *const ways[] = {
     [FLEET_ENROL_FACTORY] = "factory", [FLEET_ENROL_RENEWAL] = "renewal",
 };
 
-/* A key that another device has, told as what it is to this one. */
-static bool key_error(const struct api_ask *ask, struct err *err) {
-    if (err->code == ERR_CONFLICT)
-        return err_set(err, ERR_IDENTITY, "the key of this request belongs to another device than '%s'", ask->id);
-    return false;
-}
-
 static bool reply_certificate(struct api_call *call, const void *der, size_t len, struct err *err) {
     struct buf text CLEANUP(buf_free) = BUF_INIT(REPLY_MAX);
     return certs_pkcs7_one(der, len, &text, err) && api_reply_header(call, "Content-Transfer-Encoding", "base64", err) &&
@@ -62,14 +55,14 @@ static bool insert_device(struct api_call *call, const struct api_ask *ask, enum
     const struct db_device_new device = {
         .id = ask->id, .state = state, .product = ask->claim.id != NULL ? ask->claim.product : NULL, .pin = ask->request.spki_sha256};
     if (!db_device_insert(call->db, &device, call->now, err))
-        return key_error(ask, err);
+        return api_enrol_key_error(err);
     return audit_device(call, ask, "device.enrol", err);
 }
 
 /* What was only registered becomes a device of the fleet, with this key and no other. */
 static bool accept_device(struct api_call *call, const struct api_ask *ask, struct err *err) {
     if (!db_device_set_pins(call->db, ask->id, ask->request.spki_sha256, NULL, err))
-        return key_error(ask, err);
+        return api_enrol_key_error(err);
     return db_device_move(call->db, ask->id, FLEET_DEVICE_ACTIVE, 0, call->now, err) && audit_device(call, ask, "device.enrol", err);
 }
 
@@ -87,7 +80,7 @@ static bool add_key(struct api_call *call, const struct api_ask *ask, const stru
         done = db_device_set_pins(call->db, ask->id, device->pin_current, key, err);
         break;
     }
-    return done || key_error(ask, err);
+    return done || api_enrol_key_error(err);
 }
 
 /* A claim for a product is for devices of that product, or of none yet. */
@@ -162,8 +155,6 @@ static bool issue_or_repeat(struct api_call *call, const struct api_ask *ask, bo
     struct db_certificate last;
     if (!db_certificate_newest(call->db, ask->id, ask->request.spki_sha256, call->arena, &last, err))
         return err->code == ERR_NOT_FOUND && (show_only ? issue_first(call, ask, err) : issue(call, ask, err));
-    if (last.revoked_at != 0)
-        return err_set(err, ERR_IDENTITY, "the certificate for this key was revoked: make another key");
     bool good = call->now < last.not_after;
     if (good && (show_only || call->now < last.issued_at + SAME_AGAIN_S)) {
         call->reply.reason = "same-again";

@@ -156,16 +156,19 @@ static bool check_product(struct db_conn *tx, const char *product, struct err *e
     return !given(product) || db_product_get(tx, product, &arena, &found, err);
 }
 
-/* A key identifies one device alone. */
+/* A key identifies one device alone; one of a revoked certificate none any more, or that certificate would be good again. */
 bool db_device_check_pin(struct db_conn *tx, const char *id, const uint8_t pin[DB_PIN_SIZE], struct err *err) {
-    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_DEVICE_PIN_OWNER);
-    bool row;
+    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_DEVICE_PIN_BAR);
+    bool row, revoked;
 
     db_query_blob(stmt, 1, pin, DB_PIN_SIZE);
     db_query_text(stmt, 2, id);
     if (!db_query_next(stmt, &row, err))
         return false;
+    revoked = row && db_query_column_int(stmt, "revoked");
     db_query_end(stmt);
+    if (revoked)
+        return err_set(err, ERR_CONFLICT, "device '%s': a certificate of this key was revoked: make another key", id);
     return !row || err_set(err, ERR_CONFLICT, "device '%s': this key belongs to another device", id);
 }
 

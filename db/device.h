@@ -60,7 +60,7 @@ struct db_device_new {
     struct db_texts tags;
 };
 
-/* ERR_CONFLICT: the id exists, or the key belongs to another device. Raises a "registered" event. */
+/* ERR_CONFLICT: the id exists, or db_device_check_pin() refuses the key. Raises a "registered" event. */
 bool db_device_insert(struct db_conn *tx, const struct db_device_new *device, int64_t now, struct err *err) MUST_USE;
 
 /* By the table of fleet/device.h; else ERR_CONFLICT. A revoked or retired device's open deployment is cancelled. Raises an event of the state's name.
@@ -82,13 +82,13 @@ bool db_device_update(struct db_conn *tx, const char *id, int64_t revision, cons
 /* Would db_device_update() take this product, as things stand? ERR_NOT_FOUND, ERR_CONFLICT. hot: of the device. */
 bool db_device_check_product(struct db_conn *conn, const struct db_device_hot *hot, const char *product, struct err *err) MUST_USE;
 
-/* ERR_CONFLICT: the key belongs to another device than this. */
+/* ERR_CONFLICT: the key belongs to another device than this, or a certificate of it was revoked. */
 bool db_device_check_pin(struct db_conn *conn, const char *id, const uint8_t pin[DB_PIN_SIZE], struct err *err) MUST_USE;
 
-/* next may be NULL. ERR_CONFLICT: one of the keys belongs to another device. */
+/* next may be NULL. ERR_CONFLICT: db_device_check_pin() refuses one of the keys. */
 bool db_device_set_pins(struct db_conn *tx, const char *id, const uint8_t current[DB_PIN_SIZE], const uint8_t *next, struct err *err) MUST_USE;
 
-/* Pins the key of the first certificate seen. ERR_CONFLICT: a key is pinned already, or this one belongs to another device. */
+/* Pins the key of the first certificate seen. ERR_CONFLICT: a key is pinned already, or db_device_check_pin(). */
 bool db_device_pin_first(struct db_conn *tx, const char *id, const uint8_t pin[DB_PIN_SIZE], struct err *err) MUST_USE;
 
 /* The durable side of db_registry_seen(): fills empty product and hardware, raises "identity-mismatch" and "rolled-back" events (once per change),

@@ -238,11 +238,7 @@ static bool insert(struct api_call *call, struct err *err) {
         .state = settings->auto_accept ? FLEET_DEVICE_ACTIVE : FLEET_DEVICE_PENDING,
         .pin = call->identity.spki_sha256,
     };
-    if (db_device_insert(call->db, &device, call->now, err))
-        return true;
-    if (err->code != ERR_CONFLICT)
-        return false;
-    return err_set(err, ERR_IDENTITY, "the certificate's key belongs to another device than '%s'", call->identity.id);
+    return db_device_insert(call->db, &device, call->now, err) || api_enrol_key_error(err);
 }
 
 /* The row as it is in this transaction, for what the handler looks at. */
@@ -297,7 +293,7 @@ bool auth_register(struct api_call *call, bool *ret_refusal, struct err *err) {
     entry_from_row(&row, &call->device);
     if (!row.has_pin_current) {
         if (!db_device_pin_first(call->db, call->identity.id, call->identity.spki_sha256, err))
-            return err->code == ERR_CONFLICT ? err_set(err, ERR_IDENTITY, "the certificate's key belongs to another device") : false;
+            return api_enrol_key_error(err);
         call->device.has_pin_current = true;
         memcpy(call->device.pin_current, call->identity.spki_sha256, DB_PIN_SIZE);
     }

@@ -125,9 +125,10 @@ static int check_peer(struct tls *tls, X509_STORE_CTX *store_ctx) {
 }
 
 /* A device whose certificate ran out while it was switched off may still ask for the next one: of all that can be wrong, only that is passed over,
- * and only where nothing else than enrolment is served. */
+ * only of the device's own certificate, and only where nothing else than enrolment is served. */
 static bool is_pardoned(struct tls *tls, X509_STORE_CTX *store_ctx) {
-    if (tls->context->role != API_ENROL || X509_STORE_CTX_get_error(store_ctx) != X509_V_ERR_CERT_HAS_EXPIRED)
+    if (tls->context->role != API_ENROL || X509_STORE_CTX_get_error(store_ctx) != X509_V_ERR_CERT_HAS_EXPIRED ||
+        X509_STORE_CTX_get_error_depth(store_ctx) != 0)
         return false;
     tls->expired = true;
     X509_STORE_CTX_set_error(store_ctx, X509_V_OK);

@@ -36,3 +36,4 @@ CREATE TABLE certificate (
 
 CREATE INDEX certificate_by_device ON certificate (device, id);
 CREATE INDEX certificate_by_expiry ON certificate (not_after, id);
+CREATE INDEX certificate_by_revoked_key ON certificate (spki_sha256) WHERE revoked_at IS NOT NULL;

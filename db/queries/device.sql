@@ -44,11 +44,13 @@ WHERE id = $1;
 -- Remembers which other identity was told in an event.
 UPDATE device SET mismatch = $2 WHERE id = $1 AND (mismatch IS NULL OR mismatch <> $2);
 
--- name: device_pin_owner
--- Which other device has this key.
-SELECT id FROM device WHERE pin_current = $1 AND id <> $2
+-- name: device_pin_bar
+-- What stands against this key: another device that has it (0), or a certificate of it that was revoked (1).
+SELECT 0 AS revoked FROM device WHERE pin_current = $1 AND id <> $2
 UNION ALL
-SELECT id FROM device WHERE pin_next = $1 AND id <> $2
+SELECT 0 FROM device WHERE pin_next = $1 AND id <> $2
+UNION ALL
+SELECT 1 FROM certificate WHERE spki_sha256 = $1 AND revoked_at IS NOT NULL
 LIMIT 1;
 
 -- name: device_pin_first

@@ -37,7 +37,9 @@ class World:
         self.pki, self.crl = pki, folder / "matrix.crl"
         pki.crl(self.crl)
         settings = issuing(pki, folder, auto_accept="yes")
-        settings["tls"] = {"device_crl": self.crl}
+        cas = folder / "device-cas.pem"
+        cas.write_bytes(pki.device_ca.read_bytes() + make_ca(pki, "lapsed-ca", days=-1).read_bytes())
+        settings["tls"] = {"device_ca": cas, "device_crl": self.crl}
         self.server = servers(settings)
         self.revoked = []
         self.made = {}
@@ -113,6 +115,7 @@ KINDS = {
     "other CA": (lambda world: world.script("--foreign"), None, NO_HTTP, NO_HTTP),
     "same-name CA": (World.same_name, None, NO_HTTP, NO_HTTP),
     "expired": (lambda world: world.script("--expired"), None, NO_HTTP, "200"),
+    "expired CA": (lambda world: world.strange(issuer="lapsed-ca"), None, NO_HTTP, NO_HTTP),
     "expires meanwhile": (World.brief, lapse, NO_HTTP, "200"),
     "not yet valid": (lambda world: world.strange(begins=now() + datetime.timedelta(days=1), ends=now() + datetime.timedelta(days=2)), None, NO_HTTP, NO_HTTP),
     "serverAuth only": (lambda world: world.script("--eku", "server"), None, NO_HTTP, NO_HTTP),

@@ -4,6 +4,7 @@ import base64
 import datetime
 import itertools
 import json
+import sqlite3
 import ssl
 import subprocess
 import threading
@@ -228,6 +229,27 @@ class TestClaim:
         assert reply.status == 403 and reply.problem == "identity" and "revoked" in reply.json["detail"]
         assert whoami(est, fresh).status == 200
         certificate(applicant.enrol(new_key("p256"), claim=(name, claim)))  # it is not spent by that
+
+    def test_an_older_certificate_of_the_key_was_revoked(self, est, applicant, tmp_path):
+        """Of several for one key: with the revoked one goes the key, and nothing that is shown brings it back."""
+        name, key, old = enrolled(est, tmp_path)
+        with sqlite3.connect(est.database_path, timeout=10) as store:  # within an hour it would get the same again
+            store.execute("UPDATE certificate SET issued_at = issued_at - 7200 WHERE device = ?", (name,))
+        store.close()
+        renewed = keep(tmp_path / "renewed", name, certificate(Applicant(est, old).renew(key)), key)
+        fresh = new_key("p256")
+        moved = keep(tmp_path / "moved", name, certificate(applicant.enrol(fresh, claim=(name, a_claim(est, device=name)))), fresh)
+        oldest, newer, _ = est.operator().ok("GET", f"/api/v1/certificates?device={name}")["items"]
+        est.operator().ok("POST", f"/api/v1/certificates/{oldest['serial']}/revoke")
+        assert newer["spki_sha256"] == oldest["spki_sha256"] and newer["revoked_at"] is None
+        reply = applicant.enrol(key, claim=(name, a_claim(est, device=name)))
+        assert reply.status == 403 and reply.problem == "identity" and "revoked" in reply.json["detail"]
+        reply = Applicant(est, moved).renew(key)
+        assert reply.status == 403 and reply.problem == "identity"
+        assert est.operator().post("/api/v1/devices", {"id": a_name(), "spki_sha256": pin(key)}).status == 409
+        for shown in (old, renewed):
+            assert whoami(est, shown).problem == "identity"
+        assert whoami(est, moved).status == 200
 
     def test_a_lost_key(self, est, applicant, tmp_path):
         """A claim for the id of a device that is there brings it a new key; the old one is good until the new one is used."""
@@ -678,8 +700,6 @@ class TestExpired:
         assert client.enrol(key, name).status == 202
         server.operator().ok("POST", f"/api/v1/devices/{name}/accept")
         certificate(client.enrol(key, name))
-        import sqlite3
-
         connection = sqlite3.connect(server.database_path, timeout=20)
         connection.execute("UPDATE certificate SET not_after = issued_at - 1, issued_at = issued_at - 7200")
         connection.commit()

@@ -37,8 +37,8 @@ def write_key(path, key, passphrase=None):
     return path
 
 
-def make_ca(pki, name):
-    """folder/name.pem and .key: a CA beside those of the development PKI."""
+def make_ca(pki, name, days=4000):
+    """folder/name.pem and .key: a CA beside those of the development PKI; ends in so many days."""
     cert = pki.folder / f"{name}.pem"
     if not cert.exists():
         key = new_key("p256")
@@ -47,7 +47,7 @@ def make_ca(pki, name):
         made = (
             x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
             .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=4000))
-            .not_valid_after(now + datetime.timedelta(days=4000))
+            .not_valid_after(now + datetime.timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(x509.KeyUsage(False, False, False, False, False, True, True, False, False), critical=True)
             .sign(key, hashes.SHA256())
