@@ -11,10 +11,6 @@
 
 enum { TEXT_MAX = 8192, PATH_MAX_BYTES = 4096 };
 
-static bool given(const char *text) {
-    return text != NULL && text[0] != '\0';
-}
-
 const char *agent_boot_other(const char *slot) {
     return text_equal(slot, "a") ? "b" : "a";
 }
@@ -54,8 +50,8 @@ const char *agent_boot_slot_of(const char *text) {
 }
 
 static bool read_running(const struct agent_settings *settings, struct buf *text, struct err *err) {
-    if (given(settings->running_file))
-        return file_read(settings->running_file, text, err) || err_prefix(err, "running_file");
+    if (settings->running_file != NULL)
+        return agent_settings_read("[install] running_file", settings->running_file, false, text, err);
     const struct agent_hook hook = {.what = "running_command", .command = settings->running_command, .timeout_s = settings->hook_timeout_s};
     return agent_hook_run(&hook, text, err);
 }
@@ -76,9 +72,10 @@ bool agent_boot_read(const struct agent_settings *settings, struct agent_boot *r
     CLEANUP(buf_free) struct buf running = BUF_INIT(TEXT_MAX);
     CLEANUP(buf_free) struct buf boot_id = BUF_INIT(TEXT_MAX);
     struct agent_boot boot = {0};
-    if (!file_read(settings->boot_id_file, &boot_id, err) || !copy_line("boot_id_file", &boot_id, boot.boot_id, err))
+    if (!agent_settings_read("[install] boot_id_file", settings->boot_id_file, false, &boot_id, err) ||
+        !copy_line("boot_id_file", &boot_id, boot.boot_id, err))
         return false;
-    boot.slot_known = given(settings->running_file) || given(settings->running_command);
+    boot.slot_known = settings->running_file != NULL || settings->running_command != NULL;
     if (boot.slot_known) {
         if (!read_running(settings, &running, err))
             return false;
@@ -87,7 +84,7 @@ bool agent_boot_read(const struct agent_settings *settings, struct agent_boot *r
             text_copy(boot.slot, sizeof(boot.slot), slot);
         else if (settings->installer == AGENT_INSTALLER_SLOTS)
             return err_set(err, ERR_INSTALL, "the running slot is unknown: %s says neither a nor b",
-                           given(settings->running_file) ? settings->running_file : "running_command");
+                           settings->running_file != NULL ? settings->running_file : "running_command");
         else if (!copy_line("running slot", &running, boot.slot, err))
             return false;
     }
@@ -127,7 +124,7 @@ static bool point_link(const char *link, const char *target, struct err *err) {
 }
 
 bool agent_boot_point(const struct agent_settings *settings, const char *action, const char *slot, const struct agent_trial *trial, struct err *err) {
-    if (given(settings->boot_command))
+    if (settings->boot_command != NULL)
         return run_hook(settings, "boot_command", settings->boot_command, action, slot, trial, err);
     if (settings->installer != AGENT_INSTALLER_SLOTS || text_equal(action, "confirm"))
         return true;
@@ -137,7 +134,7 @@ bool agent_boot_point(const struct agent_settings *settings, const char *action,
 bool agent_boot_hold(const struct agent_settings *settings, const char *running, struct err *err) {
     const char *target = agent_boot_slot_path(settings, running);
     char there[PATH_MAX_BYTES];
-    if (!given(settings->boot_pointer))
+    if (settings->boot_pointer == NULL)
         return true;
     ssize_t len = readlink(settings->boot_pointer, there, sizeof(there) - 1);
     if (len < 0 && errno != ENOENT)
@@ -157,7 +154,7 @@ bool agent_boot_reboot(const struct agent_settings *settings, const char *slot, 
 }
 
 bool agent_boot_self_test(const struct agent_settings *settings, const struct agent_trial *trial, struct err *err) {
-    if (!given(settings->self_test_command))
+    if (settings->self_test_command == NULL)
         return true;
     if (run_hook(settings, "self-test", settings->self_test_command, "self-test", trial->slot, trial, err))
         return true;

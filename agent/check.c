@@ -160,7 +160,7 @@ bool agent_check_eligible(const struct agent_settings *settings, const struct ag
                        (long long)release->requires_sequence, (long long)installed);
     if (!above_floor(state, release, err))
         return false;
-    if (release->encryption != RELEASE_PLAIN && (settings->seal_identity == NULL || settings->seal_identity[0] == '\0'))
+    if (release->encryption != RELEASE_PLAIN && settings->seal_identity == NULL)
         return err_set(err, ERR_DECRYPT, "%s is sealed, and this device has no identity to open it ([device] seal_identity)", release->path);
     return attempts_left(settings, state, release, err);
 }

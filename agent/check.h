@@ -18,7 +18,7 @@ bool agent_check_directive(const struct agent_settings *settings, const struct c
                            struct directive *ret_directive, struct err *err) MUST_USE;
 
 /* What makes a release eligible on this device (trust.md §5 step 4), pure. ERR_TARGET (another product), ERR_HARDWARE, ERR_STEPPING_STONE,
- * ERR_ROLLBACK (below the floor), ERR_DECRYPT (sealed, and no identity here), or the error of its last attempt when it has failed too often. */
+ * ERR_ROLLBACK (below the floor), ERR_DECRYPT (sealed, and no identity here), ERR_SELFTEST when it has failed too often here. */
 bool agent_check_eligible(const struct agent_settings *settings, const struct agent_state *state, const struct release *release,
                           struct err *err) MUST_USE;
 

@@ -18,10 +18,6 @@ static void free_transport(struct agent_transport **transport) {
     agent_transport_free(*transport);
 }
 
-static bool enrols(const struct agent_settings *settings) {
-    return settings->enrolment_url != NULL && settings->enrolment_url[0] != '\0';
-}
-
 /* The settings for another listener, or with another certificate; everything in it is borrowed. NULL: none is shown. */
 static struct agent_settings settings_for(const struct agent_settings *settings, const char *url, char *certificate, char *key) {
     struct agent_settings other = *settings;
@@ -51,13 +47,11 @@ static void say(const char *message, const struct buf *certificate, const struct
 /* ---- the first one ---- */
 
 static bool read_claim(const struct agent_settings *settings, struct buf *ret_claim, struct err *err) {
-    if (settings->enrolment_claim == NULL || settings->enrolment_claim[0] == '\0')
+    if (settings->enrolment_claim == NULL)
         return true;
-    if (!file_read_secret(settings->enrolment_claim, ret_claim, err)) {
-        err->code = err->code == ERR_NOT_FOUND ? ERR_CONFIG : err->code;
-        return err_prefix(err, "[enrolment] claim");
-    }
-    size_t len = strcspn(ret_claim->data != NULL ? ret_claim->data : "", "\r\n \t");
+    if (!agent_settings_read("[enrolment] claim", settings->enrolment_claim, true, ret_claim, err))
+        return false;
+    size_t len = strcspn(ret_claim->data, "\r\n \t");
     if (len == 0)
         return err_set(err, ERR_CONFIG, "[enrolment] claim: %s is empty", settings->enrolment_claim);
     ret_claim->data[len] = '\0';
@@ -113,12 +107,12 @@ static bool drop_used_key(const struct agent_settings *settings, struct err *err
 }
 
 bool agent_enrol_due(const struct agent_settings *settings) {
-    return enrols(settings) && !agent_identity_exists(settings->state, AGENT_IDENTITY_CURRENT);
+    return settings->enrolment_url != NULL && !agent_identity_exists(settings->state, AGENT_IDENTITY_CURRENT);
 }
 
 bool agent_enrol_ensure(const struct agent_settings *settings, const volatile sig_atomic_t *stop, int64_t *ret_retry_after_s, struct err *err) {
     *ret_retry_after_s = 0;
-    if (!enrols(settings))
+    if (settings->enrolment_url == NULL)
         return true;
     return agent_identity_open(settings->state, err) &&
            (agent_enrol_due(settings) ? enrol(settings, stop, ret_retry_after_s, err) : drop_used_key(settings, err));
@@ -137,7 +131,7 @@ static bool try_next(const struct agent *agent, enum err_code *ret_verdict, stru
     const struct agent_settings settings = settings_for(agent->settings, agent->settings->server_url, path.data, path.data);
     if (!agent_transport_open(&settings, agent->stop, &transport, err) || !agent_transport_get(transport, "/whoami", &body, &response, err)) {
         *ret_verdict = err->code;
-        return err->code == ERR_TLS; /* that is how TLS says no */
+        return err->code == ERR_TLS || err->code == ERR_KEY; /* how TLS says no; and what no server can be asked with */
     }
     *ret_verdict = ERR_NONE;
     if (response.status != 200) {
@@ -145,21 +139,6 @@ static bool try_next(const struct agent *agent, enum err_code *ret_verdict, stru
         *ret_verdict = err->code;
     }
     return response.status == 200 || response.status == 401 || response.status == 403;
-}
-
-/* The agent goes on with what current.pem is now. */
-static bool take_over(struct agent *agent, struct err *err) {
-    CLEANUP(buf_wipe) struct buf current = BUF_INIT(AGENT_IDENTITY_MAX);
-    struct agent_transport *transport = NULL;
-    const struct agent_settings *settings = agent->settings;
-    if (!agent_identity_read(settings->state, AGENT_IDENTITY_CURRENT, &current, err) ||
-        !certs_pem_device(current.data, current.len, settings->certificate, settings->identity == AGENT_IDENTITY_CN, &agent->identity, err) ||
-        !agent_transport_open(settings, agent->stop, &transport, err))
-        return false;
-    agent_transport_free(agent->transport);
-    agent->transport = transport;
-    say("certificate renewed", &current, settings);
-    return true;
 }
 
 /* Only what the server has accepted takes the old one's place; what it refuses is forgotten, and asked for anew. */
@@ -171,7 +150,7 @@ static bool settle_next(struct agent *agent, struct err *err) {
     if (!agent_identity_drop(state, AGENT_IDENTITY_NEXT_KEY, err) || !try_next(agent, &verdict, err)) /* its key is in it */
         return false;
     if (verdict == ERR_NONE)
-        return agent_identity_take_next(state, err) && take_over(agent, err);
+        return agent_identity_take_next(state, err) && agent_update_follow_certificate(agent, err);
     log_err(LOG_WARN, "the new certificate is not accepted", err);
     return agent_identity_drop(state, AGENT_IDENTITY_NEXT, err);
 }
@@ -213,7 +192,7 @@ static int64_t time_of(const struct agent *agent) {
 
 void agent_enrol_renew(struct agent *agent) {
     struct err err = {0};
-    if (!enrols(agent->settings))
+    if (agent->settings->enrolment_url == NULL)
         return;
     if (!settle_next(agent, &err)) {
         log_err(LOG_WARN, "the new certificate could not be tried", &err);

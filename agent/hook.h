@@ -5,7 +5,7 @@
 #include "common/arena.h"
 #include "common/buf.h"
 
-enum { AGENT_HOOK_ARGS_MAX = 64, AGENT_HOOK_ENV_MAX = 16, AGENT_HOOK_OUTPUT_MAX = 4096 };
+enum { AGENT_HOOK_ARGS_MAX = 64, AGENT_HOOK_ENV_MAX = 16 };
 
 /* One PAWL_… variable; value NULL leaves it out. */
 struct agent_hook_env {

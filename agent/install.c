@@ -32,6 +32,12 @@ bool agent_install_verify(int fd, const struct release *release, struct err *err
     return true;
 }
 
+static bool cannot_use(const char *slot, struct err *err) {
+    (void)err_errno(err, "slot %s", slot);
+    err->code = ERR_INSTALL;
+    return false;
+}
+
 /* The same file, or the same device behind two nodes. */
 static bool same_place(const struct stat *a, const struct stat *b) {
     if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
@@ -39,28 +45,22 @@ static bool same_place(const struct stat *a, const struct stat *b) {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+/* What is not there is not made: a partition that has not appeared would become a file in /dev, which reads back well and never boots. */
 static bool open_slot(const char *slot, const char *running, int *ret_fd, struct stat *ret_info, struct err *err) {
-    struct stat there;
-    bool exists = stat(slot, &there) == 0;
-    if (!exists && errno != ENOENT)
-        return err_errno(err, "slot %s", slot);
-    bool block = exists && S_ISBLK(there.st_mode);
-    if (exists && !block && !S_ISREG(there.st_mode))
+    struct stat info, other;
+    if (stat(slot, &info) != 0)
+        return cannot_use(slot, err);
+    bool block = S_ISBLK(info.st_mode);
+    if (!block && !S_ISREG(info.st_mode))
         return err_set(err, ERR_INSTALL, "slot %s is neither a file nor a block device", slot);
-    /* O_EXCL on a block device fails with EBUSY while it is mounted. */
-    int fd = open(slot, O_WRONLY | O_CLOEXEC | (block ? O_EXCL : O_CREAT), 0600);
-    if (fd < 0)
-        return err_errno(err, "slot %s", slot);
-    struct stat other;
-    if (fstat(fd, ret_info) != 0 || (stat(running, &other) != 0 && errno != ENOENT)) {
-        close(fd);
-        return err_errno(err, "slots %s and %s", slot, running);
-    }
-    if (stat(running, &other) == 0 && same_place(ret_info, &other)) {
-        close(fd);
-        return err_set(err, ERR_INSTALL, "slot %s is the one that runs", slot);
-    }
+    CLEANUP(file_close) int fd = open(slot, O_WRONLY | O_CLOEXEC | (block ? O_EXCL : 0)); /* O_EXCL: a block device that is mounted is EBUSY */
+    if (fd < 0 || fstat(fd, &info) != 0)
+        return cannot_use(slot, err);
+    if (stat(running, &other) != 0 ? errno != ENOENT : same_place(&info, &other))
+        return err_set(err, ERR_INSTALL, "slot %s is the one that runs (%s), or that cannot be ruled out", slot, running);
+    *ret_info = info;
     *ret_fd = fd;
+    fd = -1;
     return true;
 }
 
@@ -107,9 +107,7 @@ static bool write_slot(const struct agent_settings *settings, int image_fd, cons
     bool sealed = release->encryption != RELEASE_PLAIN;
     if (sealed ? !agent_unseal_to(settings, image_fd, fd, release, err) : !copy(image_fd, fd, release->length, slot, err))
         return false;
-    if (fsync(fd) != 0)
-        return err_errno(err, "sync slot %s", slot);
-    return !S_ISREG(info.st_mode) || file_sync_parent(slot, err);
+    return fsync(fd) == 0 || err_errno(err, "sync slot %s", slot);
 }
 
 /* O_DIRECT reads the medium; a file system that cannot (tmpfs) is asked to drop its cached pages instead. */

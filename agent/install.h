@@ -11,8 +11,8 @@ bool agent_install_verify(int fd, const struct release *release, struct err *err
 
 /* Copies the verified image from the start of image_fd to the slot, opened when it is sealed; syncs, reads the slot back past the page cache and
  * compares it with the signed plain length and hash. `running` is the path of the slot that runs: the same file or device under any name is
- * ERR_INSTALL, and so is a block device in use (mounted). ERR_NO_SPACE: the slot is too small. ERR_HASH: what was read back differs; ERR_DECRYPT: it
- * cannot be opened. On false the slot must not boot. */
+ * ERR_INSTALL, and so is a slot that is not there, and a block device in use (mounted). ERR_NO_SPACE: the slot is too small. ERR_HASH: what was read
+ * back differs; ERR_DECRYPT: it cannot be opened. On false the slot must not boot. */
 bool agent_install_slot(const struct agent_settings *settings, int image_fd, const struct release *release, const char *slot, const char *running,
                         struct err *err) MUST_USE;
 

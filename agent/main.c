@@ -66,8 +66,8 @@ static int run_once(UNUSED const struct arguments *arguments, const struct agent
     struct agent_outcome outcome;
     struct err err = {0};
     int64_t retry_after_s;
-    if (!lock(settings, 0, &lock_fd, &err) || !agent_enrol_ensure(settings, &agent_daemon_stop, &retry_after_s, &err) ||
-        !agent_update_open(settings, &agent_daemon_stop, &agent, &err))
+    if (!lock(settings, 0, &lock_fd, &err) || !agent_update_examine_trust(settings, &err) ||
+        !agent_enrol_ensure(settings, &agent_daemon_stop, &retry_after_s, &err) || !agent_update_open(settings, &agent_daemon_stop, &agent, &err))
         return fail(&err);
     if (!agent_update_run(&agent, &outcome, &err)) /* it has said why */
         return program_exit_code(&err);
@@ -99,8 +99,8 @@ static int run_enrol(UNUSED const struct arguments *arguments, const struct agen
         (void)err_set(&err, ERR_CONFIG, "[enrolment] url is not set: this device's certificate is the operator's matter");
         return fail(&err);
     }
-    if (!lock(settings, 0, &lock_fd, &err) || !agent_enrol_ensure(settings, &agent_daemon_stop, &retry_after_s, &err) ||
-        !agent_update_examine(settings, NULL, &agent, &err))
+    if (!lock(settings, 0, &lock_fd, &err) || !agent_update_examine_trust(settings, &err) ||
+        !agent_enrol_ensure(settings, &agent_daemon_stop, &retry_after_s, &err) || !agent_update_examine(settings, NULL, &agent, &err))
         return fail(&err);
     clock_rfc3339(agent.identity.not_after, until);
     printf("device %s has its certificate, good until %s\n", agent.identity.id, until);
@@ -126,7 +126,7 @@ static int run_status(const struct arguments *arguments, const struct agent_sett
     struct err err = {0}, unknown;
     arena_init(&arena, ARENA_MAX);
     if (!agent_state_exists(settings->state)) {
-        (void)err_set(&err, ERR_NOT_FOUND, "%s: no agent has run with this configuration yet", settings->state);
+        (void)err_set(&err, ERR_IO, "%s: no agent has run with this configuration yet", settings->state);
         return fail(&err);
     }
     if (!agent_state_load(&arena, settings->state, &state, &err))

@@ -110,8 +110,8 @@ bool agent_report_queue(struct agent_state *state, const char *deployment, const
         .report_seq = text_equal(deployment, state->deployment) ? state->report_seq + 1 : 1,
         .state = keep(state, report->state, &ok),
         .progress = report->progress,
-        .error = keep(state, report->error != NULL ? err_tag(report->error->code) : report->error_tag, &ok),
-        .detail = keep_plain(state, report->error != NULL ? report->error->text : report->detail, &ok),
+        .error = keep(state, report->error != NULL ? err_tag(report->error->code) : NULL, &ok),
+        .detail = keep_plain(state, report->error != NULL ? report->error->text : NULL, &ok),
         .installed = keep(state, report->installed, &ok),
         .sequence = report->sequence,
     };

@@ -10,8 +10,6 @@ struct agent_report {
     const char *state;       /* "downloading", "downloaded", "installing", "rebooting", "confirmed", "failed", "rejected" */
     int64_t progress;        /* percent; −1: none */
     const struct err *error; /* NULL: none */
-    const char *error_tag;   /* instead of error, for one that was persisted: "E_…" … */
-    const char *detail;      /* … and its text */
     const char *installed;   /* with "confirmed": the version that runs … */
     int64_t sequence;        /* … and its sequence */
 };

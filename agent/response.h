@@ -4,7 +4,7 @@
 
 #include "common/err.h"
 
-enum { AGENT_ETAG_SIZE = 160, AGENT_HEAD_MAX = 32768 };
+enum { AGENT_ETAG_SIZE = 160 };
 
 struct agent_response {
     long status;

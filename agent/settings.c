@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/identity.h"
+#include "common/file.h"
 #include "common/text.h"
 
 #define AT(field) offsetof(struct agent_settings, field)
@@ -90,7 +91,7 @@ static const struct config_key keys[] = {
     {.section = "install", .name = "installer", .type = CONFIG_CHOICE, .offset = AT(installer), .fallback = "slots", .choices = installers,
      .help = "slots: the agent writes the slot that does not run. command: install.command takes the verified file (RAUC, SWUpdate, …)."},
     {.section = "install", .name = "slot_a", .type = CONFIG_PATH, .offset = AT(slot_a),
-     .help = "First slot: a block device or a file."},
+     .help = "First slot: a block device or a file. It must be there; the agent never makes one."},
     {.section = "install", .name = "slot_b", .type = CONFIG_PATH, .offset = AT(slot_b), .help = "Second slot."},
     {.section = "install", .name = "running_file", .type = CONFIG_PATH, .offset = AT(running_file),
      .help = "How the agent knows which slot runs: a file that holds 'a' or 'b', or the word pawl.slot=a or pawl.slot=b\n"
@@ -136,11 +137,6 @@ const struct config_table agent_settings_table = {
     .count = ARRAY_LEN(keys),
 };
 
-/* Set, and not empty. */
-static bool given(const char *text) {
-    return text != NULL && text[0] != '\0';
-}
-
 static bool check_url(const char *section, const char *url, struct err *err) {
     static const char scheme[] = "https://";
     if (!text_starts(url, scheme))
@@ -156,30 +152,31 @@ static bool check_url(const char *section, const char *url, struct err *err) {
 
 /* Either the operator's certificate and key, or the agent's own. */
 static bool check_identity(const struct agent_settings *settings, struct err *err) {
-    if (!given(settings->enrolment_url)) {
-        if (!given(settings->certificate) || !given(settings->key))
+    if (settings->enrolment_url == NULL) {
+        if (settings->certificate == NULL || settings->key == NULL)
             return err_set(err, ERR_CONFIG, "[device] certificate and key are required, or [enrolment] url");
-        if (given(settings->enrolment_id) || given(settings->enrolment_claim) || given(settings->factory_certificate) || given(settings->factory_key))
+        if (settings->enrolment_id != NULL || settings->enrolment_claim != NULL || settings->factory_certificate != NULL ||
+            settings->factory_key != NULL)
             return err_set(err, ERR_CONFIG, "[enrolment] needs its url");
         return true;
     }
-    if (given(settings->certificate) || given(settings->key))
+    if (settings->certificate != NULL || settings->key != NULL)
         return err_set(err, ERR_CONFIG, "[device] certificate and key are not set with [enrolment] url: the agent makes them");
-    if (!given(settings->enrolment_id) || !text_is_id(settings->enrolment_id))
+    if (settings->enrolment_id == NULL || !text_is_id(settings->enrolment_id))
         return err_set(err, ERR_CONFIG, "[enrolment] id is not [A-Za-z0-9._:-]{1,64}");
-    if (given(settings->factory_certificate) != given(settings->factory_key))
+    if ((settings->factory_certificate == NULL) != (settings->factory_key == NULL))
         return err_set(err, ERR_CONFIG, "[enrolment] factory_certificate and factory_key belong together: one of them is missing");
     return check_url("enrolment", settings->enrolment_url, err);
 }
 
 static bool check_slots(const struct agent_settings *settings, struct err *err) {
-    if (!given(settings->slot_a) || !given(settings->slot_b))
+    if (settings->slot_a == NULL || settings->slot_b == NULL)
         return err_set(err, ERR_CONFIG, "[install] installer = slots needs slot_a and slot_b");
     if (text_equal(settings->slot_a, settings->slot_b))
         return err_set(err, ERR_CONFIG, "[install] slot_a and slot_b are the same: %s", settings->slot_a);
-    if (given(settings->boot_pointer) == given(settings->boot_command))
+    if ((settings->boot_pointer == NULL) == (settings->boot_command == NULL))
         return err_set(err, ERR_CONFIG, "[install] installer = slots needs boot_pointer or boot_command, and not both");
-    if (given(settings->running_file) == given(settings->running_command))
+    if ((settings->running_file == NULL) == (settings->running_command == NULL))
         return err_set(err, ERR_CONFIG, "[install] installer = slots needs running_file or running_command, and not both");
     if (settings->reboot == AGENT_REBOOT_NONE)
         return err_set(err, ERR_CONFIG, "[install] reboot = none is for installer = command only: a slot runs after a reboot");
@@ -187,11 +184,11 @@ static bool check_slots(const struct agent_settings *settings, struct err *err) 
 }
 
 static bool check_command(const struct agent_settings *settings, struct err *err) {
-    if (!given(settings->install_command))
+    if (settings->install_command == NULL)
         return err_set(err, ERR_CONFIG, "[install] installer = command needs a command");
     /* After a reboot the old system may be what runs, and its self-test passes as well. */
-    bool judged = settings->confirm == AGENT_CONFIRM_EXTERNAL || (settings->reboot == AGENT_REBOOT_NONE && given(settings->self_test_command));
-    bool knows_slot = given(settings->running_file) || given(settings->running_command);
+    bool judged = settings->confirm == AGENT_CONFIRM_EXTERNAL || (settings->reboot == AGENT_REBOOT_NONE && settings->self_test_command != NULL);
+    bool knows_slot = settings->running_file != NULL || settings->running_command != NULL;
     if (!judged && !knows_slot)
         return err_set(err, ERR_CONFIG,
                        "[install] installer = command needs running_file, running_command or hooks.confirm = external (with reboot = none "
@@ -202,7 +199,7 @@ static bool check_command(const struct agent_settings *settings, struct err *err
 bool agent_settings_check(const struct agent_settings *settings, struct err *err) {
     if (!check_url("server", settings->server_url, err) || !check_identity(settings, err))
         return false;
-    if (given(settings->server_public_key) && !text_starts(settings->server_public_key, "sha256//"))
+    if (settings->server_public_key != NULL && !text_starts(settings->server_public_key, "sha256//"))
         return err_set(err, ERR_CONFIG, "[server] public_key is not sha256//BASE64");
     if (!text_is_id(settings->product))
         return err_set(err, ERR_CONFIG, "[device] product '%s' is not [A-Za-z0-9._:-]{1,64}", settings->product);
@@ -210,16 +207,16 @@ bool agent_settings_check(const struct agent_settings *settings, struct err *err
         return err_set(err, ERR_CONFIG, "[device] hardware '%s' is not [A-Za-z0-9._:-]{1,64}", settings->hardware);
     if (settings->retry_min_s > settings->retry_max_s)
         return err_set(err, ERR_CONFIG, "[poll] retry_min is longer than retry_max");
-    if (settings->reboot == AGENT_REBOOT_COMMAND && !given(settings->reboot_command))
+    if (settings->reboot == AGENT_REBOOT_COMMAND && settings->reboot_command == NULL)
         return err_set(err, ERR_CONFIG, "[install] reboot = command needs hooks.reboot");
-    if (settings->confirm == AGENT_CONFIRM_EXTERNAL && given(settings->self_test_command))
+    if (settings->confirm == AGENT_CONFIRM_EXTERNAL && settings->self_test_command != NULL)
         return err_set(err, ERR_CONFIG, "[hooks] self_test is never run with confirm = external");
     return settings->installer == AGENT_INSTALLER_SLOTS ? check_slots(settings, err) : check_command(settings, err);
 }
 
 /* Where the agent keeps what it made itself. */
 static bool set_identity(struct agent_settings *settings) {
-    if (!given(settings->enrolment_url))
+    if (settings->enrolment_url == NULL)
         return true;
     free(settings->certificate);
     free(settings->key);
@@ -252,6 +249,14 @@ bool agent_settings_load(const char *path, struct agent_settings *ret_settings, 
     }
     *ret_settings = settings;
     return true;
+}
+
+bool agent_settings_read(const char *key, const char *path, bool secret, struct buf *out, struct err *err) {
+    if (!(secret ? file_read_secret(path, out, err) : file_read(path, out, err))) {
+        err->code = err->code == ERR_NOT_FOUND ? ERR_CONFIG : err->code;
+        return err_prefix(err, "%s", key);
+    }
+    return out->len > 0 || err_set(err, ERR_CONFIG, "%s: %s is empty", key, path);
 }
 
 void agent_settings_free(struct agent_settings *settings) {

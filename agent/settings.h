@@ -2,6 +2,7 @@
 #ifndef PAWL_AGENT_SETTINGS_H
 #define PAWL_AGENT_SETTINGS_H
 
+#include "common/buf.h"
 #include "common/config.h"
 
 enum agent_identity { AGENT_IDENTITY_SAN, AGENT_IDENTITY_CN };
@@ -48,6 +49,10 @@ extern const struct config_table agent_settings_table;
  * agent_settings_free(). With an enrolment listener certificate and key both name the file in the state folder that they are kept in. */
 bool agent_settings_load(const char *path, struct agent_settings *ret_settings, struct err *err) MUST_USE;
 void agent_settings_free(struct agent_settings *settings); /* fits CLEANUP */
+
+/* Appends a file that the configuration names; `key` says where. ERR_CONFIG when it is not there or empty. secret: ERR_KEY when it is open to others.
+ */
+bool agent_settings_read(const char *key, const char *path, bool secret, struct buf *out, struct err *err) MUST_USE;
 
 /* The part of the above that looks at values only. */
 bool agent_settings_check(const struct agent_settings *settings, struct err *err) MUST_USE;

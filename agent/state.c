@@ -9,6 +9,8 @@
 #include "common/hex.h"
 #include "common/text.h"
 
+/* The shapes are open: a device that falls back to its old slot has an older agent there, which must be able to go on with what a newer one wrote. A
+ * change that an older one must not overlook is another format. */
 enum { FORMAT = 1, PATH_MAX_BYTES = 4096 };
 
 #define FIELD(object, member, kind, ...)                                                                                                             \
@@ -22,27 +24,27 @@ static const struct json_field release_fields[] = {
     FIELD(agent_release, sequence, JSON_INT, .flags = JSON_REQUIRED),
     FIELD(agent_release, security_version, JSON_INT, .flags = JSON_REQUIRED),
 };
-static const struct json_shape release_shape = JSON_SHAPE(struct agent_release, release_fields);
+static const struct json_shape release_shape = JSON_SHAPE_OPEN(struct agent_release, release_fields);
 
 static const struct json_field floor_fields[] = {
     FIELD(agent_floor, product, JSON_TEXT, .flags = JSON_REQUIRED),
     FIELD(agent_floor, sequence, JSON_INT, .flags = JSON_REQUIRED),
     FIELD(agent_floor, security_version, JSON_INT, .flags = JSON_REQUIRED),
 };
-static const struct json_shape floor_shape = JSON_SHAPE(struct agent_floor, floor_fields);
+static const struct json_shape floor_shape = JSON_SHAPE_OPEN(struct agent_floor, floor_fields);
 
 static const struct json_field attempt_fields[] = {
     FIELD(agent_attempt, path, JSON_TEXT, .flags = JSON_REQUIRED),
     FIELD(agent_attempt, count, JSON_INT, .flags = JSON_REQUIRED),
     FIELD(agent_attempt, error, JSON_TEXT, .flags = JSON_REQUIRED),
 };
-static const struct json_shape attempt_shape = JSON_SHAPE(struct agent_attempt, attempt_fields);
+static const struct json_shape attempt_shape = JSON_SHAPE_OPEN(struct agent_attempt, attempt_fields);
 
 static const struct json_field partial_fields[] = {
     FIELD(agent_partial, sha256, JSON_TEXT, .flags = JSON_REQUIRED, .min = 64, .max = 64),
     FIELD(agent_partial, etag, JSON_TEXT, .flags = 0),
 };
-static const struct json_shape partial_shape = JSON_SHAPE(struct agent_partial, partial_fields);
+static const struct json_shape partial_shape = JSON_SHAPE_OPEN(struct agent_partial, partial_fields);
 
 static const struct json_field trial_fields[] = {
     FIELD(agent_trial, phase, JSON_TEXT, .flags = JSON_REQUIRED),
@@ -53,10 +55,8 @@ static const struct json_field trial_fields[] = {
     FIELD(agent_trial, boot_id, JSON_TEXT, .flags = JSON_REQUIRED),
     FIELD(agent_trial, reboots, JSON_INT, .flags = JSON_REQUIRED),
     FIELD(agent_trial, testing_ms, JSON_INT, .flags = JSON_REQUIRED),
-    FIELD(agent_trial, error, JSON_TEXT, .flags = 0),
-    FIELD(agent_trial, detail, JSON_TEXT, .flags = 0),
 };
-static const struct json_shape trial_shape = JSON_SHAPE(struct agent_trial, trial_fields);
+static const struct json_shape trial_shape = JSON_SHAPE_OPEN(struct agent_trial, trial_fields);
 
 static const struct json_field queued_fields[] = {
     FIELD(agent_queued, deployment, JSON_TEXT, .flags = JSON_REQUIRED),
@@ -68,7 +68,7 @@ static const struct json_field queued_fields[] = {
     FIELD(agent_queued, installed, JSON_TEXT, .flags = 0),
     FIELD(agent_queued, sequence, JSON_INT, .flags = JSON_REQUIRED),
 };
-static const struct json_shape queued_shape = JSON_SHAPE(struct agent_queued, queued_fields);
+static const struct json_shape queued_shape = JSON_SHAPE_OPEN(struct agent_queued, queued_fields);
 
 static const struct json_field state_fields[] = {
     FIELD(agent_state, format, JSON_INT, .flags = JSON_REQUIRED, .min = FORMAT, .max = FORMAT),
@@ -86,7 +86,7 @@ static const struct json_field state_fields[] = {
     FIELD(agent_state, root_version, JSON_INT, .flags = 0),
     FIELD(agent_state, repaired_at, JSON_INT, .flags = 0),
 };
-static const struct json_shape state_shape = JSON_SHAPE(struct agent_state, state_fields);
+static const struct json_shape state_shape = JSON_SHAPE_OPEN(struct agent_state, state_fields);
 
 static const char *const phases[] = {"switching", "rebooting", "testing", "falling-back"};
 

@@ -40,10 +40,8 @@ struct agent_trial {
     struct agent_release *release;
     const char *deployment;
     const char *boot_id; /* of the system when the phase began */
-    int64_t reboots;     /* asked for in this phase */
+    int64_t reboots;     /* tried in this phase: the boot loader was told, or not, and the reboot asked for */
     int64_t testing_ms;  /* clock_mono_ms() when testing began, in boot `boot_id` */
-    const char *error;   /* falling-back: why, "E_…" */
-    const char *detail;
 };
 
 /* A report that the server has not acknowledged yet. */

@@ -5,14 +5,13 @@
 #include <string.h>
 
 #include "certs/clockless.h"
-#include "common/file.h"
+#include "certs/request.h"
 #include "common/text.h"
 
 enum { PEM_MAX = 262144, URL_MAX = 2048, HEADERS_MAX = 65536 };
 
 /* One request on its way. */
 struct exchange {
-    struct agent_transport *transport;
     struct agent_response response;
     size_t head_bytes;
     bool begun, take;
@@ -93,10 +92,6 @@ static CURLcode forget_time(UNUSED CURL *curl, void *tls_context, UNUSED void *c
     return certs_clockless(tls_context, &ignored) ? CURLE_OK : CURLE_ABORTED_BY_CALLBACK;
 }
 
-static void free_blob(struct buf *blob) {
-    buf_wipe(blob);
-}
-
 static struct curl_blob blob_of(const struct buf *buf) {
     return (struct curl_blob){.data = buf->data, .len = buf->len, .flags = CURL_BLOB_COPY};
 }
@@ -106,7 +101,6 @@ static bool set_up(struct agent_transport *transport, const struct buf *ca, cons
     const struct agent_settings *settings = transport->settings;
     CURL *curl = transport->curl;
     const struct curl_blob ca_blob = blob_of(ca), certificate_blob = blob_of(certificate), key_blob = blob_of(key);
-    const char *pin = settings->server_public_key;
     curl_ssl_ctx_callback without_time = settings->clock == AGENT_CLOCK_NONE ? forget_time : NULL;
     const CURLcode codes[] = {
         curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, transport->error),
@@ -121,7 +115,7 @@ static bool set_up(struct agent_transport *transport, const struct buf *ca, cons
         curl_easy_setopt(curl, CURLOPT_CAINFO, NULL),
         curl_easy_setopt(curl, CURLOPT_CAPATH, NULL),
         curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &ca_blob),
-        curl_easy_setopt(curl, CURLOPT_PINNEDPUBLICKEY, pin != NULL && pin[0] != '\0' ? pin : NULL),
+        curl_easy_setopt(curl, CURLOPT_PINNEDPUBLICKEY, settings->server_public_key),
         curl_easy_setopt(curl, CURLOPT_SSLCERTTYPE, "PEM"),
         curl_easy_setopt(curl, CURLOPT_SSLCERT_BLOB, certificate->len > 0 ? &certificate_blob : NULL),
         curl_easy_setopt(curl, CURLOPT_SSLKEYTYPE, "PEM"),
@@ -148,17 +142,13 @@ static bool set_up(struct agent_transport *transport, const struct buf *ca, cons
 bool agent_transport_open(const struct agent_settings *settings, const volatile sig_atomic_t *stop, struct agent_transport **ret_transport,
                           struct err *err) {
     CLEANUP(buf_free) struct buf ca = BUF_INIT(PEM_MAX);
-    CLEANUP(free_blob) struct buf certificate = BUF_INIT(PEM_MAX); /* may have the key beside it */
-    CLEANUP(free_blob) struct buf key = BUF_INIT(PEM_MAX);
+    CLEANUP(buf_wipe) struct buf certificate = BUF_INIT(PEM_MAX); /* may have the key beside it */
+    CLEANUP(buf_wipe) struct buf key = BUF_INIT(PEM_MAX);
     bool shows = settings->certificate != NULL;
-    if (!file_read(settings->server_ca, &ca, err) ||
-        (shows && (!file_read(settings->certificate, &certificate, err) || !file_read_secret(settings->key, &key, err))))
+    if (!agent_settings_read("[server] ca", settings->server_ca, false, &ca, err) ||
+        (shows && (!agent_settings_read("[device] certificate", settings->certificate, false, &certificate, err) ||
+                   !agent_settings_read("[device] key", settings->key, true, &key, err) || !certs_request_matches(&certificate, &key, err))))
         return false;
-    if (ca.len == 0 || (shows && (certificate.len == 0 || key.len == 0)))
-        return err_set(err, ERR_CONFIG, "%s is empty",
-                       ca.len == 0            ? settings->server_ca
-                       : certificate.len == 0 ? settings->certificate
-                                              : settings->key);
     struct agent_transport *transport = calloc(1, sizeof(*transport));
     if (transport == NULL)
         return err_no_memory(err);
@@ -254,7 +244,7 @@ static void set_limits(struct agent_transport *transport, bool download) {
 bool agent_transport_get(struct agent_transport *transport, const char *path, struct buf *body, struct agent_response *ret_response,
                          struct err *err) {
     CLEANUP(free_headers) struct curl_slist *headers = NULL;
-    struct exchange exchange = {.transport = transport, .body = body, .err = err};
+    struct exchange exchange = {.body = body, .err = err};
     if (!add_header(&headers, "Accept-Encoding: identity"))
         return err_no_memory(err);
     set_limits(transport, false);
@@ -268,7 +258,7 @@ bool agent_transport_get(struct agent_transport *transport, const char *path, st
 bool agent_transport_send(struct agent_transport *transport, const char *path, const char *content_type, const char *authorization,
                           const struct buf *text, struct buf *body, struct agent_response *ret_response, struct err *err) {
     CLEANUP(free_headers) struct curl_slist *headers = NULL;
-    struct exchange exchange = {.transport = transport, .body = body, .err = err};
+    struct exchange exchange = {.body = body, .err = err};
     if (!add_header(&headers, content_type) || (authorization != NULL && !add_header(&headers, authorization)) ||
         !add_header(&headers, "Accept-Encoding: identity") || !add_header(&headers, "Expect:"))
         return err_no_memory(err);
@@ -293,7 +283,7 @@ bool agent_transport_download(struct agent_transport *transport, const char *pat
                               const struct agent_sink *sink, struct buf *problem, struct agent_response *ret_response, struct err *err) {
     CLEANUP(free_headers) struct curl_slist *headers = NULL;
     CLEANUP(buf_free) struct buf condition = BUF_INIT(AGENT_ETAG_SIZE + 32);
-    struct exchange exchange = {.transport = transport, .sink = sink, .body = problem, .err = err};
+    struct exchange exchange = {.sink = sink, .body = problem, .err = err};
     if (if_range != NULL)
         buf_printf(&condition, "If-Range: %s", if_range);
     if (!buf_ok(&condition, "If-Range", err))

@@ -12,8 +12,8 @@ enum { AGENT_PROBLEM_MAX = 16384 };
 
 struct agent_transport;
 
-/* Reads CA, certificate and key (both may be NULL: none is shown; ERR_KEY when others can read the key) and connects to nothing yet. settings and
- * stop are borrowed; when *stop becomes non-zero, the request that runs ends with ERR_BUSY. */
+/* Reads CA, certificate and key (both may be NULL: none is shown; ERR_KEY when others can read the key, or it is not the certificate's) and connects
+ * to nothing yet. settings and stop are borrowed; when *stop becomes non-zero, the request that runs ends with ERR_BUSY. */
 bool agent_transport_open(const struct agent_settings *settings, const volatile sig_atomic_t *stop, struct agent_transport **ret_transport,
                           struct err *err) MUST_USE;
 void agent_transport_free(struct agent_transport *transport); /* NULL is fine */

@@ -21,21 +21,21 @@ static const struct {
 } table[] = {
     /* The boot loader may or may not have been told when the last process ended. */
     {"switching", SYSTEM_NEW, ANY_BOOT, false, AGENT_TRIAL_TEST, ERR_NONE, NULL},
-    {"switching", SYSTEM_ANY, ANY_BOOT, true, AGENT_TRIAL_GIVE_UP, ERR_INSTALL, "the device was asked to reboot and did not"},
+    {"switching", SYSTEM_ANY, ANY_BOOT, true, AGENT_TRIAL_GIVE_UP, ERR_INSTALL, "the boot loader could not be told"},
     {"switching", SYSTEM_ANY, ANY_BOOT, false, AGENT_TRIAL_REBOOT, ERR_NONE, NULL},
 
     /* It was told. */
     {"rebooting", SYSTEM_NEW, ANY_BOOT, false, AGENT_TRIAL_TEST, ERR_NONE, NULL},
-    {"rebooting", SYSTEM_OLD, OTHER_BOOT, false, AGENT_TRIAL_FELL_BACK, ERR_SELFTEST, "the device rebooted into the old slot"},
+    {"rebooting", SYSTEM_OLD, OTHER_BOOT, false, AGENT_TRIAL_GIVE_UP, ERR_SELFTEST, "the device rebooted into the old slot"},
     {"rebooting", SYSTEM_UNKNOWN, OTHER_BOOT, false, AGENT_TRIAL_TEST, ERR_NONE, NULL},
     {"rebooting", SYSTEM_ANY, SAME_BOOT, true, AGENT_TRIAL_GIVE_UP, ERR_INSTALL, "the device was asked to reboot and did not"},
     {"rebooting", SYSTEM_ANY, SAME_BOOT, false, AGENT_TRIAL_REBOOT, ERR_NONE, NULL},
 
-    {"testing", SYSTEM_OLD, ANY_BOOT, false, AGENT_TRIAL_FELL_BACK, ERR_SELFTEST, "the device went back to the old slot before it confirmed"},
+    {"testing", SYSTEM_OLD, ANY_BOOT, false, AGENT_TRIAL_GIVE_UP, ERR_SELFTEST, "the device went back to the old slot before it confirmed"},
     {"testing", SYSTEM_ANY, ANY_BOOT, true, AGENT_TRIAL_GIVE_UP, ERR_SELFTEST, "the new release was not confirmed in time"},
     {"testing", SYSTEM_ANY, ANY_BOOT, false, AGENT_TRIAL_TEST, ERR_NONE, NULL},
 
-    {"falling-back", SYSTEM_OLD, ANY_BOOT, false, AGENT_TRIAL_BACK, ERR_NONE, NULL},
+    /* In the old slot the loader is still told, which may point at the one that failed. */
     {"falling-back", SYSTEM_UNKNOWN, OTHER_BOOT, false, AGENT_TRIAL_BACK, ERR_NONE, NULL},
     {"falling-back", SYSTEM_ANY, ANY_BOOT, true, AGENT_TRIAL_BACK, ERR_NONE, NULL},
     {"falling-back", SYSTEM_ANY, ANY_BOOT, false, AGENT_TRIAL_REBOOT, ERR_NONE, NULL},
@@ -87,14 +87,26 @@ static bool enter(struct agent_state *state, const char *phase, const struct age
     return agent_state_save(state, err);
 }
 
-/* The state says "switching" or "falling-back" before the boot loader is touched, so that a crash in between is taken up again here; and only once
- * the loader was told does a reboot into the old slot mean that it has given the new one up. */
+static enum agent_trial_result end_trial(struct agent_state *state, struct err *err) {
+    state->trial = NULL;
+    return agent_state_save(state, err) ? AGENT_TRIAL_OVER : AGENT_TRIAL_FAILED;
+}
+
+/* The phase that begins with *trial. The state says "switching" or "falling-back" before the boot loader is touched, so that a crash in between is
+ * taken up again here, and counts the try, so that a loader that can never be told ends it; and only once the loader was told does a reboot into the
+ * old slot mean that it has given the new one up. */
 static enum agent_trial_result go(const struct agent_settings *settings, struct agent_state *state, const struct agent_boot *boot, struct err *err) {
     struct agent_trial *trial = state->trial;
     bool back = text_equal(trial->phase, "falling-back");
     const char *slot = back ? trial->old_slot : trial->slot;
-    if (!agent_boot_point(settings, back ? "fall-back" : "switch", slot, trial, err) ||
-        !enter(state, back ? "falling-back" : "rebooting", boot, trial->reboots + 1, err) || !agent_boot_reboot(settings, slot, trial, err))
+    if (!enter(state, trial->phase, boot, trial->reboots + 1, err) || !agent_boot_point(settings, back ? "fall-back" : "switch", slot, trial, err))
+        return AGENT_TRIAL_FAILED;
+    if (back && system_of(settings, trial, boot) == SYSTEM_OLD) {
+        log_event(LOG_INFO, "fell back", "release", trial->release->path, "running", boot->slot, (char *)NULL);
+        return end_trial(state, err);
+    }
+    bool told = back || text_equal(trial->phase, "rebooting") || enter(state, "rebooting", boot, trial->reboots, err);
+    if (!told || !agent_boot_reboot(settings, slot, trial, err))
         return AGENT_TRIAL_FAILED;
     log_event(LOG_INFO, back ? "falling back: reboot asked for" : "installed: reboot asked for", "release", trial->release->path, "slot", slot,
               (char *)NULL);
@@ -103,8 +115,8 @@ static enum agent_trial_result go(const struct agent_settings *settings, struct 
 
 /* Can this device be sent back at all? */
 static bool has_way_back(const struct agent_settings *settings, const struct agent_trial *trial) {
-    bool commanded = settings->boot_command != NULL && settings->boot_command[0] != '\0';
-    return settings->reboot != AGENT_REBOOT_NONE && (commanded || (settings->installer == AGENT_INSTALLER_SLOTS && trial->old_slot != NULL));
+    return settings->reboot != AGENT_REBOOT_NONE &&
+           (settings->boot_command != NULL || (settings->installer == AGENT_INSTALLER_SLOTS && trial->old_slot != NULL));
 }
 
 static bool count_failure(struct agent_state *state, const struct err *why, struct err *err) {
@@ -115,26 +127,15 @@ static bool count_failure(struct agent_state *state, const struct err *why, stru
            agent_report_queue(state, trial->deployment, &report, err);
 }
 
-static enum agent_trial_result end_trial(struct agent_state *state, struct err *err) {
-    state->trial = NULL;
-    return agent_state_save(state, err) ? AGENT_TRIAL_OVER : AGENT_TRIAL_FAILED;
-}
-
 static enum agent_trial_result fail_trial(const struct agent_settings *settings, struct agent_state *state, const struct agent_boot *boot,
                                           const struct err *why, struct err *err) {
     if (!count_failure(state, why, err))
         return AGENT_TRIAL_FAILED;
     if (!has_way_back(settings, state->trial))
         return end_trial(state, err);
-    return enter(state, "falling-back", boot, 0, err) ? go(settings, state, boot, err) : AGENT_TRIAL_FAILED;
-}
-
-/* The loader may still be pointed at the slot that failed. */
-static enum agent_trial_result fell_back(const struct agent_settings *settings, struct agent_state *state, const struct err *why, struct err *err) {
-    const struct agent_trial *trial = state->trial;
-    if (has_way_back(settings, trial) && !agent_boot_point(settings, "fall-back", trial->old_slot, trial, err))
-        return AGENT_TRIAL_FAILED;
-    return count_failure(state, why, err) ? end_trial(state, err) : AGENT_TRIAL_FAILED;
+    state->trial->phase = "falling-back";
+    state->trial->reboots = 0;
+    return go(settings, state, boot, err);
 }
 
 /* The boot loader hears it first: it can be told twice, and the floor must not rise for a system that the loader may still give up. */
@@ -186,8 +187,6 @@ enum agent_trial_result agent_trial_resume(const struct agent_settings *settings
         return test(settings, state, boot, err);
     case AGENT_TRIAL_WAIT:
         return enter_testing(state, boot, err) ? AGENT_TRIAL_WAITING : AGENT_TRIAL_FAILED;
-    case AGENT_TRIAL_FELL_BACK:
-        return fell_back(settings, state, &why, err);
     case AGENT_TRIAL_GIVE_UP:
         return fail_trial(settings, state, boot, &why, err);
     case AGENT_TRIAL_BACK:
@@ -217,10 +216,10 @@ enum agent_trial_result agent_trial_start(const struct agent_settings *settings,
     if (!agent_state_copy_release(state, release, &trial->release, err) || !agent_report_queue(state, deployment, &report, err))
         return AGENT_TRIAL_FAILED;
     state->trial = trial;
-    bool at_once = settings->reboot == AGENT_REBOOT_NONE;
-    if (!enter(state, at_once ? "testing" : "switching", boot, 0, err))
-        return AGENT_TRIAL_FAILED;
-    return at_once ? agent_trial_resume(settings, state, boot, err) : go(settings, state, boot, err);
+    if (settings->reboot == AGENT_REBOOT_NONE)
+        return enter(state, "testing", boot, 0, err) ? agent_trial_resume(settings, state, boot, err) : AGENT_TRIAL_FAILED;
+    trial->phase = "switching";
+    return go(settings, state, boot, err);
 }
 
 enum agent_trial_result agent_trial_verdict(const struct agent_settings *settings, struct agent_state *state, const struct agent_boot *boot,

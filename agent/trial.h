@@ -6,18 +6,17 @@
 
 /* What the facts ask for. The zero value does nothing. */
 enum agent_trial_move {
-    AGENT_TRIAL_NONE = 0,  /* no trial */
-    AGENT_TRIAL_REBOOT,    /* point the boot loader (again) at the slot wanted and ask for the reboot (again) */
-    AGENT_TRIAL_TEST,      /* the new slot runs: test it */
-    AGENT_TRIAL_WAIT,      /* it runs, and somebody else will confirm it */
-    AGENT_TRIAL_FELL_BACK, /* the old slot runs after a reboot, though the new one was to: it failed */
-    AGENT_TRIAL_GIVE_UP,   /* it was to boot, or to be confirmed, and was not for too long: go back */
-    AGENT_TRIAL_BACK,      /* the way back is complete */
+    AGENT_TRIAL_NONE = 0, /* no trial */
+    AGENT_TRIAL_REBOOT,   /* point the boot loader (again) at the slot wanted and ask for the reboot (again) */
+    AGENT_TRIAL_TEST,     /* the new slot runs: test it */
+    AGENT_TRIAL_WAIT,     /* it runs, and somebody else will confirm it */
+    AGENT_TRIAL_GIVE_UP,  /* it was to boot, or to be confirmed, and was not: go back */
+    AGENT_TRIAL_BACK,     /* there is no more to be done to go back */
 };
 
 enum { AGENT_TRIAL_REBOOTS_MAX = 10 };
 
-/* The decision as a table over phase, running slot and boot id; pure. *err says why for FELL_BACK and GIVE_UP. */
+/* The decision as a table over phase, running slot and boot id; pure. *err says why for GIVE_UP. */
 enum agent_trial_move agent_trial_decide(const struct agent_settings *settings, const struct agent_trial *trial, const struct agent_boot *boot,
                                          int64_t mono_ms, struct err *err);
 

@@ -9,10 +9,6 @@
 #include "common/file.h"
 #include "trust/seal.h"
 
-static bool configured(const struct agent_settings *settings) {
-    return settings->seal_identity != NULL && settings->seal_identity[0] != '\0';
-}
-
 /* On the heap: 64 identities are too much for a small device's stack. */
 static void drop_identities(struct seal_identities **identities) {
     if (*identities != NULL)
@@ -26,6 +22,7 @@ static bool read_identities(const struct agent_settings *settings, struct seal_i
         return err_no_memory(err);
     if (!seal_identities_read(settings->seal_identity, identities, err)) {
         drop_identities(&identities);
+        err->code = err->code == ERR_NOT_FOUND ? ERR_CONFIG : err->code;
         return err_prefix(err, "[device] seal_identity");
     }
     *ret_identities = identities;
@@ -34,7 +31,7 @@ static bool read_identities(const struct agent_settings *settings, struct seal_i
 
 bool agent_unseal_examine(const struct agent_settings *settings, struct err *err) {
     CLEANUP(drop_identities) struct seal_identities *identities = NULL;
-    return !configured(settings) || read_identities(settings, &identities, err);
+    return settings->seal_identity == NULL || read_identities(settings, &identities, err);
 }
 
 struct opening {
@@ -72,7 +69,7 @@ bool agent_unseal_to(const struct agent_settings *settings, int sealed_fd, int t
     struct opening opening = {.from = sealed_fd, .to = to_fd, .release = release};
     const struct seal_source source = {.read = read_sealed, .context = &opening};
     const struct seal_sink sink = {.write = write_plain, .context = &opening};
-    if (!configured(settings))
+    if (settings->seal_identity == NULL)
         return err_set(err, ERR_DECRYPT, "%s is sealed, and [device] seal_identity is not set", release->path);
     if (!read_identities(settings, &identities, err))
         return false;

@@ -98,6 +98,7 @@ static enum step step_boot(struct pass *pass, struct err *err) {
         pass->outcome->result = AGENT_RESULT_WAITING;
         return STEP_END;
     case AGENT_TRIAL_FAILED:
+        send_reports(pass); /* of what failed before this did */
         break;
     }
     return STEP_FAILED;
@@ -428,6 +429,8 @@ bool agent_update_run(struct agent *agent, struct agent_outcome *ret_outcome, st
     struct pass pass = {0};
     *ret_outcome = (struct agent_outcome){.result = AGENT_RESULT_FAILED};
     pass.outcome = ret_outcome;
+    if (!agent_update_follow_certificate(agent, err))
+        log_err(LOG_WARN, "the certificate that is there now cannot be used", err);
     agent_enrol_renew(agent);
     bool ok = open_pass(&pass, agent, err) && run_steps(&pass, err);
     if (!ok && err->code == ERR_NO_SPACE)
@@ -491,25 +494,50 @@ static bool provision(const struct agent_settings *settings, struct err *err) {
                        settings->state);
     if (pinned)
         return true;
-    return (has_state ? is_new(settings, err) : agent_state_create(settings->state, err)) && file_read(settings->trust_root, &root, err) &&
+    return (has_state ? is_new(settings, err) : agent_state_create(settings->state, err)) &&
+           agent_settings_read("[device] trust_root", settings->trust_root, false, &root, err) &&
            tuf_client_pin(folder.data, root.data, root.len, err);
 }
 
 bool agent_update_examine_trust(const struct agent_settings *settings, struct err *err) {
     CLEANUP(buf_free) struct buf root = BUF_INIT(METADATA_ROOT_MAX);
     CLEANUP(tuf_client_cleanup) struct tuf_client *client = NULL;
-    if (!file_exists(settings->trust_root))
-        return err_set(err, ERR_CONFIG, "[device] trust_root %s does not exist: without a pinned root nothing can be believed", settings->trust_root);
-    if (!file_read(settings->trust_root, &root, err) || !tuf_client_open_memory(root.data, root.len, &client, err))
+    if (!agent_settings_read("[device] trust_root", settings->trust_root, false, &root, err))
+        return false;
+    if (!tuf_client_open_memory(root.data, root.len, &client, err))
         return err_prefix(err, "[device] trust_root %s", settings->trust_root);
     return agent_unseal_examine(settings, err);
 }
 
+static bool read_identity(const struct agent_settings *settings, struct certs_pem_identity *ret_identity, struct err *err) {
+    CLEANUP(buf_wipe) struct buf pem = BUF_INIT(PEM_MAX); /* may have the key beside it */
+    return agent_settings_read("[device] certificate", settings->certificate, false, &pem, err) &&
+           certs_pem_device(pem.data, pem.len, settings->certificate, settings->identity == AGENT_IDENTITY_CN, ret_identity, err);
+}
+
+bool agent_update_follow_certificate(struct agent *agent, struct err *err) {
+    struct certs_pem_identity now;
+    struct agent_transport *transport = NULL;
+    char until[CLOCK_RFC3339_SIZE];
+    if (!read_identity(agent->settings, &now, err))
+        return false;
+    if (text_equal(now.spki_sha256, agent->identity.spki_sha256) && now.not_after == agent->identity.not_after)
+        return true;
+    if (!text_equal(now.id, agent->identity.id))
+        return err_set(err, ERR_IDENTITY, "%s is for device '%s' now, and this is '%s'", agent->settings->certificate, now.id, agent->identity.id);
+    if (!agent_transport_open(agent->settings, agent->stop, &transport, err))
+        return false;
+    agent_transport_free(agent->transport);
+    agent->transport = transport;
+    agent->identity = now;
+    clock_rfc3339(now.not_after, until);
+    log_event(LOG_INFO, "certificate renewed", "device", now.id, "until", until, (char *)NULL);
+    return true;
+}
+
 bool agent_update_examine(const struct agent_settings *settings, const volatile sig_atomic_t *stop, struct agent *ret_agent, struct err *err) {
-    CLEANUP(buf_wipe) struct buf certificate = BUF_INIT(PEM_MAX);
     struct agent agent = {.settings = settings, .stop = stop};
-    if (!agent_update_examine_trust(settings, err) || !file_read(settings->certificate, &certificate, err) ||
-        !certs_pem_device(certificate.data, certificate.len, settings->certificate, settings->identity == AGENT_IDENTITY_CN, &agent.identity, err) ||
+    if (!agent_update_examine_trust(settings, err) || !read_identity(settings, &agent.identity, err) ||
         !agent_transport_open(settings, stop, &agent.transport, err))
         return false;
     *ret_agent = agent;

@@ -41,6 +41,10 @@ bool agent_update_examine(const struct agent_settings *settings, const volatile 
 bool agent_update_open(const struct agent_settings *settings, const volatile sig_atomic_t *stop, struct agent *ret_agent, struct err *err) MUST_USE;
 void agent_update_close(struct agent *agent);
 
+/* Takes the certificate and key that are there now, when they are others than at the last look: replaced by another process of this agent, or by
+ * whoever manages them. On false the old ones stay. */
+bool agent_update_follow_certificate(struct agent *agent, struct err *err) MUST_USE;
+
 /* Loads the state, goes through the steps, says in one line of the log what came of it. *ret_outcome is written in any case. */
 bool agent_update_run(struct agent *agent, struct agent_outcome *ret_outcome, struct err *err) MUST_USE;
 

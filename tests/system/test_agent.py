@@ -3,11 +3,13 @@
 import hashlib
 import json
 import os
+import pathlib
 import random
 import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import threading
 import time
 
@@ -337,6 +339,61 @@ def test_same_slot_under_two_names(agent):
     os.link(agent.slots["a"], agent.slots["b"])
     agent.once()
     assert agent.slots["a"].read_bytes() == b"factory image"
+
+
+@pytest.fixture
+def partitions(agent):
+    """The device's slots as block devices behind links, as /dev/disk/by-partlabel has them."""
+    nodes = []
+    try:
+        for name, slot in agent.slots.items():
+            medium = agent.folder / f"medium-{name}"
+            with medium.open("wb") as file:
+                file.truncate(8 << 20)
+            done = subprocess.run(["losetup", "--find", "--show", medium], capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                pytest.skip(f"no loop device can be had here: {done.stderr}")
+            nodes.append(done.stdout.strip())
+            slot.unlink()
+            slot.symlink_to(nodes[-1])
+        yield nodes
+    finally:
+        for node in nodes:
+            subprocess.run(["losetup", "--detach", node], check=True)
+
+
+def test_slots_are_block_devices(agent, partitions):
+    """Written in place, and nothing but the image: neither cut, nor replaced by a file."""
+    behind = agent.folder / "medium-b"
+    with behind.open("r+b") as file:
+        file.seek(len(IMAGE))
+        file.write(b"behind")
+    agent.settle()
+    assert agent.running == "b" and agent.installed() == {"version": "1.1.0", "sequence": 2}
+    assert pathlib.Path(partitions[1]).is_block_device() and agent.slots["b"].is_symlink()
+    assert pathlib.Path(partitions[1]).read_bytes() == IMAGE + b"behind" + bytes((8 << 20) - len(IMAGE) - 6)
+
+
+def test_a_partition_that_has_not_appeared(agent):
+    """A file in its place would read back well, and the device would boot something else."""
+    agent.slots["b"].unlink()
+    done = agent.once()
+    assert "E_INSTALL" in done.stderr and not agent.slots["b"].exists()
+    assert agent.pointed == "a" and agent.running == "a" and agent.events() == []
+
+
+@pytest.mark.parametrize("section,key", [("server", "ca"), ("device", "certificate"), ("device", "key"), ("device", "trust_root"),
+                                         ("device", "seal_identity"), ("install", "boot_id_file"), ("install", "running_file")])
+def test_a_file_of_the_configuration_that_is_not_there(agent, section, key):
+    agent.write_config(**{section: {key: agent.folder / "nowhere"}})
+    done = agent.command("check-config")
+    assert done.returncode == USAGE and f"[{section}] {key}" in done.stderr, (done.returncode, done.stderr)
+
+
+def test_a_key_that_is_not_the_certificates(agent):
+    agent.write_config(device={"key": agent.server.pki.device("somebody-else").key})
+    done = agent.command("check-config")
+    assert done.returncode == 7 and "not for this device's key" in done.stderr, (done.returncode, done.stderr)
 
 
 def test_slot_altered_while_it_is_written(agent):

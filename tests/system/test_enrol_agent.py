@@ -207,6 +207,20 @@ class TestRenewal:
         assert [row["way"] for row in agent.issued()] == ["claim", "renewal"]
         assert agent.once().returncode == 0 and len(agent.issued()) == 2
 
+    def test_the_daemon_follows_what_is_there(self, est, tmp_path):
+        """Another process, or whoever manages the device's certificate, has replaced it under the daemon."""
+        agent = Newborn(tmp_path, est)
+        agent.settle()
+        process = agent.spawn("run")
+        try:
+            assert wait_until(lambda: "no update" in (agent.folder / "agent.log").read_text(encoding="utf-8"))
+            agent.age(0.7)  # the daemon that goes on with the one in its memory sees nothing to renew
+            assert wait_until(lambda: [row["way"] for row in agent.issued()] == ["claim", "renewal"], timeout=20)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=20) == 0
+        assert agent.once().returncode == 0 and agent.files() == ["current.pem"]
+
     def test_only_what_the_server_accepts_takes_the_old_ones_place(self, est, pki, tmp_path):
         """A certificate in waiting that the server does not believe is thrown away; the old one goes on."""
         agent = Newborn(tmp_path, est)
@@ -215,11 +229,11 @@ class TestRenewal:
         stranger = pki.strange(f"stranger-{agent.device_id}", issuer="stranger-ca", uris=[f"urn:pawl:device:{agent.device_id}"])
         other = pki.strange(f"other-key-{agent.device_id}", uris=[f"urn:pawl:device:{agent.device_id}"])
         before = (agent.identity / "current.pem").read_bytes()
-        for bad in (stranger, other):
-            write_secret(agent.identity / "next.pem", bad.key.read_text(encoding="ascii") + bad.cert.read_text(encoding="ascii"))
+        for key, certificate in ((stranger.key, stranger.cert), (other.key, other.cert), (stranger.key, other.cert)):
+            write_secret(agent.identity / "next.pem", key.read_text(encoding="ascii") + certificate.read_text(encoding="ascii"))
             assert agent.once().returncode == 0
             assert agent.files() == ["current.pem"] and (agent.identity / "current.pem").read_bytes() == before
-        assert agent.log.count("the new certificate is not accepted") == 2
+        assert agent.log.count("the new certificate is not accepted") == 3
 
     def test_server_out_of_reach_while_the_new_one_waits(self, est, tmp_path):
         """Nothing is thrown away by a network that fails."""

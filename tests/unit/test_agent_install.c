@@ -2,6 +2,8 @@
 #include "agent_common.h"
 
 #include <errno.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 
 #include "agent/install.h"
@@ -38,7 +40,10 @@ static int set_up(void **state) {
     for (size_t i = 0; i < sizeof(image); i++)
         image[i] = (char)((i * 2654435761u) >> 13);
     flip_at = cut_at = -1;
-    return folder_make(state) == 0 && hash_sha256_hex(image, sizeof(image), sha256, &err) ? 0 : -1;
+    if (folder_make(state) != 0 || !hash_sha256_hex(image, sizeof(image), sha256, &err))
+        return -1;
+    write_text(in_folder("b"), "");
+    return 0;
 }
 
 static int open_image(void) {
@@ -62,7 +67,7 @@ static bool install(const char *slot, const char *running) {
     return install_bytes(LENGTH, slot, running);
 }
 
-static void test_writes_a_new_slot_and_an_old_longer_one(UNUSED void **state) {
+static void test_writes_a_slot_shorter_and_longer_before(UNUSED void **state) {
     static char found[LENGTH + 2];
     write_text(in_folder("a"), "running");
     assert_true(install(in_folder("b"), in_folder("a")));
@@ -122,7 +127,69 @@ static void test_a_slot_that_is_no_medium(UNUSED void **state) {
     assert_int_equal(err.code, ERR_INSTALL);
     assert_false(install("/dev/full", in_folder("a")));
     assert_int_equal(err.code, ERR_INSTALL);
-    assert_false(install(in_folder("no/such/folder"), in_folder("a")));
+    /* A partition that has not appeared yet: a file in its place would read back well, and never boot. */
+    assert_false(install(in_folder("missing"), in_folder("a")));
+    assert_int_equal(err.code, ERR_INSTALL);
+    assert_int_equal(access(in_folder("missing"), F_OK), -1);
+}
+
+enum { DEVICE_BYTES = 4 << 20 };
+
+/* A block device over a file of the folder, as long as *ret_fd is open. False where this machine lets nobody have one. */
+static bool make_block_device(char ret_node[32], int *ret_fd) {
+    int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+    int number = control >= 0 ? ioctl(control, LOOP_CTL_GET_FREE) : -1;
+    if (control >= 0)
+        close(control);
+    write_text(in_folder("medium"), "");
+    assert_int_equal(truncate(in_folder("medium"), DEVICE_BYTES), 0);
+    int backing = open(in_folder("medium"), O_RDWR | O_CLOEXEC);
+    snprintf(ret_node, 32, "/dev/loop%d", number);
+    int fd = number >= 0 ? open(ret_node, O_RDWR | O_CLOEXEC) : -1;
+    const struct loop_config config = {.fd = (unsigned)backing, .info = {.lo_flags = LO_FLAGS_AUTOCLEAR}};
+    bool made = fd >= 0 && ioctl(fd, LOOP_CONFIGURE, &config) == 0;
+    close(backing);
+    if (!made && fd >= 0)
+        close(fd);
+    *ret_fd = fd;
+    return made;
+}
+
+static void test_a_block_device(UNUSED void **state) {
+    static char found[LENGTH];
+    char node[32], behind[8] = "BEHIND!";
+    struct stat info;
+    int fd = -1;
+    if (!make_block_device(node, &fd)) {
+        print_message("no loop device can be had here\n");
+        skip();
+    }
+    assert_int_equal(pwrite(fd, behind, sizeof(behind), LENGTH), sizeof(behind));
+    assert_true(install(node, in_folder("a")));
+    assert_int_equal(pread(fd, found, LENGTH, 0), LENGTH);
+    assert_memory_equal(found, image, LENGTH);
+    assert_int_equal(pread(fd, found, sizeof(behind), LENGTH), sizeof(behind));
+    assert_memory_equal(found, behind, sizeof(behind)); /* what is behind the image stays */
+    assert_int_equal(lseek(fd, 0, SEEK_END), DEVICE_BYTES);
+    assert_true(stat(node, &info) == 0 && S_ISBLK(info.st_mode));
+
+    assert_false(install_bytes(DEVICE_BYTES + 1, node, in_folder("a")));
+    assert_int_equal(err.code, ERR_NO_SPACE);
+    assert_false(install(node, node));
+    assert_int_equal(err.code, ERR_INSTALL);
+    assert_int_equal(mknod(in_folder("other-node"), S_IFBLK | 0600, info.st_rdev), 0);
+    assert_false(install(in_folder("other-node"), node));
+    assert_int_equal(err.code, ERR_INSTALL);
+
+    int holder = open(node, O_RDONLY | O_EXCL | O_CLOEXEC); /* as a mount does */
+    assert_true(holder >= 0);
+    assert_false(install(node, in_folder("a")));
+    assert_int_equal(err.code, ERR_INSTALL);
+    close(holder);
+    flip_at = 4097;
+    assert_false(install(node, in_folder("a")));
+    assert_int_equal(err.code, ERR_HASH);
+    close(fd);
 }
 
 static void test_verify_holds_length_and_hash(UNUSED void **state) {
@@ -165,12 +232,13 @@ static void test_installer_gets_the_file(UNUSED void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_writes_a_new_slot_and_an_old_longer_one, set_up, folder_drop),
+        cmocka_unit_test_setup_teardown(test_writes_a_slot_shorter_and_longer_before, set_up, folder_drop),
         cmocka_unit_test_setup_teardown(test_a_flipped_bit_on_the_medium_is_seen, set_up, folder_drop),
         cmocka_unit_test_setup_teardown(test_a_slot_cut_short_is_seen, set_up, folder_drop),
         cmocka_unit_test_setup_teardown(test_bytes_behind_the_image_do_not_count, set_up, folder_drop),
         cmocka_unit_test_setup_teardown(test_the_running_slot_is_never_written, set_up, folder_drop),
         cmocka_unit_test_setup_teardown(test_a_slot_that_is_no_medium, set_up, folder_drop),
+        cmocka_unit_test_setup_teardown(test_a_block_device, set_up, folder_drop),
         cmocka_unit_test_setup_teardown(test_verify_holds_length_and_hash, set_up, folder_drop),
         cmocka_unit_test_setup_teardown(test_the_image_ends_early, set_up, folder_drop),
         cmocka_unit_test_setup_teardown(test_installer_gets_the_file, set_up, folder_drop),

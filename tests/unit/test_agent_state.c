@@ -6,6 +6,7 @@
 
 #include "agent/report.h"
 #include "agent/state.h"
+#include "common/hash.h"
 
 /* The nth call fails; these stand before the C library's. */
 static int fsync_fails_at, rename_fails_at;
@@ -108,6 +109,23 @@ static void test_absent_is_not_damaged(UNUSED void **unused) {
     struct agent_state state;
     assert_false(agent_state_load(&arena, folder, &state, &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
+}
+
+/* The new system's agent has remembered more; the old one, after a fall back, goes on with what it knows. */
+static void test_a_newer_agents_state_is_read(UNUSED void **unused) {
+    CLEANUP(buf_free) struct buf text = BUF_INIT(AGENT_STATE_MAX);
+    CLEANUP(buf_free) struct buf newer = BUF_INIT(AGENT_STATE_MAX);
+    char digest[SHA256_HEX_SIZE];
+    struct agent_state state = fresh(), again;
+    fill(&state);
+    agent_state_write(&state, &text);
+    buf_printf(&newer, "{\"a_field_of_tomorrow\":{\"x\":[1]},%s", text.data + 1);
+    assert_true(hash_sha256_hex(newer.data, newer.len, digest, &err));
+    buf_printf(&newer, "\n%s\n", digest);
+    write_file(in_folder("state"), newer.data, newer.len, 0600);
+    assert_true(agent_state_load(&arena, folder, &again, &err));
+    assert_int_equal(agent_state_floor(&again, "demo").sequence, 12);
+    assert_true(agent_state_save(&again, &err));
 }
 
 /* Every byte, each of two bits: never taken for a state. */
@@ -257,6 +275,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_the_root_never_falls, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_new_state_never_replaces_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_absent_is_not_damaged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_newer_agents_state_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_any_flipped_bit_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_any_cut_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_foreign_json_is_refused, set_up, tear_down),

@@ -60,20 +60,20 @@ static void test_decisions(UNUSED void **unused) {
         {"rebooting", NEW, true, AGENT_TRIAL_REBOOTS_MAX, AGENT_TRIAL_TEST, ERR_NONE},
         {"rebooting", OLD, false, AGENT_TRIAL_REBOOTS_MAX - 1, AGENT_TRIAL_REBOOT, ERR_NONE},
         {"rebooting", OLD, false, AGENT_TRIAL_REBOOTS_MAX, AGENT_TRIAL_GIVE_UP, ERR_INSTALL},
-        {"rebooting", OLD, true, 1, AGENT_TRIAL_FELL_BACK, ERR_SELFTEST},
+        {"rebooting", OLD, true, 1, AGENT_TRIAL_GIVE_UP, ERR_SELFTEST},
         {"rebooting", BLIND, false, 1, AGENT_TRIAL_REBOOT, ERR_NONE},
         {"rebooting", BLIND, true, 1, AGENT_TRIAL_TEST, ERR_NONE},
         {"testing", NEW, false, 0, AGENT_TRIAL_TEST, ERR_NONE},
         {"testing", NEW, true, 1, AGENT_TRIAL_TEST, ERR_NONE},
         {"testing", NEW, true, AGENT_TRIAL_REBOOTS_MAX, AGENT_TRIAL_GIVE_UP, ERR_SELFTEST},
-        {"testing", OLD, true, 0, AGENT_TRIAL_FELL_BACK, ERR_SELFTEST},
-        {"testing", OLD, false, 0, AGENT_TRIAL_FELL_BACK, ERR_SELFTEST},
+        {"testing", OLD, true, 0, AGENT_TRIAL_GIVE_UP, ERR_SELFTEST},
+        {"testing", OLD, false, 0, AGENT_TRIAL_GIVE_UP, ERR_SELFTEST},
         {"testing", BLIND, false, 0, AGENT_TRIAL_TEST, ERR_NONE},
         {"falling-back", NEW, false, 1, AGENT_TRIAL_REBOOT, ERR_NONE},
         {"falling-back", NEW, true, 1, AGENT_TRIAL_REBOOT, ERR_NONE},
         {"falling-back", NEW, true, AGENT_TRIAL_REBOOTS_MAX, AGENT_TRIAL_BACK, ERR_NONE},
-        {"falling-back", OLD, true, 1, AGENT_TRIAL_BACK, ERR_NONE},
-        {"falling-back", OLD, false, 0, AGENT_TRIAL_BACK, ERR_NONE},
+        {"falling-back", OLD, true, 1, AGENT_TRIAL_REBOOT, ERR_NONE}, /* which ends with the loader told */
+        {"falling-back", OLD, true, AGENT_TRIAL_REBOOTS_MAX, AGENT_TRIAL_BACK, ERR_NONE},
         {"falling-back", BLIND, true, 1, AGENT_TRIAL_BACK, ERR_NONE},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -206,11 +206,41 @@ static void test_history_the_reboot_does_not_come(UNUSED void **unused) {
     for (int i = 1; i < AGENT_TRIAL_REBOOTS_MAX; i++)
         assert_int_equal(resume(), AGENT_TRIAL_REBOOTING);
     expect_pointer(slot_b);
-    assert_int_equal(resume(), AGENT_TRIAL_REBOOTING); /* the way back */
+    assert_int_equal(resume(), AGENT_TRIAL_OVER); /* the old slot runs: no reboot is needed for the way back */
     expect_pointer(slot_a);
-    assert_int_equal(resume(), AGENT_TRIAL_OVER);
     struct agent_state state = load();
     assert_string_equal(last_report(&state)->error, "E_INSTALL");
+}
+
+/* A boot loader that can never be told must not keep the device from what comes after for ever. */
+static void test_history_the_boot_loader_cannot_be_told(UNUSED void **unused) {
+    settings.boot_pointer = NULL;
+    settings.boot_command = (char[]){"/bin/false"};
+    device = (struct agent_boot){.slot_known = true};
+    reboot_into("a");
+    assert_int_equal(start(), AGENT_TRIAL_FAILED);
+    assert_string_equal(load().trial->phase, "switching");
+    for (int i = 1; i < 2 * AGENT_TRIAL_REBOOTS_MAX; i++)
+        assert_int_equal(resume(), AGENT_TRIAL_FAILED);
+    assert_int_equal(resume(), AGENT_TRIAL_OVER);
+    struct agent_state state = load();
+    assert_null(state.trial);
+    assert_string_equal(last_report(&state)->state, "failed");
+    assert_string_equal(last_report(&state)->error, "E_INSTALL");
+    assert_int_equal(agent_state_attempts(&state, release.path, NULL), 1);
+}
+
+/* The power goes between "falling-back" and the loader, and the loader gives the new slot up by itself: it is told all the same. */
+static void test_history_the_way_back_is_cut(UNUSED void **unused) {
+    settings.self_test_command = (char[]){"/bin/false"};
+    begin_on_a();
+    reboot_into("b");
+    assert_int_equal(resume(), AGENT_TRIAL_REBOOTING);
+    assert_int_equal(unlink(pointer), 0);
+    assert_int_equal(symlink(slot_b, pointer), 0);
+    reboot_into("a");
+    assert_int_equal(resume(), AGENT_TRIAL_OVER);
+    expect_pointer(slot_a);
 }
 
 static void test_history_external(UNUSED void **unused) {
@@ -267,6 +297,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_history_self_test_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_history_boot_loader_falls_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_history_the_reboot_does_not_come, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_history_the_boot_loader_cannot_be_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_history_the_way_back_is_cut, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_history_external, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_history_external_says_no, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_history_without_a_reboot, set_up, tear_down),

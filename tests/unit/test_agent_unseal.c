@@ -58,6 +58,7 @@ static int set_up(void **state) {
     write_identity(&identity, 0400);
     settings = (struct agent_settings){.seal_identity = identity_path};
     write_text(in_folder("a"), "running");
+    write_text(in_folder("b"), "");
     return 0;
 }
 
