@@ -69,6 +69,8 @@ struct api_route {
     unsigned policy;
     bool (*handler)(struct api_call *call, struct err *err);
     const struct api_stream *stream;
+    const char
+        *query; /* the parameters that it knows, with spaces between; others are ERR_INVALID. NULL: whatever comes, unknown ones are passed over */
 };
 
 /* "name=value" pairs: path variables, query parameters (percent-decoded, UTF-8, no control characters), request headers. */
@@ -213,7 +215,8 @@ const char *api_header(const struct api_call *call, const char *name); /* case-i
 const char *api_var(const struct api_call *call, const char *name);    /* never NULL for a name of the row's pattern */
 const char *api_query(const struct api_call *call, const char *name);  /* NULL: absent */
 
-/* Splits and decodes the raw query string into call->query. ERR_INVALID for bad escapes, doubled names, too many. */
-bool api_query_parse(struct api_call *call, const char *raw, struct err *err) MUST_USE;
+/* Splits and decodes the raw query string into call->query. known: as in the row. ERR_INVALID for bad escapes, names that are not known or come
+ * twice, too many. */
+bool api_query_parse(struct api_call *call, const char *raw, const char *known, struct err *err) MUST_USE;
 
 #endif

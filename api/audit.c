@@ -52,7 +52,7 @@ static bool row_from(struct arena *arena, const struct chain_row *row, struct ro
 bool api_audit_list(struct api_call *call, struct err *err) {
     struct api_list list;
     struct db_audits page;
-    if (!api_list_begin(call, NULL, true, &list, err) || !db_audit_list(call->db, list.after_number, list.limit, call->arena, &page, err))
+    if (!api_list_begin(call, true, &list, err) || !db_audit_list(call->db, list.after_number, list.limit, call->arena, &page, err))
         return false;
     struct row *items = arena_array(call->arena, page.count, sizeof(*items));
     const char *last = page.more ? arena_printf(call->arena, "%lld", (long long)page.items[page.count - 1].seq) : NULL;

@@ -31,6 +31,8 @@ bool api_backup_list(struct api_call *call, struct err *err) {
 
 bool api_backup_create(struct api_call *call, struct err *err) {
     struct api_backup backup;
-    return call->env->backup_start(call->env->server, call->arena, call->now, &backup, err) &&
-           api_audit(call, "backup.create", "backup", backup.name, NULL, err) && api_reply_json(call, 202, &shape, &backup, err);
+    const char *reason;
+    return api_reason(call, &reason, err) && call->env->backup_start(call->env->server, call->arena, call->now, &backup, err) &&
+           api_audit(call, "backup.create", "backup", backup.name, api_detail(call, "reason", reason, (char *)NULL), err) &&
+           api_reply_json(call, 202, &shape, &backup, err);
 }

@@ -67,6 +67,23 @@ bool api_body(struct api_call *call, const struct json_shape *shape, void *ret_o
     return json_read(call->arena, call->body, call->body_len, shape, ret_object, ret_present, err);
 }
 
+struct reason {
+    const char *reason;
+};
+
+static const struct json_field reason_fields[] = {
+    {.name = "reason", .type = JSON_TEXT, .offset = offsetof(struct reason, reason), .max = 256},
+};
+static const struct json_shape reason_shape = JSON_SHAPE(struct reason, reason_fields);
+
+bool api_reason(struct api_call *call, const char **ret_reason, struct err *err) {
+    struct reason body;
+    if (!api_body(call, &reason_shape, &body, NULL, err))
+        return false;
+    *ret_reason = body.reason;
+    return true;
+}
+
 bool api_audit(struct api_call *call, const char *action, const char *kind, const char *id, const char *detail, struct err *err) {
     const char *object = arena_printf(call->arena, "%s:%s", kind, id);
     if (object == NULL)

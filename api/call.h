@@ -20,6 +20,9 @@ bool api_if_match(const struct api_call *call, int64_t revision, struct err *err
 /* Reads the JSON body; ERR_MEDIA_TYPE when it says it is something else. An absent body is {} (required members still are). */
 bool api_body(struct api_call *call, const struct json_shape *shape, void *ret_object, uint64_t *ret_present, struct err *err) MUST_USE;
 
+/* Reads the body of an action, {"reason": "…"} or nothing. *ret_reason NULL: none is given. */
+bool api_reason(struct api_call *call, const char **ret_reason, struct err *err) MUST_USE;
+
 /* One audit row in the call's transaction. object is "kind:id"; detail a JSON object as text, NULL: none. */
 bool api_audit(struct api_call *call, const char *action, const char *kind, const char *id, const char *detail, struct err *err) MUST_USE;
 

@@ -14,12 +14,11 @@
 #include "db/device.h"
 
 bool api_certificate_list(struct api_call *call, struct err *err) {
-    static const char *const filters[] = {"device", "product", "expires_before", "in_use", NULL};
     struct api_list list;
     struct db_certificates page;
     struct db_certificate_filter filter = {.device = api_query(call, "device"), .product = api_query(call, "product")};
     const char *before = api_query(call, "expires_before"), *in_use = api_query(call, "in_use");
-    if (!api_allow_list(call, err) || !api_list_begin(call, filters, true, &list, err))
+    if (!api_allow_list(call, err) || !api_list_begin(call, true, &list, err))
         return false;
     if (before != NULL && !clock_parse_rfc3339(before, &filter.expires_before))
         return err_set_field(err, ERR_INVALID, "expires_before", "'expires_before' must be a time as RFC 3339 writes it");
@@ -67,13 +66,13 @@ static bool drop_key(struct api_call *call, const struct db_certificate *certifi
 bool api_certificate_revoke(struct api_call *call, struct err *err) {
     struct db_certificate row;
     struct api_certificate reply;
-    struct api_reason_input input;
+    const char *reason;
     if (!db_certificate_get(call->db, api_var(call, "serial"), call->arena, &row, err) || !api_allow(call, row.product, err) ||
-        !api_body(call, &api_shape_reason_input, &input, NULL, err) || !db_certificate_revoke(call->db, row.serial, call->now, err) ||
-        !drop_key(call, &row, err) || !api_cut_device(call, row.device, err))
+        !api_reason(call, &reason, err) || !db_certificate_revoke(call->db, row.serial, call->now, err) || !drop_key(call, &row, err) ||
+        !api_cut_device(call, row.device, err))
         return false;
     row.revoked_at = call->now;
-    const char *detail = api_detail(call, "device", row.device, "reason", input.reason, (char *)NULL);
+    const char *detail = api_detail(call, "device", row.device, "reason", reason, (char *)NULL);
     return api_audit(call, "certificate.revoke", "certificate", row.serial, detail, err) && api_certificate_from(call->arena, &row, &reply, err) &&
            api_reply_json(call, 0, &api_shape_certificate, &reply, err);
 }

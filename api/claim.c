@@ -51,11 +51,10 @@ static bool reach(struct api_call *call, const char *device, const char *product
 }
 
 bool api_claim_list(struct api_call *call, struct err *err) {
-    static const char *const filters[] = {"device", "product", NULL};
     struct api_list list;
     struct db_claims page;
     const struct db_claim_filter filter = {.device = api_query(call, "device"), .product = api_query(call, "product")};
-    if (!api_allow_list(call, err) || !api_list_begin(call, filters, false, &list, err) ||
+    if (!api_allow_list(call, err) || !api_list_begin(call, false, &list, err) ||
         !db_claim_list(call->db, &filter, list.after, list.limit, call->arena, &page, err))
         return false;
     struct api_claim *items = arena_array(call->arena, page.count, sizeof(*items));

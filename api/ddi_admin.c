@@ -47,9 +47,8 @@ static bool find_device(struct api_call *call, struct db_device *ret_device, str
 }
 
 static bool audit(struct api_call *call, const char *action, const char *id, struct err *err) {
-    struct api_reason_input input;
-    return api_body(call, &api_shape_reason_input, &input, NULL, err) &&
-           api_audit(call, action, "device", id, api_detail(call, "reason", input.reason, (char *)NULL), err);
+    const char *reason;
+    return api_reason(call, &reason, err) && api_audit(call, action, "device", id, api_detail(call, "reason", reason, (char *)NULL), err);
 }
 
 static bool read_client(struct api_call *call, const char *id, struct client *ret_client, struct err *err) {
@@ -178,7 +177,7 @@ bool api_ddi_log_list(struct api_call *call, struct err *err) {
     struct api_list list;
     int64_t id;
     if (!api_number(api_var(call, "deployment"), "deployment", &id, err) || !db_deployment_get(call->db, id, call->arena, &deployment, err) ||
-        !api_allow(call, deployment.product, err) || !api_list_begin(call, NULL, true, &list, err) ||
+        !api_allow(call, deployment.product, err) || !api_list_begin(call, true, &list, err) ||
         !db_ddi_log_list(call->db, id, list.after_number, list.limit, call->arena, &page, err))
         return false;
     struct entry *items = arena_array(call->arena, page.count, sizeof(*items));

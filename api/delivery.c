@@ -56,12 +56,11 @@ static bool reply_delivery(struct api_call *call, int status, const char *webhoo
 }
 
 bool api_delivery_list(struct api_call *call, struct err *err) {
-    static const char *const filters[] = {"state", NULL};
     struct api_list list;
     struct db_webhook webhook;
     struct db_deliveries page;
     const char *state = api_query(call, "state");
-    if (!api_list_begin(call, filters, true, &list, err))
+    if (!api_list_begin(call, true, &list, err))
         return false;
     if (state != NULL && strcmp(state, "waiting") != 0 && strcmp(state, "delivered") != 0 && strcmp(state, "dead") != 0)
         return err_set_field(err, ERR_INVALID, "state", "'state' must be waiting, delivered or dead");
@@ -79,26 +78,29 @@ bool api_delivery_list(struct api_call *call, struct err *err) {
 /* An event of its own, for this webhook alone, whatever kinds it wants. */
 bool api_delivery_test(struct api_call *call, struct err *err) {
     struct db_webhook webhook;
+    const char *reason;
     int64_t event_id;
-    if (!get_webhook(call, &webhook, err))
+    if (!get_webhook(call, &webhook, err) || !api_reason(call, &reason, err))
         return false;
     if (strcmp(webhook.state, "enabled") != 0)
         return err_set(err, ERR_CONFLICT, "webhook '%s' is disabled", webhook.id);
     const struct db_event_new event = {
         .time = call->now, .kind = "webhook-test", .product = webhook.product, .detail = api_detail(call, "webhook", webhook.id, (char *)NULL)};
     return db_event_add(call->db, &event, &event_id, err) && db_delivery_add(call->db, webhook.id, call->now, err) &&
-           api_audit(call, "webhook.test", "webhook", webhook.id, NULL, err) && reply_delivery(call, 202, webhook.id, event_id, err);
+           api_audit(call, "webhook.test", "webhook", webhook.id, api_detail(call, "reason", reason, (char *)NULL), err) &&
+           reply_delivery(call, 202, webhook.id, event_id, err);
 }
 
 bool api_delivery_retry(struct api_call *call, struct err *err) {
     struct db_webhook webhook;
     struct db_event event;
     struct db_delivery row;
+    const char *reason;
     int64_t id;
-    if (!api_number(api_var(call, "event"), "delivery of event", &id, err) || !get_webhook(call, &webhook, err) ||
+    if (!api_number(api_var(call, "event"), "delivery of event", &id, err) || !get_webhook(call, &webhook, err) || !api_reason(call, &reason, err) ||
         !db_delivery_get(call->db, webhook.id, id, call->arena, &row, err) || !db_event_get(call->db, id, call->arena, &event, err) ||
         !db_delivery_retry(call->db, webhook.id, id, call->now, err))
         return false;
-    const char *detail = api_detail(call, "event", api_var(call, "event"), (char *)NULL);
+    const char *detail = api_detail(call, "event", api_var(call, "event"), "reason", reason, (char *)NULL);
     return api_audit(call, "webhook.retry", "webhook", webhook.id, detail, err) && reply_delivery(call, 202, webhook.id, id, err);
 }

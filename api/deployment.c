@@ -29,10 +29,9 @@ static const struct json_field waiting_fields[] = {
 static const struct json_shape waiting_shape = JSON_SHAPE(struct waiting, waiting_fields);
 
 bool api_deployment_list(struct api_call *call, struct err *err) {
-    static const char *const filters[] = {"device", "product", "state", "rollout", NULL};
     struct api_list list;
     struct db_deployments page;
-    if (!api_allow_list(call, err) || !api_list_begin(call, filters, true, &list, err))
+    if (!api_allow_list(call, err) || !api_list_begin(call, true, &list, err))
         return false;
     struct db_deployment_filter filter = {
         .device = api_query(call, "device"),
@@ -96,11 +95,10 @@ bool api_deployment_get(struct api_call *call, struct err *err) {
 static bool end(struct api_call *call, const char *action, bool (*close)(struct db_conn *, int64_t, const char *, int64_t, struct err *),
                 struct err *err) {
     int64_t id;
-    struct api_reason_input input;
-    if (!find(call, &id, err) || !api_body(call, &api_shape_reason_input, &input, NULL, err) ||
-        !close(call->db, id, input.reason != NULL ? input.reason : "", call->now, err))
+    const char *reason;
+    if (!find(call, &id, err) || !api_reason(call, &reason, err) || !close(call->db, id, reason != NULL ? reason : "", call->now, err))
         return false;
-    const char *detail = api_detail(call, "reason", input.reason, (char *)NULL);
+    const char *detail = api_detail(call, "reason", reason, (char *)NULL);
     return api_audit(call, action, "deployment", api_var(call, "deployment"), detail, err) && reply_deployment(call, 0, id, err);
 }
 
@@ -115,13 +113,12 @@ bool api_deployment_force_close(struct api_call *call, struct err *err) {
 bool api_deployment_retry(struct api_call *call, struct err *err) {
     int64_t id;
     int64_t next;
-    struct api_reason_input input;
-    if (!find(call, &id, err) || !api_body(call, &api_shape_reason_input, &input, NULL, err) ||
-        !db_deployment_retry(call->db, id, call->now, &next, err))
+    const char *reason;
+    if (!find(call, &id, err) || !api_reason(call, &reason, err) || !db_deployment_retry(call->db, id, call->now, &next, err))
         return false;
     const char *number = arena_printf(call->arena, "%lld", (long long)next);
     if (number == NULL)
         return err_no_memory(err);
-    const char *detail = api_detail(call, "reason", input.reason, "deployment", number, (char *)NULL);
+    const char *detail = api_detail(call, "reason", reason, "deployment", number, (char *)NULL);
     return api_audit(call, "deployment.retry", "deployment", api_var(call, "deployment"), detail, err) && reply_deployment(call, 0, next, err);
 }

@@ -82,12 +82,11 @@ static bool allow_list(const struct api_call *call, const struct fleet_filter *f
 }
 
 bool api_device_list(struct api_call *call, struct err *err) {
-    static const char *const filters[] = {"state", "product", "hardware", "tag", "version", "id_prefix", "filter", "sort", NULL};
     struct api_list list;
     struct db_devices page;
     const struct fleet_filter *text = NULL;
     if ((api_query(call, "filter") != NULL && !fleet_filter_parse(call->arena, api_query(call, "filter"), &text, err)) ||
-        !allow_list(call, text, err) || !api_list_begin(call, filters, false, &list, err))
+        !allow_list(call, text, err) || !api_list_begin(call, false, &list, err))
         return false;
     struct db_device_filter filter = {
         .product = api_query(call, "product"),
@@ -208,13 +207,12 @@ bool api_device_patch(struct api_call *call, struct err *err) {
 
 static bool move(struct api_call *call, enum fleet_device_state to, const char *action, struct err *err) {
     struct db_device device;
-    struct api_reason_input input;
-    if (!find(call, &device, err) || !api_body(call, &api_shape_reason_input, &input, NULL, err) ||
-        !db_device_move(call->db, device.id, to, 0, call->now, err))
+    const char *reason;
+    if (!find(call, &device, err) || !api_reason(call, &reason, err) || !db_device_move(call->db, device.id, to, 0, call->now, err))
         return false;
     if (to != FLEET_DEVICE_ACTIVE && !api_cut_device(call, device.id, err))
         return false;
-    const char *detail = api_detail(call, "reason", input.reason, (char *)NULL);
+    const char *detail = api_detail(call, "reason", reason, (char *)NULL);
     return api_audit(call, action, "device", device.id, detail, err) && reply_device(call, 0, device.id, err);
 }
 

@@ -51,7 +51,6 @@ static bool read_since(struct api_call *call, int64_t *ret_since, struct err *er
 }
 
 bool api_event_list(struct api_call *call, struct err *err) {
-    static const char *const filters[] = {"kind", "device", "product", "since", NULL};
     struct api_list list;
     struct db_events page;
     struct db_event_filter filter = {
@@ -59,7 +58,7 @@ bool api_event_list(struct api_call *call, struct err *err) {
         .device = api_query(call, "device"),
         .product = api_query(call, "product"),
     };
-    if (!api_allow_list(call, err) || !api_list_begin(call, filters, true, &list, err) || !read_since(call, &filter.since, err) ||
+    if (!api_allow_list(call, err) || !api_list_begin(call, true, &list, err) || !read_since(call, &filter.since, err) ||
         !db_event_list(call->db, &filter, list.after_number, list.limit, call->arena, &page, err))
         return false;
     struct event *items = arena_array(call->arena, page.count, sizeof(*items));

@@ -46,12 +46,11 @@ static bool read_position(struct api_call *call, const char *after, struct db_ex
 }
 
 bool api_expiring_list(struct api_call *call, struct err *err) {
-    static const char *const filters[] = {"within", "product", NULL};
     struct api_list list;
     struct db_expiry_position position;
     struct db_expiries page;
     int64_t within;
-    if (!api_allow_list(call, err) || !api_list_begin(call, filters, false, &list, err) || !read_within(call, &within, err) ||
+    if (!api_allow_list(call, err) || !api_list_begin(call, false, &list, err) || !read_within(call, &within, err) ||
         !read_position(call, list.after, &position, err) ||
         !db_expiry_list(call->db, call->now + within, api_query(call, "product"), &position, list.limit, call->arena, &page, err))
         return false;

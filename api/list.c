@@ -28,15 +28,6 @@ struct page {
     const char *next;
 };
 
-static bool known(const char *name, const char *const *filters) {
-    if (strcmp(name, "limit") == 0 || strcmp(name, "cursor") == 0)
-        return true;
-    for (; filters != NULL && *filters != NULL; filters++)
-        if (strcmp(name, *filters) == 0)
-            return true;
-    return false;
-}
-
 /* A cursor is the position in hex: opaque enough that nobody builds one, and the same for every list. */
 static bool cursor_read(struct api_call *call, const char *cursor, bool by_number, struct api_list *list, struct err *err) {
     size_t len = strlen(cursor);
@@ -119,11 +110,8 @@ static bool begin_lines(struct api_call *call, const struct json_shape *item, co
 
 /* ---- pages ---- */
 
-bool api_list_begin(struct api_call *call, const char *const *filters, bool by_number, struct api_list *ret_list, struct err *err) {
+bool api_list_begin(struct api_call *call, bool by_number, struct api_list *ret_list, struct err *err) {
     struct api_list list = {.limit = API_LIST_DEFAULT, .after = ""};
-    for (size_t i = 0; i < call->query_count; i++)
-        if (!known(call->query[i].name, filters))
-            return err_set_field(err, ERR_INVALID, call->query[i].name, "query parameter '%s' is not known here", call->query[i].name);
     const char *limit = api_query(call, "limit");
     int64_t number = API_LIST_DEFAULT;
     if (limit != NULL && !text_to_int(limit, 1, DB_MAX_PAGE, &number))

@@ -1,4 +1,4 @@
-/* What every list shares: limit, cursor, the parameters it knows, the page with its "next" and Link; or, for `Accept: application/x-ndjson`, all its
+/* What every list shares: limit, cursor, the page with its "next" and Link; or, for `Accept: application/x-ndjson`, all its
  * items as lines: the handler is asked again for page after page while the client takes them, with its own order, filters and checks. */
 #ifndef PAWL_API_LIST_H
 #define PAWL_API_LIST_H
@@ -16,8 +16,8 @@ struct api_list {
 /* True when the client asked for lines instead of a page. */
 bool api_list_wants_lines(const struct api_call *call);
 
-/* filters: NULL-terminated names beside limit and cursor; another one in the query is ERR_INVALID. */
-bool api_list_begin(struct api_call *call, const char *const *filters, bool by_number, struct api_list *ret_list, struct err *err) MUST_USE;
+/* by_number: the list's positions are numbers. ERR_INVALID naming limit or cursor. */
+bool api_list_begin(struct api_call *call, bool by_number, struct api_list *ret_list, struct err *err) MUST_USE;
 
 /* The page of items; last: the position of the last one, NULL when nothing follows. */
 bool api_list_reply(struct api_call *call, const struct json_shape *item, void *items, size_t count, const char *last, struct err *err) MUST_USE;

@@ -20,7 +20,7 @@ static bool read_policy(const char *text, enum fleet_policy *ret_policy, struct 
 bool api_product_list(struct api_call *call, struct err *err) {
     struct api_list list;
     struct db_products page;
-    if (!api_list_begin(call, NULL, false, &list, err) || !db_product_list(call->db, list.after, list.limit, call->arena, &page, err))
+    if (!api_list_begin(call, false, &list, err) || !db_product_list(call->db, list.after, list.limit, call->arena, &page, err))
         return false;
     struct api_product *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)

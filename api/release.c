@@ -19,10 +19,9 @@ static bool reply_release(struct api_call *call, const struct db_release *releas
 }
 
 bool api_release_list(struct api_call *call, struct err *err) {
-    static const char *const filters[] = {"product", NULL};
     struct api_list list;
     struct db_releases page;
-    if (!api_allow_list(call, err) || !api_list_begin(call, filters, true, &list, err) ||
+    if (!api_allow_list(call, err) || !api_list_begin(call, true, &list, err) ||
         !db_release_list(call->db, api_query(call, "product"), list.after_number, list.limit, call->arena, &page, err))
         return false;
     struct api_release *items = arena_array(call->arena, page.count, sizeof(*items));

@@ -32,11 +32,10 @@ static bool read_sort(const struct api_call *call, bool *ret_ascending, struct e
 }
 
 bool api_rollout_list(struct api_call *call, struct err *err) {
-    static const char *const filters[] = {"product", "state", "sort", NULL};
     struct api_list list;
     struct db_rollouts page;
     struct db_rollout_filter filter = {.product = api_query(call, "product"), .by_state = api_query(call, "state") != NULL};
-    if (!api_allow_list(call, err) || !api_list_begin(call, filters, true, &list, err) || !read_sort(call, &filter.oldest_first, err))
+    if (!api_allow_list(call, err) || !api_list_begin(call, true, &list, err) || !read_sort(call, &filter.oldest_first, err))
         return false;
     if (filter.by_state && !fleet_rollout_state_parse(api_query(call, "state"), &filter.state))
         return err_set_field(err, ERR_INVALID, "state", "'state' must be draft, scheduled, running, paused, completed or stopped");
@@ -157,7 +156,6 @@ static bool devices_from(struct api_call *call, const struct db_rollout_members 
 }
 
 bool api_rollout_devices(struct api_call *call, struct err *err) {
-    static const char *const filters[] = {"state", "phase", NULL};
     struct db_rollout rollout;
     struct api_list list;
     struct db_rollout_members page;
@@ -165,7 +163,7 @@ bool api_rollout_devices(struct api_call *call, struct err *err) {
     const char *device;
     int64_t phase;
     struct api_rollout_device *items;
-    if (!api_rollout_call_find(call, &rollout, err) || !api_list_begin(call, filters, false, &list, err))
+    if (!api_rollout_call_find(call, &rollout, err) || !api_list_begin(call, false, &list, err))
         return false;
     if (filter.by_state && !fleet_member_state_parse(api_query(call, "state"), &filter.state))
         return err_set_field(err, ERR_INVALID, "state", "'state' is no state of a rollout's device");

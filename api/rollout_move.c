@@ -11,12 +11,11 @@ static bool tell(struct api_call *call, const char *action, const char *detail, 
 /* Pause, resume and stop. */
 static bool move(struct api_call *call, enum fleet_rollout_event event, const char *action, struct err *err) {
     struct db_rollout rollout;
-    struct api_reason_input input;
+    const char *reason;
     bool changed;
-    return api_rollout_call_find(call, &rollout, err) && api_body(call, &api_shape_reason_input, &input, NULL, err) &&
+    return api_rollout_call_find(call, &rollout, err) && api_reason(call, &reason, err) &&
            db_rollout_move(call->db, rollout.id, event, call->now, &changed, err) &&
-           tell(call, action, api_detail(call, "reason", input.reason, (char *)NULL), changed, err) &&
-           api_rollout_call_reply(call, 0, rollout.id, err);
+           tell(call, action, api_detail(call, "reason", reason, (char *)NULL), changed, err) && api_rollout_call_reply(call, 0, rollout.id, err);
 }
 
 bool api_rollout_move_pause(struct api_call *call, struct err *err) {
@@ -61,20 +60,18 @@ static bool is_as_seen(const struct api_call *call, const struct db_rollout *rol
 
 bool api_rollout_move_approve(struct api_call *call, struct err *err) {
     struct db_rollout rollout;
-    struct api_reason_input input;
+    const char *reason;
     bool changed;
-    return api_rollout_call_find(call, &rollout, err) && is_as_seen(call, &rollout, err) &&
-           api_body(call, &api_shape_reason_input, &input, NULL, err) &&
+    return api_rollout_call_find(call, &rollout, err) && is_as_seen(call, &rollout, err) && api_reason(call, &reason, err) &&
            db_rollout_approve(call->db, rollout.id, call->operator_.actor, call->now, &changed, err) &&
-           tell(call, "rollout.approve", api_detail(call, "reason", input.reason, (char *)NULL), changed, err) &&
+           tell(call, "rollout.approve", api_detail(call, "reason", reason, (char *)NULL), changed, err) &&
            api_rollout_call_reply(call, 0, rollout.id, err);
 }
 
 bool api_rollout_move_retry(struct api_call *call, struct err *err) {
     struct db_rollout rollout;
-    struct api_reason_input input;
-    return api_rollout_call_find(call, &rollout, err) && api_body(call, &api_shape_reason_input, &input, NULL, err) &&
-           db_rollout_retry(call->db, rollout.id, call->now, err) &&
-           tell(call, "rollout.retry", api_detail(call, "reason", input.reason, (char *)NULL), true, err) &&
+    const char *reason;
+    return api_rollout_call_find(call, &rollout, err) && api_reason(call, &reason, err) && db_rollout_retry(call->db, rollout.id, call->now, err) &&
+           tell(call, "rollout.retry", api_detail(call, "reason", reason, (char *)NULL), true, err) &&
            api_rollout_call_reply(call, 0, rollout.id, err);
 }

@@ -10,23 +10,38 @@
 
 /* Device rows stand first: they are asked for most. */
 const struct api_route api_routes[] = {
-#define DEVICE(method, pattern, role, body, limit, run, handler)                                                                                     \
-    { API_DEVICE, method, pattern, role, "", body, limit, run, 0, handler, NULL }
-#define DDI(method, path, body, limit, run, policy, handler)                                                                                         \
-    {                                                                                                                                                \
-        API_DEVICE | API_TOKEN, method, "/{tenant}/controller/v1/{controller}" path, API_ACTIVE, "", body, limit, run, API_DDI | (policy), handler,  \
-            NULL                                                                                                                                     \
-    }
-#define ADMIN(method, pattern, scope, body, limit, run, policy, handler)                                                                             \
-    { API_ADMIN, method, pattern, API_OPERATOR, scope, body, limit, run, policy, handler, NULL }
-#define HEALTH(pattern, handler)                                                                                                                     \
-    { API_ADMIN, "GET", pattern, API_ANYONE, "", API_NO_BODY, 0, API_READ, 0, handler, NULL }
+#define ROW(on, verb, path, who, of, body_kind, limit, thread, flags, names, handle)                                                                 \
+    .listeners = on, .method = verb, .pattern = path, .role = who, .scope = of, .body = body_kind, .body_limit = limit, .run = thread,               \
+    .policy = flags, .query = names, .handler = handle
 
-    DEVICE("GET", "/check", API_ACTIVE, API_NO_BODY, 0, API_READ, api_check_get),
-    DEVICE("GET", "/firmware/{path...}", API_ACTIVE, API_NO_BODY, 0, API_READ, api_firmware_get),
-    DEVICE("POST", "/report", API_ACTIVE, API_JSON, 4096, API_WRITE, api_report_post),
-    DEVICE("GET", "/tuf/{file}", API_ACTIVE, API_NO_BODY, 0, API_READ, api_tuf_get),
-    DEVICE("GET", "/whoami", API_ANY_DEVICE, API_NO_BODY, 0, API_READ, api_whoami_device),
+#define DEVICE(verb, path, who, body, limit, thread, flags, handle)                                                                                  \
+    { ROW(API_DEVICE, verb, path, who, "", body, limit, thread, flags, NULL, handle) }
+#define DDI(verb, path, body, limit, thread, flags, handle)                                                                                          \
+    {                                                                                                                                                \
+        ROW(API_DEVICE | API_TOKEN, verb, "/{tenant}/controller/v1/{controller}" path, API_ACTIVE, "", body, limit, thread, API_DDI | (flags), NULL, \
+            handle)                                                                                                                                  \
+    }
+#define EST(on, verb, path, who, body, limit, handle)                                                                                                \
+    { ROW(on, verb, "/.well-known/est/" path, who, "", body, limit, API_READ, API_BY_ADDRESS, NULL, handle) }
+#define HEALTH(path, handle)                                                                                                                         \
+    { ROW(API_ADMIN, "GET", path, API_ANYONE, "", API_NO_BODY, 0, API_READ, 0, NULL, handle) }
+
+/* The conventions of /api/v1: a GET takes the parameters that are named, and a list pages; every POST may be repeated; every change of a resource
+ * says which state of it is meant. */
+#define ADMIN(verb, path, scope, body, limit, thread, flags, names, handle)                                                                          \
+    { ROW(API_ADMIN, verb, path, API_OPERATOR, scope, body, limit, thread, flags, names, handle) }
+#define STREAM(verb, path, scope, limit, thread, flags, names, handle, operations)                                                                   \
+    { ROW(API_ADMIN, verb, path, API_OPERATOR, scope, API_STREAM, limit, thread, flags, names, handle), .stream = &(operations) }
+#define GET(path, scope, flags, names, handle)                ADMIN("GET", path, scope, API_NO_BODY, 0, API_READ, flags, names, handle)
+#define LIST(path, scope, flags, filters, handle)             GET(path, scope, flags, "limit cursor " filters, handle)
+#define POST(path, scope, limit, flags, handle)               ADMIN("POST", path, scope, API_JSON, limit, API_WRITE, API_IDEMPOTENT | (flags), "", handle)
+#define CHANGE(verb, path, scope, body, limit, flags, handle) ADMIN(verb, path, scope, body, limit, API_WRITE, API_IF_MATCH | (flags), "", handle)
+
+    DEVICE("GET", "/check", API_ACTIVE, API_NO_BODY, 0, API_READ, 0, api_check_get),
+    DEVICE("GET", "/firmware/{path...}", API_ACTIVE, API_NO_BODY, 0, API_READ, 0, api_firmware_get),
+    DEVICE("POST", "/report", API_ACTIVE, API_JSON, 4096, API_WRITE, 0, api_report_post),
+    DEVICE("GET", "/tuf/{file}", API_ACTIVE, API_NO_BODY, 0, API_READ, 0, api_tuf_get),
+    DEVICE("GET", "/whoami", API_ANY_DEVICE, API_NO_BODY, 0, API_READ, 0, api_whoami_device),
 
     DDI("GET", "", API_NO_BODY, 0, API_READ, 0, api_ddi_poll),
     DDI("GET", "/deploymentBase/{action}", API_NO_BODY, 0, API_READ, 0, api_ddi_deployment_get),
@@ -37,132 +52,122 @@ const struct api_route api_routes[] = {
     DDI("GET", "/cancelAction/{action}", API_NO_BODY, 0, API_READ, 0, api_ddi_cancel_get),
     DDI("POST", "/cancelAction/{action}/feedback", API_JSON, API_DDI_BODY_MAX, API_WRITE, 0, api_ddi_cancel_post),
     DDI("GET", "/installedBase/{action}", API_NO_BODY, 0, API_READ, 0, api_ddi_installed_get),
-    {API_DEVICE, "GET", "/general/{controller}", API_ACTIVE, "", API_NO_BODY, 0, API_READ, API_DDI, api_ddi_general_get, NULL},
-    {API_DEVICE, "PUT", "/general/{controller}/log", API_ACTIVE, "", API_JSON, 65536, API_WRITE, API_DDI, api_ddi_general_log, NULL},
+    DEVICE("GET", "/general/{controller}", API_ACTIVE, API_NO_BODY, 0, API_READ, API_DDI, api_ddi_general_get),
+    DEVICE("PUT", "/general/{controller}/log", API_ACTIVE, API_JSON, 65536, API_WRITE, API_DDI, api_ddi_general_log),
 
-    {API_ENROL, "GET", "/.well-known/est/cacerts", API_ANYONE, "", API_NO_BODY, 0, API_READ, API_BY_ADDRESS, api_enrol_cacerts, NULL},
-    {API_ENROL, "POST", "/.well-known/est/simpleenroll", API_ANYONE, "", API_BYTES, CERTS_REQUEST_MAX, API_READ, API_BY_ADDRESS, api_enrol_simple,
-     NULL},
-    {API_DEVICE | API_ENROL, "POST", "/.well-known/est/simplereenroll", API_ACTIVE, "", API_BYTES, CERTS_REQUEST_MAX, API_READ, API_BY_ADDRESS,
-     api_enrol_again, NULL},
+    EST(API_ENROL, "GET", "cacerts", API_ANYONE, API_NO_BODY, 0, api_enrol_cacerts),
+    EST(API_ENROL, "POST", "simpleenroll", API_ANYONE, API_BYTES, CERTS_REQUEST_MAX, api_enrol_simple),
+    EST(API_DEVICE | API_ENROL, "POST", "simplereenroll", API_ACTIVE, API_BYTES, CERTS_REQUEST_MAX, api_enrol_again),
 
     HEALTH("/healthz", api_system_healthz),
     HEALTH("/readyz", api_system_readyz),
-    ADMIN("GET", "/metrics", "metrics:read", API_NO_BODY, 0, API_READ, 0, api_system_metrics),
-    ADMIN("GET", "/api/v1/openapi.yaml", "", API_NO_BODY, 0, API_READ, 0, api_system_openapi),
-    ADMIN("GET", "/api/v1/whoami", "", API_NO_BODY, 0, API_READ, 0, api_whoami_operator),
+    ADMIN("GET", "/metrics", "metrics:read", API_NO_BODY, 0, API_READ, 0, NULL, api_system_metrics),
+    GET("/api/v1/openapi.yaml", "", 0, "", api_system_openapi),
+    GET("/api/v1/whoami", "", 0, "", api_whoami_operator),
 
-    ADMIN("GET", "/api/v1/stats", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_stats_get),
+    GET("/api/v1/stats", "device:read", API_BY_PRODUCT, "product", api_stats_get),
 
-    ADMIN("GET", "/api/v1/products", "release:read", API_NO_BODY, 0, API_READ, 0, api_product_list),
-    ADMIN("POST", "/api/v1/products", "release:publish", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_product_create),
-    ADMIN("GET", "/api/v1/products/{product}", "release:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_product_get),
-    ADMIN("PUT", "/api/v1/products/{product}", "rollout:write", API_JSON, 4096, API_WRITE, API_IF_MATCH | API_BY_PRODUCT, api_product_put),
+    LIST("/api/v1/products", "release:read", 0, "", api_product_list),
+    POST("/api/v1/products", "release:publish", 4096, API_BY_PRODUCT, api_product_create),
+    GET("/api/v1/products/{product}", "release:read", API_BY_PRODUCT, "", api_product_get),
+    CHANGE("PUT", "/api/v1/products/{product}", "rollout:write", API_JSON, 4096, API_BY_PRODUCT, api_product_put),
 
-    ADMIN("GET", "/api/v1/devices", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_device_list),
-    ADMIN("POST", "/api/v1/devices", "device:write", API_JSON, 16384, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_device_create),
-    {API_ADMIN, "POST", "/api/v1/devices/import", API_OPERATOR, "device:write", API_STREAM, API_IMPORT_BODY_MAX, API_READ,
-     API_IDEMPOTENT | API_BY_PRODUCT, api_device_import, &api_device_import_stream},
-    ADMIN("GET", "/api/v1/devices/{device}", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_device_get),
-    ADMIN("PATCH", "/api/v1/devices/{device}", "device:write", API_JSON, 16384, API_WRITE, API_IF_MATCH | API_BY_PRODUCT, api_device_patch),
-    ADMIN("PUT", "/api/v1/devices/{device}/tags", "device:write", API_JSON, 16384, API_WRITE, API_IF_MATCH | API_BY_PRODUCT, api_device_tags),
-    ADMIN("POST", "/api/v1/devices/{device}/accept", "device:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_device_accept),
-    ADMIN("POST", "/api/v1/devices/{device}/revoke", "device:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_device_revoke),
-    ADMIN("POST", "/api/v1/devices/{device}/retire", "device:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_device_retire),
-    ADMIN("GET", "/api/v1/devices/{device}/ddi", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_ddi_client_get),
-    ADMIN("POST", "/api/v1/devices/{device}/ddi/ask", "device:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_ddi_client_ask),
-    ADMIN("POST", "/api/v1/devices/{device}/ddi/token", "device:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
-          api_ddi_token_create),
-    ADMIN("POST", "/api/v1/devices/{device}/ddi/token/revoke", "device:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
-          api_ddi_token_revoke),
+    LIST("/api/v1/devices", "device:read", API_BY_PRODUCT, "state product hardware tag version id_prefix filter sort", api_device_list),
+    POST("/api/v1/devices", "device:write", 16384, API_BY_PRODUCT, api_device_create),
+    STREAM("POST", "/api/v1/devices/import", "device:write", API_IMPORT_BODY_MAX, API_READ, API_IDEMPOTENT | API_BY_PRODUCT, "dry_run",
+           api_device_import, api_device_import_stream),
+    GET("/api/v1/devices/{device}", "device:read", API_BY_PRODUCT, "", api_device_get),
+    CHANGE("PATCH", "/api/v1/devices/{device}", "device:write", API_JSON, 16384, API_BY_PRODUCT, api_device_patch),
+    CHANGE("PUT", "/api/v1/devices/{device}/tags", "device:write", API_JSON, 16384, API_BY_PRODUCT, api_device_tags),
+    POST("/api/v1/devices/{device}/accept", "device:write", 4096, API_BY_PRODUCT, api_device_accept),
+    POST("/api/v1/devices/{device}/revoke", "device:write", 4096, API_BY_PRODUCT, api_device_revoke),
+    POST("/api/v1/devices/{device}/retire", "device:write", 4096, API_BY_PRODUCT, api_device_retire),
+    GET("/api/v1/devices/{device}/ddi", "device:read", API_BY_PRODUCT, "", api_ddi_client_get),
+    POST("/api/v1/devices/{device}/ddi/ask", "device:write", 4096, API_BY_PRODUCT, api_ddi_client_ask),
+    POST("/api/v1/devices/{device}/ddi/token", "device:write", 4096, API_BY_PRODUCT, api_ddi_token_create),
+    POST("/api/v1/devices/{device}/ddi/token/revoke", "device:write", 4096, API_BY_PRODUCT, api_ddi_token_revoke),
 
-    ADMIN("GET", "/api/v1/devices/{device}/decision", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_decision_get),
+    GET("/api/v1/devices/{device}/decision", "device:read", API_BY_PRODUCT, "", api_decision_get),
 
-    ADMIN("GET", "/api/v1/images/{sha256}", "release:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_image_get),
-    {API_ADMIN, "PUT", "/api/v1/images/{sha256}", API_OPERATOR, "release:publish", API_STREAM, API_IMAGE_MAX, API_WRITE, API_BY_PRODUCT,
-     api_image_put, &api_image_stream},
+    GET("/api/v1/images/{sha256}", "release:read", API_BY_PRODUCT, "", api_image_get),
+    STREAM("PUT", "/api/v1/images/{sha256}", "release:publish", API_IMAGE_MAX, API_WRITE, API_BY_PRODUCT, "", api_image_put, api_image_stream),
 
-    ADMIN("GET", "/api/v1/releases", "release:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_release_list),
-    ADMIN("POST", "/api/v1/releases", "release:publish", API_JSON, 2097152, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_release_publish),
-    ADMIN("GET", "/api/v1/releases/{product}/{version}", "release:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_release_get),
+    LIST("/api/v1/releases", "release:read", API_BY_PRODUCT, "product", api_release_list),
+    POST("/api/v1/releases", "release:publish", 2097152, API_BY_PRODUCT, api_release_publish),
+    GET("/api/v1/releases/{product}/{version}", "release:read", API_BY_PRODUCT, "", api_release_get),
 
-    ADMIN("POST", "/api/v1/releases/{product}/{version}/withdraw", "release:publish", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
-          api_release_withdraw),
+    POST("/api/v1/releases/{product}/{version}/withdraw", "release:publish", 4096, API_BY_PRODUCT, api_release_withdraw),
 
-    ADMIN("GET", "/api/v1/metadata", "release:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_metadata_get),
-    ADMIN("POST", "/api/v1/metadata", "release:publish", API_JSON, 2097152, API_WRITE, API_IDEMPOTENT, api_metadata_post),
-    ADMIN("GET", "/api/v1/metadata/{file}", "release:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_tuf_get),
+    GET("/api/v1/metadata", "release:read", API_BY_PRODUCT, "", api_metadata_get),
+    POST("/api/v1/metadata", "release:publish", 2097152, 0, api_metadata_post),
+    GET("/api/v1/metadata/{file}", "release:read", API_BY_PRODUCT, "", api_tuf_get),
 
-    ADMIN("GET", "/api/v1/deployments", "rollout:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_deployment_list),
-    ADMIN("POST", "/api/v1/deployments", "rollout:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_deployment_assign),
-    ADMIN("GET", "/api/v1/deployments/{deployment}", "rollout:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_deployment_get),
-    ADMIN("GET", "/api/v1/deployments/{deployment}/log", "rollout:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_ddi_log_list),
-    ADMIN("POST", "/api/v1/deployments/{deployment}/cancel", "rollout:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
-          api_deployment_cancel),
-    ADMIN("POST", "/api/v1/deployments/{deployment}/retry", "rollout:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
-          api_deployment_retry),
-    ADMIN("POST", "/api/v1/deployments/{deployment}/force-close", "rollout:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
-          api_deployment_force_close),
+    LIST("/api/v1/deployments", "rollout:read", API_BY_PRODUCT, "device product state rollout", api_deployment_list),
+    POST("/api/v1/deployments", "rollout:write", 4096, API_BY_PRODUCT, api_deployment_assign),
+    GET("/api/v1/deployments/{deployment}", "rollout:read", API_BY_PRODUCT, "", api_deployment_get),
+    LIST("/api/v1/deployments/{deployment}/log", "rollout:read", API_BY_PRODUCT, "", api_ddi_log_list),
+    POST("/api/v1/deployments/{deployment}/cancel", "rollout:write", 4096, API_BY_PRODUCT, api_deployment_cancel),
+    POST("/api/v1/deployments/{deployment}/retry", "rollout:write", 4096, API_BY_PRODUCT, api_deployment_retry),
+    POST("/api/v1/deployments/{deployment}/force-close", "rollout:write", 4096, API_BY_PRODUCT, api_deployment_force_close),
 
-    ADMIN("GET", "/api/v1/rollouts", "rollout:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_rollout_list),
-    ADMIN("POST", "/api/v1/rollouts", "rollout:write", API_JSON, 1048576, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_rollout_create),
-    ADMIN("POST", "/api/v1/rollouts/preview", "rollout:read", API_JSON, 1048576, API_READ, API_IDEMPOTENT | API_BY_PRODUCT, api_rollout_preview),
-    ADMIN("GET", "/api/v1/rollouts/{rollout}", "rollout:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_rollout_get),
-    ADMIN("PATCH", "/api/v1/rollouts/{rollout}", "rollout:write", API_JSON, 1048576, API_WRITE, API_IF_MATCH | API_BY_PRODUCT, api_rollout_patch),
-    ADMIN("DELETE", "/api/v1/rollouts/{rollout}", "rollout:write", API_NO_BODY, 0, API_WRITE, API_IF_MATCH | API_BY_PRODUCT, api_rollout_delete),
-    ADMIN("GET", "/api/v1/rollouts/{rollout}/preview", "rollout:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_rollout_preview_draft),
-    ADMIN("GET", "/api/v1/rollouts/{rollout}/devices", "rollout:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_rollout_devices),
-    ADMIN("POST", "/api/v1/rollouts/{rollout}/start", "rollout:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
-          api_rollout_move_start),
-    ADMIN("POST", "/api/v1/rollouts/{rollout}/pause", "rollout:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
-          api_rollout_move_pause),
-    ADMIN("POST", "/api/v1/rollouts/{rollout}/resume", "rollout:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
-          api_rollout_move_resume),
-    ADMIN("POST", "/api/v1/rollouts/{rollout}/stop", "rollout:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
-          api_rollout_move_stop),
-    ADMIN("POST", "/api/v1/rollouts/{rollout}/approve", "rollout:approve", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
-          api_rollout_move_approve),
-    ADMIN("POST", "/api/v1/rollouts/{rollout}/retry", "rollout:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
-          api_rollout_move_retry),
+    LIST("/api/v1/rollouts", "rollout:read", API_BY_PRODUCT, "product state sort", api_rollout_list),
+    POST("/api/v1/rollouts", "rollout:write", 1048576, API_BY_PRODUCT, api_rollout_create),
+    ADMIN("POST", "/api/v1/rollouts/preview", "rollout:read", API_JSON, 1048576, API_READ, API_IDEMPOTENT | API_BY_PRODUCT, "", api_rollout_preview),
+    GET("/api/v1/rollouts/{rollout}", "rollout:read", API_BY_PRODUCT, "", api_rollout_get),
+    CHANGE("PATCH", "/api/v1/rollouts/{rollout}", "rollout:write", API_JSON, 1048576, API_BY_PRODUCT, api_rollout_patch),
+    CHANGE("DELETE", "/api/v1/rollouts/{rollout}", "rollout:write", API_NO_BODY, 0, API_BY_PRODUCT, api_rollout_delete),
+    GET("/api/v1/rollouts/{rollout}/preview", "rollout:read", API_BY_PRODUCT, "", api_rollout_preview_draft),
+    LIST("/api/v1/rollouts/{rollout}/devices", "rollout:read", API_BY_PRODUCT, "state phase", api_rollout_devices),
+    POST("/api/v1/rollouts/{rollout}/start", "rollout:write", 4096, API_BY_PRODUCT, api_rollout_move_start),
+    POST("/api/v1/rollouts/{rollout}/pause", "rollout:write", 4096, API_BY_PRODUCT, api_rollout_move_pause),
+    POST("/api/v1/rollouts/{rollout}/resume", "rollout:write", 4096, API_BY_PRODUCT, api_rollout_move_resume),
+    POST("/api/v1/rollouts/{rollout}/stop", "rollout:write", 4096, API_BY_PRODUCT, api_rollout_move_stop),
+    POST("/api/v1/rollouts/{rollout}/approve", "rollout:approve", 4096, API_BY_PRODUCT, api_rollout_move_approve),
+    POST("/api/v1/rollouts/{rollout}/retry", "rollout:write", 4096, API_BY_PRODUCT, api_rollout_move_retry),
 
-    ADMIN("GET", "/api/v1/backups", "token:admin", API_NO_BODY, 0, API_READ, 0, api_backup_list),
-    ADMIN("POST", "/api/v1/backups", "token:admin", API_JSON, 4096, API_WRITE, API_IDEMPOTENT, api_backup_create),
+    GET("/api/v1/backups", "token:admin", 0, "", api_backup_list),
+    POST("/api/v1/backups", "token:admin", 4096, 0, api_backup_create),
 
-    ADMIN("GET", "/api/v1/tokens", "token:admin", API_NO_BODY, 0, API_READ, 0, api_token_list),
-    ADMIN("POST", "/api/v1/tokens", "token:admin", API_JSON, 8192, API_WRITE, API_IDEMPOTENT, api_token_create),
-    ADMIN("GET", "/api/v1/tokens/{token}", "token:admin", API_NO_BODY, 0, API_READ, 0, api_token_get),
-    ADMIN("POST", "/api/v1/tokens/{token}/rotate", "token:admin", API_JSON, 4096, API_WRITE, API_IDEMPOTENT, api_token_rotate),
-    ADMIN("DELETE", "/api/v1/tokens/{token}", "token:admin", API_NO_BODY, 0, API_WRITE, API_IF_MATCH, api_token_delete),
+    LIST("/api/v1/tokens", "token:admin", 0, "", api_token_list),
+    POST("/api/v1/tokens", "token:admin", 8192, 0, api_token_create),
+    GET("/api/v1/tokens/{token}", "token:admin", 0, "", api_token_get),
+    POST("/api/v1/tokens/{token}/rotate", "token:admin", 4096, 0, api_token_rotate),
+    CHANGE("DELETE", "/api/v1/tokens/{token}", "token:admin", API_NO_BODY, 0, 0, api_token_delete),
 
-    ADMIN("GET", "/api/v1/certificates/expiring", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_expiring_list),
-    ADMIN("GET", "/api/v1/claims", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_claim_list),
-    ADMIN("POST", "/api/v1/claims", "device:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT, api_claim_create),
-    ADMIN("GET", "/api/v1/claims/{claim}", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_claim_get),
-    ADMIN("DELETE", "/api/v1/claims/{claim}", "device:write", API_NO_BODY, 0, API_WRITE, API_IF_MATCH | API_BY_PRODUCT, api_claim_delete),
+    LIST("/api/v1/certificates/expiring", "device:read", API_BY_PRODUCT, "within product", api_expiring_list),
+    LIST("/api/v1/claims", "device:read", API_BY_PRODUCT, "device product", api_claim_list),
+    POST("/api/v1/claims", "device:write", 4096, API_BY_PRODUCT, api_claim_create),
+    GET("/api/v1/claims/{claim}", "device:read", API_BY_PRODUCT, "", api_claim_get),
+    CHANGE("DELETE", "/api/v1/claims/{claim}", "device:write", API_NO_BODY, 0, API_BY_PRODUCT, api_claim_delete),
 
-    ADMIN("GET", "/api/v1/certificates", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_certificate_list),
-    ADMIN("GET", "/api/v1/certificates/{serial}", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_certificate_get),
-    ADMIN("POST", "/api/v1/certificates/{serial}/revoke", "device:write", API_JSON, 4096, API_WRITE, API_IDEMPOTENT | API_BY_PRODUCT,
-          api_certificate_revoke),
+    LIST("/api/v1/certificates", "device:read", API_BY_PRODUCT, "device product expires_before in_use", api_certificate_list),
+    GET("/api/v1/certificates/{serial}", "device:read", API_BY_PRODUCT, "", api_certificate_get),
+    POST("/api/v1/certificates/{serial}/revoke", "device:write", 4096, API_BY_PRODUCT, api_certificate_revoke),
 
-    ADMIN("GET", "/api/v1/events", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_event_list),
-    ADMIN("GET", "/api/v1/events/stream", "device:read", API_NO_BODY, 0, API_READ, API_BY_PRODUCT, api_stream_events),
-    ADMIN("GET", "/api/v1/webhooks", "token:admin", API_NO_BODY, 0, API_READ, 0, api_webhook_list),
-    ADMIN("POST", "/api/v1/webhooks", "token:admin", API_JSON, 16384, API_WRITE, API_IDEMPOTENT, api_webhook_create),
-    ADMIN("GET", "/api/v1/webhooks/{webhook}", "token:admin", API_NO_BODY, 0, API_READ, 0, api_webhook_get),
-    ADMIN("PATCH", "/api/v1/webhooks/{webhook}", "token:admin", API_JSON, 16384, API_WRITE, API_IF_MATCH, api_webhook_patch),
-    ADMIN("DELETE", "/api/v1/webhooks/{webhook}", "token:admin", API_NO_BODY, 0, API_WRITE, API_IF_MATCH, api_webhook_delete),
-    ADMIN("POST", "/api/v1/webhooks/{webhook}/rotate", "token:admin", API_NO_BODY, 0, API_WRITE, API_IDEMPOTENT, api_webhook_rotate),
-    ADMIN("POST", "/api/v1/webhooks/{webhook}/test", "token:admin", API_NO_BODY, 0, API_WRITE, API_IDEMPOTENT, api_delivery_test),
-    ADMIN("GET", "/api/v1/webhooks/{webhook}/deliveries", "token:admin", API_NO_BODY, 0, API_READ, 0, api_delivery_list),
-    ADMIN("POST", "/api/v1/webhooks/{webhook}/deliveries/{event}/retry", "token:admin", API_NO_BODY, 0, API_WRITE, API_IDEMPOTENT,
-          api_delivery_retry),
-    ADMIN("GET", "/api/v1/audit", "audit:read", API_NO_BODY, 0, API_READ, 0, api_audit_list),
-    ADMIN("GET", "/api/v1/audit/checkpoint", "audit:read", API_NO_BODY, 0, API_READ, 0, api_audit_checkpoint),
+    LIST("/api/v1/events", "device:read", API_BY_PRODUCT, "kind device product since", api_event_list),
+    GET("/api/v1/events/stream", "device:read", API_BY_PRODUCT, "kind device product after", api_stream_events),
+    LIST("/api/v1/webhooks", "token:admin", 0, "", api_webhook_list),
+    POST("/api/v1/webhooks", "token:admin", 16384, 0, api_webhook_create),
+    GET("/api/v1/webhooks/{webhook}", "token:admin", 0, "", api_webhook_get),
+    CHANGE("PATCH", "/api/v1/webhooks/{webhook}", "token:admin", API_JSON, 16384, 0, api_webhook_patch),
+    CHANGE("DELETE", "/api/v1/webhooks/{webhook}", "token:admin", API_NO_BODY, 0, 0, api_webhook_delete),
+    POST("/api/v1/webhooks/{webhook}/rotate", "token:admin", 4096, 0, api_webhook_rotate),
+    POST("/api/v1/webhooks/{webhook}/test", "token:admin", 4096, 0, api_delivery_test),
+    LIST("/api/v1/webhooks/{webhook}/deliveries", "token:admin", 0, "state", api_delivery_list),
+    POST("/api/v1/webhooks/{webhook}/deliveries/{event}/retry", "token:admin", 4096, 0, api_delivery_retry),
+    LIST("/api/v1/audit", "audit:read", 0, "", api_audit_list),
+    GET("/api/v1/audit/checkpoint", "audit:read", 0, "", api_audit_checkpoint),
+#undef ROW
 #undef DEVICE
 #undef DDI
-#undef ADMIN
+#undef EST
 #undef HEALTH
+#undef ADMIN
+#undef STREAM
+#undef GET
+#undef LIST
+#undef POST
+#undef CHANGE
 };
 const size_t api_route_count = ARRAY_LEN(api_routes);
 
@@ -301,7 +306,16 @@ const char *api_header(const struct api_call *call, const char *name) {
     return NULL;
 }
 
-static bool query_add(struct api_call *call, const char *text, size_t len, struct err *err) {
+/* Is the name one of the words? */
+static bool is_listed(const char *words, const char *name) {
+    size_t len = strlen(name);
+    for (const char *word = words; *word != '\0'; word += strcspn(word, " "), word += strspn(word, " "))
+        if (strcspn(word, " ") == len && strncmp(word, name, len) == 0)
+            return true;
+    return false;
+}
+
+static bool query_add(struct api_call *call, const char *text, size_t len, const char *known, struct err *err) {
     const char *equals = memchr(text, '=', len);
     size_t name_len = equals != NULL ? (size_t)(equals - text) : len;
     char *name = decode(call->arena, text, name_len);
@@ -309,6 +323,8 @@ static bool query_add(struct api_call *call, const char *text, size_t len, struc
     if (name == NULL || value == NULL)
         return err_set(err, ERR_INVALID, "query parameter '%.*s' has a bad escape or a control character", (int)(name_len < 64 ? name_len : 64),
                        text);
+    if (known != NULL && !is_listed(known, name))
+        return err_set_field(err, ERR_INVALID, name, "query parameter '%s' is not known here", name);
     if (api_query(call, name) != NULL)
         return err_set_field(err, ERR_INVALID, name, "query parameter '%s' is given twice", name);
     if (call->query_count == API_MAX_PARAMS)
@@ -317,10 +333,10 @@ static bool query_add(struct api_call *call, const char *text, size_t len, struc
     return true;
 }
 
-bool api_query_parse(struct api_call *call, const char *raw, struct err *err) {
+bool api_query_parse(struct api_call *call, const char *raw, const char *known, struct err *err) {
     while (raw != NULL && *raw != '\0') {
         size_t len = strcspn(raw, "&");
-        if (len > 0 && !query_add(call, raw, len, err))
+        if (len > 0 && !query_add(call, raw, len, known, err))
             return false;
         raw += len;
         raw += *raw == '&';

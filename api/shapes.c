@@ -140,11 +140,6 @@ static const struct json_field tags_input_fields[] = {
 };
 const struct json_shape api_shape_tags_input = JSON_SHAPE(struct api_tags_input, tags_input_fields);
 
-static const struct json_field reason_input_fields[] = {
-    {.name = "reason", .type = JSON_TEXT, AT(api_reason_input, reason), .max = 256},
-};
-const struct json_shape api_shape_reason_input = JSON_SHAPE(struct api_reason_input, reason_input_fields);
-
 static const struct json_field device_fields[] = {
     TEXT(api_device, id),
     TEXT(api_device, state),
@@ -392,6 +387,7 @@ const struct json_shape api_shape_token_input = JSON_SHAPE(struct api_token_inpu
 static const struct json_field token_rotation_fields[] = {
     {.name = "grace_s", .type = JSON_INT, AT(api_token_rotation, grace_s), .max = 604800},
     {.name = "expires_in_s", .type = JSON_INT, AT(api_token_rotation, expires_in_s), .min = 60, .max = 31536000},
+    {.name = "reason", .type = JSON_TEXT, AT(api_token_rotation, reason), .max = 256},
 };
 const struct json_shape api_shape_token_rotation = JSON_SHAPE(struct api_token_rotation, token_rotation_fields);
 

@@ -107,11 +107,6 @@ struct api_tags_input {
 };
 extern const struct json_shape api_shape_tags_input;
 
-struct api_reason_input {
-    const char *reason;
-};
-extern const struct json_shape api_shape_reason_input;
-
 struct api_device {
     const char *id, *state, *product, *hardware;
     struct json_texts tags;
@@ -212,6 +207,7 @@ extern const struct json_shape api_shape_token_input;
 
 struct api_token_rotation {
     int64_t grace_s, expires_in_s;
+    const char *reason;
 };
 enum { API_TOKEN_ROTATION_HAS_EXPIRY = 2 };
 extern const struct json_shape api_shape_token_rotation;

@@ -19,7 +19,7 @@ bool api_token_parse(const char *text, char ret_id[DB_TOKEN_ID_SIZE], uint8_t re
 bool api_token_list(struct api_call *call, struct err *err) {
     struct api_list list;
     struct db_tokens page;
-    if (!api_list_begin(call, NULL, false, &list, err) || !db_token_list(call->db, list.after, list.limit, call->arena, &page, err))
+    if (!api_list_begin(call, false, &list, err) || !db_token_list(call->db, list.after, list.limit, call->arena, &page, err))
         return false;
     struct api_token *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)
@@ -89,7 +89,8 @@ bool api_token_rotate(struct api_call *call, struct err *err) {
     int64_t expires_at = (present & API_TOKEN_ROTATION_HAS_EXPIRY) != 0 ? call->now + input.expires_in_s : token.expires_at;
     if (!api_secret_renew(call->arena, API_SECRET_TOKEN, token.id, token.secret_sha256, &secret, err) ||
         !db_token_rotate(call->db, token.id, token.secret_sha256, call->now + input.grace_s, expires_at, err) ||
-        !db_token_get(call->db, token.id, call->arena, &token, err) || !api_audit(call, "token.rotate", "token", token.id, NULL, err))
+        !db_token_get(call->db, token.id, call->arena, &token, err) ||
+        !api_audit(call, "token.rotate", "token", token.id, api_detail(call, "reason", input.reason, (char *)NULL), err))
         return false;
     return reply_new(call, 200, &token, secret, err);
 }

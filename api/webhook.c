@@ -160,7 +160,7 @@ static const char *told(struct api_call *call, const struct db_webhook *row) {
 bool api_webhook_list(struct api_call *call, struct err *err) {
     struct api_list list;
     struct db_webhooks page;
-    if (!api_list_begin(call, NULL, false, &list, err) || !db_webhook_list(call->db, list.after, list.limit, call->arena, &page, err))
+    if (!api_list_begin(call, false, &list, err) || !db_webhook_list(call->db, list.after, list.limit, call->arena, &page, err))
         return false;
     struct webhook *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)
@@ -230,11 +230,11 @@ bool api_webhook_delete(struct api_call *call, struct err *err) {
 
 bool api_webhook_rotate(struct api_call *call, struct err *err) {
     struct db_webhook row;
-    if (!get(call, &row, err) || !check_reach(call, row.product, err))
+    const char *reason;
+    if (!get(call, &row, err) || !check_reach(call, row.product, err) || !api_reason(call, &reason, err))
         return false;
     random_bytes(row.secret, sizeof(row.secret));
-    if (!db_webhook_rotate(call->db, row.id, row.secret, call->now + OLD_SECRET_S, err) ||
-        !api_audit(call, "webhook.rotate", "webhook", row.id, NULL, err) || !get(call, &row, err))
-        return false;
-    return reply_secret(call, 200, &row, err);
+    return db_webhook_rotate(call->db, row.id, row.secret, call->now + OLD_SECRET_S, err) &&
+           api_audit(call, "webhook.rotate", "webhook", row.id, api_detail(call, "reason", reason, (char *)NULL), err) && get(call, &row, err) &&
+           reply_secret(call, 200, &row, err);
 }

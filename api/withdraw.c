@@ -32,11 +32,11 @@ bool api_withdraw_follow(struct api_call *call, const struct trusted_releases *r
 bool api_release_withdraw(struct api_call *call, struct err *err) {
     const char *product = api_var(call, "product");
     const char *version = api_var(call, "version");
-    struct api_reason_input input;
+    const char *reason;
     struct db_release release;
     struct api_release reply;
-    return api_allow(call, product, err) && api_body(call, &api_shape_reason_input, &input, NULL, err) &&
-           db_release_get_version(call->db, product, version, call->arena, &release, err) && withdraw(call, &release, input.reason, err) &&
+    return api_allow(call, product, err) && api_reason(call, &reason, err) &&
+           db_release_get_version(call->db, product, version, call->arena, &release, err) && withdraw(call, &release, reason, err) &&
            db_release_get_version(call->db, product, version, call->arena, &release, err) && api_release_from(call->arena, &release, &reply, err) &&
            api_reply_json(call, 0, &api_shape_release, &reply, err);
 }

@@ -48,7 +48,7 @@ bool dispatch_begin(struct api_call *call, const char *raw_query, struct err *er
     call->unchecked = call->defer_to_writer; /* a fault in the query must not keep a clone from being noted */
     if (call->unchecked)
         return true;
-    if (!check_policy(call, err) || !api_query_parse(call, raw_query, err))
+    if (!check_policy(call, err) || !api_query_parse(call, raw_query, call->route->query, err))
         return false;
     return call->route->stream == NULL || call->route->stream->begin(call, err);
 }

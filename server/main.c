@@ -43,7 +43,7 @@ static void print_policy(unsigned policy) {
         printf("%s%s", separator, names[i]);
         separator = ",";
     }
-    printf("%s\n", policy == 0 ? "-" : "");
+    printf("%s", policy == 0 ? "-" : "");
 }
 
 static void print_listeners(unsigned listeners) {
@@ -67,6 +67,7 @@ static int dump_routes(void) {
         printf("\t%s\t%s\t%s\t%s\t%s\t%zu\t%s\t", route->method, route->pattern, roles[route->role], route->scope[0] != '\0' ? route->scope : "-",
                bodies[route->body], route->body_limit, runs[route->run]);
         print_policy(route->policy);
+        printf("\t%s\n", route->query != NULL ? route->query : "*");
     }
     return EXIT_OK;
 }

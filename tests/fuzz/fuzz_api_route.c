@@ -24,7 +24,7 @@ static void check_route(struct api_call *call) {
 
 static void check_query(struct api_call *call, const char *raw) {
     struct err err;
-    if (!api_query_parse(call, raw, &err))
+    if (!api_query_parse(call, raw, NULL, &err))
         return;
     for (size_t i = 0; i < call->query_count; i++) {
         if (!text_is_printable(call->query[i].name) || !text_is_printable(call->query[i].value))

@@ -43,6 +43,36 @@ def test_every_update_asks_for_if_match(contract):
         assert "If-Match" in names, row
 
 
+def parameters(contract, row, place):
+    item = next(item for template, _, item in contract.templates if template == row.pattern)
+    found = [contract._resolve(parameter) for parameter in item.get("parameters", []) + item[row.method.lower()].get("parameters", [])]
+    return {parameter["name"] for parameter in found if parameter["in"] == place}
+
+
+def test_query_parameters_are_those_of_the_contract(contract):
+    for row in ROWS:
+        assert row.query == parameters(contract, row, "query"), row
+
+
+@pytest.mark.parametrize("row", ROWS, ids=repr)
+def test_unknown_query_parameter(router, row):
+    """A misspelt one must not turn a rehearsal into the act, or a part into the whole: nothing is done, and it is named."""
+    headers = [("If-Match", "*")] if "if-match" in row.policy else []
+    body = {"none": None, "json": {}}.get(row.body, b"x")
+    reply = router.operator().request(row.method, fill(row.pattern) + "?dryrun=true", body, headers=headers)
+    assert reply.status == 400 and [error["field"] for error in reply.json["errors"]] == ["dryrun"], reply
+
+
+def test_every_action_takes_a_reason(contract):
+    """Whoever posts {"reason": …} to whatever is done to a thing need not look up whether it is taken there."""
+    for row in POSTS:
+        if row.pattern.endswith("}") or not row.pattern.rsplit("/", 2)[1].startswith("{"):
+            continue
+        item = next(item for template, _, item in contract.templates if template == row.pattern)["post"]
+        schema = contract._resolve(item["requestBody"]["content"]["application/json"]["schema"])
+        assert "reason" in schema["properties"], row
+
+
 @pytest.mark.parametrize("row", [row for row in CHANGES if "if-match" in row.policy], ids=repr)
 def test_without_if_match(router, row):
     """428 before anything else is looked at."""

@@ -146,7 +146,7 @@ static bool parse(struct fixture *fixture, const char *raw, struct err *err) {
     arena_clear(&fixture->arena);
     arena_init(&fixture->arena, 65536);
     fixture->call = (struct api_call){.arena = &fixture->arena};
-    return api_query_parse(&fixture->call, raw, err);
+    return api_query_parse(&fixture->call, raw, NULL, err);
 }
 
 static void test_query(void **state) {
@@ -174,6 +174,36 @@ static void test_query(void **state) {
     arena_clear(&fixture.arena);
 }
 
+/* Names are whole words of the row's list; an empty list has none. */
+static void test_query_known(void **state) {
+    static const struct {
+        const char *raw, *known;
+        bool good;
+    } cases[] = {
+        {"limit=1&product=x", "limit cursor product", true},
+        {"cursor=1", "limit cursor product", true},
+        {"", "", true},
+        {"limit=1", "", false},
+        {"limi=1", "limit cursor product", false},
+        {"limits=1", "limit cursor product", false},
+        {"limit%20cursor=1", "limit cursor product", false},
+        {"=1", "limit cursor product", false},
+    };
+    struct fixture fixture = {0};
+    struct err err;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        arena_clear(&fixture.arena);
+        arena_init(&fixture.arena, 65536);
+        fixture.call = (struct api_call){.arena = &fixture.arena};
+        if (api_query_parse(&fixture.call, cases[i].raw, cases[i].known, &err) != cases[i].good)
+            fail_msg("'%s' of '%s'", cases[i].raw, cases[i].known);
+        if (!cases[i].good)
+            assert_int_equal(err.code, ERR_INVALID);
+    }
+    arena_clear(&fixture.arena);
+}
+
 static void test_headers(void **state) {
     static const struct api_param headers[] = {{"Host", "x"}, {"if-match", "\"1\""}};
     const struct api_call call = {.headers = headers, .header_count = ARRAY_LEN(headers)};
@@ -187,7 +217,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_that_match), cmocka_unit_test(test_paths_that_do_not),
         cmocka_unit_test(test_allow),           cmocka_unit_test(test_every_row),
-        cmocka_unit_test(test_query),           cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_query),           cmocka_unit_test(test_query_known),
+        cmocka_unit_test(test_headers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
