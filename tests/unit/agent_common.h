@@ -1,4 +1,4 @@
-/* What the agent's unit tests share: cmocka's includes, and a folder that lives as long as one test. */
+/* What the agent's unit tests share: cmocka's includes, a folder that lives as long as one test, and files in it. */
 #ifndef PAWL_TESTS_UNIT_AGENT_COMMON_H
 #define PAWL_TESTS_UNIT_AGENT_COMMON_H
 
@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,19 +16,10 @@
 #include <unistd.h>
 
 #include "common/defs.h"
+#include "tests/unit/folder.h"
 
 #define SHA_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define SHA_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-
-static char folder[64];
-static char scratch[4][256]; /* for in_folder(); good until the fourth next call */
-
-static inline const char *in_folder(const char *name) {
-    static size_t next;
-    char *place = scratch[next++ % 4];
-    snprintf(place, sizeof(scratch[0]), "%s/%s", folder, name);
-    return place;
-}
 
 static inline void write_file(const char *path, const void *data, size_t len, mode_t mode) {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -51,19 +41,6 @@ static inline size_t read_file(const char *path, char *out, size_t size) {
     out[got] = '\0';
     close(fd);
     return (size_t)got;
-}
-
-static inline int folder_make(UNUSED void **state) {
-    snprintf(folder, sizeof(folder), "/tmp/pawl-agent-test-XXXXXX");
-    return mkdtemp(folder) != NULL ? 0 : -1;
-}
-
-static inline int folder_remove_one(const char *path, UNUSED const struct stat *info, UNUSED int type, UNUSED struct FTW *at) {
-    return remove(path);
-}
-
-static inline int folder_drop(UNUSED void **state) {
-    return nftw(folder, folder_remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 #endif

@@ -11,6 +11,8 @@
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
+#include "tests/unit/folder.h"
+
 struct made {
     EVP_PKEY *key;
     X509 *certificate;
@@ -92,9 +94,9 @@ static void make_free(struct made *made) {
     X509_free(made->certificate);
 }
 
-/* folder/name.pem and folder/name.key (0400). */
-static inline void make_write(const struct made *made, const char *folder, const char *name) {
-    char path[512];
+/* name.pem and name.key (0400) in the folder of the test. */
+static inline void make_write(const struct made *made, const char *name) {
+    char path[TEMPORARY_SIZE + 64];
     snprintf(path, sizeof(path), "%s/%s.pem", folder, name);
     FILE *file = fopen(path, "w");
     if (file == NULL || PEM_write_X509(file, made->certificate) != 1 || fclose(file) != 0)
@@ -106,8 +108,8 @@ static inline void make_write(const struct made *made, const char *folder, const
 }
 
 /* What make_write() wrote. */
-static inline struct made make_read(const char *folder, const char *name) {
-    char path[512];
+static inline struct made make_read(const char *name) {
+    char path[TEMPORARY_SIZE + 64];
     struct made made;
     snprintf(path, sizeof(path), "%s/%s.pem", folder, name);
     FILE *file = fopen(path, "r");

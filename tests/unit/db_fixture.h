@@ -31,11 +31,12 @@
 #include "db/release.h"
 #include "db/report.h"
 #include "db/token.h"
+#include "tests/unit/temporary.h"
 
 enum { NOW = 1800000000 };
 
 struct store {
-    char folder[64];
+    char folder[TEMPORARY_SIZE];
     struct db *db;
     struct db_conn *reader;
     struct arena arena;
@@ -76,55 +77,29 @@ UNUSED static void store_shut(struct store *store) {
     store->db = NULL;
 }
 
-UNUSED static void store_folder(struct store *store) {
-    const char *base = getenv("TMPDIR");
-
-    snprintf(store->folder, sizeof store->folder, "%.40s/pawl-db-XXXXXX", base ? base : "/tmp");
-    assert_non_null(mkdtemp(store->folder));
-}
-
 UNUSED static int store_setup(void **state) {
     struct store *store = calloc(1, sizeof *store);
 
     assert_non_null(store);
-    store_folder(store);
+    temporary_folder(store->folder);
     arena_init(&store->arena, 64 << 20);
     store_reopen(store);
     *state = store;
     return 0;
 }
 
-UNUSED static void remove_tree(const char *path) {
-    DIR *dir = opendir(path);
-    struct dirent *item;
-    char inner[PATH_MAX];
-
-    if (!dir) {
-        unlink(path);
-        return;
-    }
-    while ((item = readdir(dir))) {
-        if (strcmp(item->d_name, ".") == 0 || strcmp(item->d_name, "..") == 0)
-            continue;
-        snprintf(inner, sizeof inner, "%s/%s", path, item->d_name);
-        remove_tree(inner);
-    }
-    closedir(dir);
-    rmdir(path);
-}
-
 UNUSED static int store_teardown(void **state) {
     struct store *store = *state;
 
     store_shut(store);
-    remove_tree(store->folder);
+    temporary_remove(store->folder);
     arena_clear(&store->arena);
     free(store);
     return 0;
 }
 
 UNUSED static size_t count_files(const struct store *store, const char *folder) {
-    char path[128];
+    char path[PATH_MAX];
     DIR *dir;
     const struct dirent *item;
     size_t count = 0;

@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,46 +14,30 @@
 #include "common/clock.h"
 #include "tests/unit/certs_make.h"
 
-static char folder[] = "/tmp/pawl-authorities-XXXXXX";
 static struct made ca, other, namesake, mute, leaf, second;
 
 static const struct certs_trust_files no_factories;
 
-static const char *at(const char *name) {
-    static char path[2][256];
-    static int turn;
-    turn ^= 1;
-    snprintf(path[turn], sizeof(path[turn]), "%s/%s", folder, name);
-    return path[turn];
-}
-
 static int set_up(void **state) {
     struct make make = {.common_name = "mute", .basic = "critical,CA:TRUE", .usage = "keyCertSign", .eku = ""};
-    (void)state;
-    if (mkdtemp(folder) == NULL)
-        return -1;
+    folder_make(state);
     ca = make_ca("ca");
     other = make_ca("other");
     namesake = make_ca("ca");
     mute = make_certificate(&make, NULL);
     leaf = make_certificate(&(struct make){.san = "URI:urn:pawl:device:a"}, &ca);
     second = make_certificate(&(struct make){.san = "URI:urn:pawl:device:b"}, &ca);
-    make_write(&ca, folder, "ca");
-    make_write(&other, folder, "other");
-    make_write(&mute, folder, "mute");
+    make_write(&ca, "ca");
+    make_write(&other, "other");
+    make_write(&mute, "mute");
     return 0;
 }
 
 static int tear_down(void **state) {
     struct made *const all[] = {&ca, &other, &namesake, &mute, &leaf, &second};
-    DIR *dir = opendir(folder);
-    (void)state;
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         make_free(all[i]);
-    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;)
-        unlinkat(dirfd(dir), entry->d_name, 0);
-    closedir(dir);
-    return rmdir(folder);
+    return folder_drop(state);
 }
 
 /* ---- helpers ---- */
@@ -74,9 +57,7 @@ static struct certs_lineage lineage_of(const struct made *const *chain, size_t c
 /* NULL: what is loaded says no, and *err why. */
 static struct certs_authorities *load(const char *crl, struct err *err) {
     struct certs_authorities *authorities = NULL;
-    char ca_file[256];
-    snprintf(ca_file, sizeof(ca_file), "%s/ca.pem", folder);
-    const struct certs_trust_files files = {.ca = ca_file, .crl = crl != NULL ? at(crl) : NULL};
+    const struct certs_trust_files files = {.ca = in_folder("ca.pem"), .crl = crl != NULL ? in_folder(crl) : NULL};
     return certs_authorities_load(&files, &no_factories, &authorities, err) ? authorities : NULL;
 }
 
@@ -111,7 +92,7 @@ static void test_revoked(void **state) {
     struct err err = {0};
     (void)state;
     for (int der = 0; der < 2; der++) {
-        make_crl(&(struct make_crl){.der = der}, &ca, gone, 1, at("good.crl"));
+        make_crl(&(struct make_crl){.der = der}, &ca, gone, 1, in_folder("good.crl"));
         struct certs_authorities *authorities = load("good.crl", &err);
         if (authorities == NULL)
             fail_msg("%s", err.text);
@@ -134,7 +115,7 @@ static void test_revoked_intermediate(void **state) {
     struct certs_lineage lineage = lineage_of((const struct made *[]){&below, &between, &ca}, 3);
     struct err err;
     (void)state;
-    make_crl(&(struct make_crl){0}, &ca, gone, 1, at("between.crl"));
+    make_crl(&(struct make_crl){0}, &ca, gone, 1, in_folder("between.crl"));
     struct certs_authorities *without = load(NULL, &err), *with = load("between.crl", &err);
     assert_true(certs_authorities_admit(without, &lineage, &err));
     assert_false(certs_authorities_admit(with, &lineage, &err));
@@ -151,7 +132,7 @@ static void test_expired_list(void **state) {
     struct certs_lineage lineage = lineage_of((const struct made *[]){&leaf, &ca}, 2);
     struct err err;
     (void)state;
-    make_crl(&(struct make_crl){.next_in_s = -100}, &ca, gone, 1, at("old.crl"));
+    make_crl(&(struct make_crl){.next_in_s = -100}, &ca, gone, 1, in_folder("old.crl"));
     struct certs_authorities *authorities = load("old.crl", &err);
     assert_non_null(authorities);
     assert_true(authorities->crls[0].next_update < clock_now());
@@ -165,19 +146,16 @@ static void test_two_authorities(void **state) {
     struct made theirs = make_certificate(&make, &other);
     struct err err;
     struct certs_authorities *authorities = NULL;
-    char both[256];
     (void)state;
     ASN1_INTEGER *serial = ASN1_INTEGER_dup(X509_get0_serialNumber(theirs.certificate));
     X509_set_serialNumber(theirs.certificate, X509_get_serialNumber(leaf.certificate));
     const struct made *const gone[] = {&leaf};
-    snprintf(both, sizeof(both), "%s/both.pem", folder);
-    make_join(both, (const char *[]){at("ca.pem"), at("other.pem"), NULL});
-    make_crl(&(struct make_crl){0}, &ca, gone, 1, at("one.crl"));
-    make_crl(&(struct make_crl){0}, &other, NULL, 0, at("two.crl"));
-    char lists[256];
-    snprintf(lists, sizeof(lists), "%s/lists.crl", folder);
-    make_join(lists, (const char *[]){at("one.crl"), at("two.crl"), NULL});
-    assert_true(certs_authorities_load(&(struct certs_trust_files){both, lists}, &no_factories, &authorities, &err));
+    make_join(in_folder("both.pem"), (const char *[]){in_folder("ca.pem"), in_folder("other.pem"), NULL});
+    make_crl(&(struct make_crl){0}, &ca, gone, 1, in_folder("one.crl"));
+    make_crl(&(struct make_crl){0}, &other, NULL, 0, in_folder("two.crl"));
+    make_join(in_folder("lists.crl"), (const char *[]){in_folder("one.crl"), in_folder("two.crl"), NULL});
+    assert_true(
+        certs_authorities_load(&(struct certs_trust_files){in_folder("both.pem"), in_folder("lists.crl")}, &no_factories, &authorities, &err));
     assert_int_equal(authorities->crl_count, 2);
     struct certs_lineage ours = lineage_of((const struct made *[]){&leaf, &ca}, 2),
                          not_ours = lineage_of((const struct made *[]){&theirs, &other}, 2);
@@ -227,16 +205,16 @@ static void test_factories(void **state) {
 static void test_refused_lists(void **state) {
     const struct made *const gone[] = {&leaf};
     struct err err;
-    FILE *file = fopen(at("nonsense.crl"), "w");
+    FILE *file = fopen(in_folder("nonsense.crl"), "w");
     (void)state;
     fputs("nonsense\n", file);
     fclose(file);
-    make_crl(&(struct make_crl){0}, &other, gone, 1, at("foreign.crl"));
-    make_crl(&(struct make_crl){0}, &namesake, gone, 1, at("namesake.crl"));
-    make_crl(&(struct make_crl){.delta = 1}, &ca, gone, 1, at("delta.crl"));
-    make_crl(&(struct make_crl){.point = "critical,indirectCRL:TRUE"}, &ca, gone, 1, at("indirect.crl"));
-    make_crl(&(struct make_crl){.point = "critical,onlysomereasons:keyCompromise"}, &ca, gone, 1, at("reasons.crl"));
-    make_crl(&(struct make_crl){.damage = 1}, &ca, gone, 1, at("damaged.crl"));
+    make_crl(&(struct make_crl){0}, &other, gone, 1, in_folder("foreign.crl"));
+    make_crl(&(struct make_crl){0}, &namesake, gone, 1, in_folder("namesake.crl"));
+    make_crl(&(struct make_crl){.delta = 1}, &ca, gone, 1, in_folder("delta.crl"));
+    make_crl(&(struct make_crl){.point = "critical,indirectCRL:TRUE"}, &ca, gone, 1, in_folder("indirect.crl"));
+    make_crl(&(struct make_crl){.point = "critical,onlysomereasons:keyCompromise"}, &ca, gone, 1, in_folder("reasons.crl"));
+    make_crl(&(struct make_crl){.damage = 1}, &ca, gone, 1, in_folder("damaged.crl"));
     expect_refused("nonsense.crl", "no CRL in it");
     expect_refused("absent.crl", "No such file");
     expect_refused("ca.pem", "no CRL in it");
@@ -248,10 +226,9 @@ static void test_refused_lists(void **state) {
     expect_refused("reasons.crl", "a partial one");
     /* A CA whose key usage does not say that it signs lists. */
     struct certs_authorities *authorities = NULL;
-    char ca_file[256];
-    snprintf(ca_file, sizeof(ca_file), "%s/mute.pem", folder);
-    make_crl(&(struct make_crl){0}, &mute, gone, 1, at("mute.crl"));
-    assert_false(certs_authorities_load(&(struct certs_trust_files){ca_file, at("mute.crl")}, &no_factories, &authorities, &err));
+    make_crl(&(struct make_crl){0}, &mute, gone, 1, in_folder("mute.crl"));
+    assert_false(
+        certs_authorities_load(&(struct certs_trust_files){in_folder("mute.pem"), in_folder("mute.crl")}, &no_factories, &authorities, &err));
     assert_non_null(strstr(err.text, "that may sign CRLs"));
     assert_null(authorities);
 }
@@ -260,7 +237,7 @@ static void test_many(void **state) {
     enum { MANY = 20000 };
     struct err err;
     (void)state;
-    make_crl(&(struct make_crl){.fill = MANY}, &ca, NULL, 0, at("many.crl"));
+    make_crl(&(struct make_crl){.fill = MANY}, &ca, NULL, 0, in_folder("many.crl"));
     struct certs_authorities *authorities = load("many.crl", &err);
     uint64_t issuer, id;
     assert_non_null(authorities);
@@ -282,9 +259,9 @@ static void test_digest(void **state) {
     struct err err;
     const struct made *const gone[] = {&leaf};
     (void)state;
-    make_crl(&(struct make_crl){0}, &ca, gone, 1, at("digest.crl"));
+    make_crl(&(struct make_crl){0}, &ca, gone, 1, in_folder("digest.crl"));
     struct certs_authorities *one = load("digest.crl", &err), *again = load("digest.crl", &err), *none = load(NULL, &err);
-    make_crl(&(struct make_crl){0}, &ca, NULL, 0, at("digest.crl"));
+    make_crl(&(struct make_crl){0}, &ca, NULL, 0, in_folder("digest.crl"));
     struct certs_authorities *other_list = load("digest.crl", &err);
     assert_memory_equal(one->digest, again->digest, sizeof(one->digest));
     assert_memory_not_equal(one->digest, none->digest, sizeof(one->digest));

@@ -10,15 +10,12 @@
 #include "certs/bundle.h"
 #include "tests/unit/certs_make.h"
 
-static char folder[] = "/tmp/pawl-certs-bundle-XXXXXX";
-static char paths[8][64];
-static size_t path_count;
-
 /* A file with these certificates and text behind them. */
 static const char *bundle(X509 *first, X509 *second, const char *text) {
-    char *path = paths[path_count];
-    snprintf(path, sizeof(paths[0]), "%s/%zu.pem", folder, path_count);
-    path_count++;
+    static int made;
+    char name[16];
+    snprintf(name, sizeof(name), "%d.pem", made++);
+    const char *path = in_folder(name);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     assert_true(first == NULL || PEM_write_X509(file, first) == 1);
@@ -26,18 +23,6 @@ static const char *bundle(X509 *first, X509 *second, const char *text) {
     fputs(text, file);
     assert_int_equal(fclose(file), 0);
     return path;
-}
-
-static int set_up(void **state) {
-    (void)state;
-    return mkdtemp(folder) != NULL ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    for (size_t i = 0; i < path_count; i++)
-        unlink(paths[i]);
-    return rmdir(folder);
 }
 
 static void test_unreadable(void **state) {
@@ -85,5 +70,5 @@ static void test_disjoint(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_unreadable), cmocka_unit_test(test_disjoint)};
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, folder_make, folder_drop);
 }

@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <ftw.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,10 +16,10 @@
 #include "certs/pem.h"
 #include "common/file.h"
 #include "common/hex.h"
+#include "tests/unit/folder.h"
 
 extern char **environ;
 
-static char folder[] = "/tmp/pawl-certs-pem-XXXXXX";
 static struct err err;
 
 /* certs/dev-pki.sh FOLDER and up to six words more; its exit status. */
@@ -44,16 +43,8 @@ static bool look_at(const char *name, bool by_common_name, struct certs_pem_iden
     return certs_pem_device(pem.data, pem.len, name, by_common_name, ret_identity, &err);
 }
 
-static int remove_one(const char *path, UNUSED const struct stat *info, UNUSED int type, UNUSED struct FTW *at) {
-    return remove(path);
-}
-
-static int set_up(UNUSED void **state) {
-    return mkdtemp(folder) != NULL && make_pki((const char *const[6]){"--device", "dev:1", "--server-name", "ota.example"}) == 0 ? 0 : -1;
-}
-
-static int tear_down(UNUSED void **state) {
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+static int set_up(void **state) {
+    return folder_make(state) == 0 && make_pki((const char *const[6]){"--device", "dev:1", "--server-name", "ota.example"}) == 0 ? 0 : -1;
 }
 
 static void test_a_good_one(UNUSED void **state) {
@@ -141,5 +132,5 @@ int main(void) {
         cmocka_unit_test(test_a_second_key), cmocka_unit_test(test_a_second_run_changes_nothing),
         cmocka_unit_test(test_refusals),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, folder_drop);
 }

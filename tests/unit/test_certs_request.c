@@ -155,11 +155,6 @@ static void test_armour(void **state) {
     assert_int_equal(lines.data[lines.len - 1], '\n');
 }
 
-struct authority {
-    struct made made;
-    char folder[64], certificate[96], key[96];
-};
-
 static void write_key(EVP_PKEY *key, const char *path, const char *passphrase) {
     FILE *file = fopen(path, "w");
     assert_non_null(file);
@@ -169,56 +164,41 @@ static void write_key(EVP_PKEY *key, const char *path, const char *passphrase) {
     chmod(path, 0400);
 }
 
-static struct authority authority_new(void) {
-    struct authority authority = {.made = make_ca("Device CA")};
-    snprintf(authority.folder, sizeof(authority.folder), "/tmp/pawl-issue-XXXXXX");
-    assert_non_null(mkdtemp(authority.folder));
-    make_write(&authority.made, authority.folder, "ca");
-    snprintf(authority.certificate, sizeof(authority.certificate), "%s/ca.pem", authority.folder);
-    snprintf(authority.key, sizeof(authority.key), "%s/enc.key", authority.folder);
-    write_key(authority.made.key, authority.key, "a passphrase");
-    return authority;
-}
-
-static void authority_free(struct authority *authority) {
-    char plain[128];
-    snprintf(plain, sizeof(plain), "%s/ca.key", authority->folder);
-    unlink(plain);
-    unlink(authority->certificate);
-    unlink(authority->key);
-    rmdir(authority->folder);
-    make_free(&authority->made);
+/* A CA in the folder, its key once more with a passphrase. */
+static struct made authority_new(void) {
+    struct made made = make_ca("Device CA");
+    make_write(&made, "ca");
+    write_key(made.key, in_folder("enc.key"), "a passphrase");
+    return made;
 }
 
 static void test_load(void **state) {
-    struct authority authority CLEANUP(authority_free) = authority_new();
+    struct made authority CLEANUP(make_free) = authority_new();
     struct certs_issuer *issuer = NULL;
     struct err err;
-    char plain[128];
     (void)state;
-    snprintf(plain, sizeof(plain), "%s/ca.key", authority.folder);
-    assert_false(certs_issue_load(authority.certificate, plain, "a passphrase", 12, &issuer, &err));
+    assert_false(certs_issue_load(in_folder("ca.pem"), in_folder("ca.key"), "a passphrase", 12, &issuer, &err));
     assert_int_equal(err.code, ERR_KEY); /* not encrypted */
-    assert_false(certs_issue_load(authority.certificate, authority.key, "another", 7, &issuer, &err));
+    assert_false(certs_issue_load(in_folder("ca.pem"), in_folder("enc.key"), "another", 7, &issuer, &err));
     assert_int_equal(err.code, ERR_PASSPHRASE);
-    chmod(authority.key, 0444);
-    assert_false(certs_issue_load(authority.certificate, authority.key, "a passphrase", 12, &issuer, &err));
+    chmod(in_folder("enc.key"), 0444);
+    assert_false(certs_issue_load(in_folder("ca.pem"), in_folder("enc.key"), "a passphrase", 12, &issuer, &err));
     assert_int_equal(err.code, ERR_KEY); /* others can read it */
-    chmod(authority.key, 0600);
+    chmod(in_folder("enc.key"), 0600);
     EVP_PKEY *other = make_key("P-256");
-    write_key(other, authority.key, "a passphrase");
+    write_key(other, in_folder("enc.key"), "a passphrase");
     EVP_PKEY_free(other);
-    assert_false(certs_issue_load(authority.certificate, authority.key, "a passphrase", 12, &issuer, &err));
+    assert_false(certs_issue_load(in_folder("ca.pem"), in_folder("enc.key"), "a passphrase", 12, &issuer, &err));
     assert_int_equal(err.code, ERR_KEY); /* of another CA */
-    struct made leaf = make_certificate(&(struct make){.san = "URI:urn:pawl:device:x"}, &authority.made);
-    make_write(&leaf, authority.folder, "ca");
+    struct made leaf = make_certificate(&(struct make){.san = "URI:urn:pawl:device:x"}, &authority);
+    make_write(&leaf, "ca");
     make_free(&leaf);
-    assert_false(certs_issue_load(authority.certificate, authority.key, "a passphrase", 12, &issuer, &err));
+    assert_false(certs_issue_load(in_folder("ca.pem"), in_folder("enc.key"), "a passphrase", 12, &issuer, &err));
     assert_int_equal(err.code, ERR_CONFIG); /* no CA */
 }
 
 static void test_issue(void **state) {
-    struct authority authority CLEANUP(authority_free) = authority_new();
+    struct made authority CLEANUP(make_free) = authority_new();
     struct arena arena CLEANUP(arena_clear);
     struct buf key CLEANUP(buf_wipe) = BUF_INIT(8192);
     struct buf text CLEANUP(buf_free) = BUF_INIT(65536);
@@ -231,7 +211,7 @@ static void test_issue(void **state) {
     struct err err;
     (void)state;
     arena_init(&arena, 1 << 20);
-    if (!certs_issue_load(authority.certificate, authority.key, "a passphrase", 12, &issuer, &err) || !certs_request_new_key(&key, &err) ||
+    if (!certs_issue_load(in_folder("ca.pem"), in_folder("enc.key"), "a passphrase", 12, &issuer, &err) || !certs_request_new_key(&key, &err) ||
         !certs_request_make(key.data, key.len, "asked-for", &text, &err) || !certs_request_read(&arena, text.data, text.len, &request, &err))
         fail_msg("%s", err.text);
     int64_t now = (int64_t)1 << 31; /* far off: both CA and order are then judged by the injected time */
@@ -239,7 +219,7 @@ static void test_issue(void **state) {
     assert_false(certs_issue_sign(issuer, &order, &arena, &issued, &err));
     assert_int_equal(err.code, ERR_EXPIRED);
     struct tm ends;
-    ASN1_TIME_to_tm(X509_get0_notAfter(authority.made.certificate), &ends);
+    ASN1_TIME_to_tm(X509_get0_notAfter(authority.certificate), &ends);
     int64_t ca_ends = (int64_t)timegm(&ends);
     order.now = ca_ends - 5 * DAY;
     if (!certs_issue_sign(issuer, &order, &arena, &issued, &err) || !certs_issue_sign(issuer, &order, &arena, &again, &err))
@@ -263,13 +243,13 @@ static void test_issue(void **state) {
 }
 
 static void test_bundle(void **state) {
-    struct authority authority CLEANUP(authority_free) = authority_new();
+    struct made authority CLEANUP(make_free) = authority_new();
     struct buf reply CLEANUP(buf_free) = BUF_INIT(65536);
     struct buf pem CLEANUP(buf_free) = BUF_INIT(65536);
     struct err err;
     char text[4096] = "";
     (void)state;
-    FILE *file = fopen(authority.certificate, "r");
+    FILE *file = fopen(in_folder("ca.pem"), "r");
     size_t len = fread(text, 1, sizeof(text), file);
     fclose(file);
     assert_true(certs_pkcs7_all(text, len, "ca.pem", &reply, &err));
@@ -287,5 +267,5 @@ int main(void) {
         cmocka_unit_test(test_keys), cmocka_unit_test(test_exponent), cmocka_unit_test(test_names),  cmocka_unit_test(test_armour),
         cmocka_unit_test(test_load), cmocka_unit_test(test_issue),    cmocka_unit_test(test_bundle),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, folder_make, folder_drop);
 }

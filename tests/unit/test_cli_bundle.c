@@ -15,22 +15,14 @@
 #include "cli/rootplan.h"
 #include "common/clock.h"
 #include "common/file.h"
+#include "common/text.h"
+#include "tests/unit/folder.h"
 
-static char folder[] = "/tmp/pawl-bundle-XXXXXX";
-static char path[64];
+static char path[TEMPORARY_SIZE + 8];
 
 static int setup(void **state) {
-    (void)state;
-    if (mkdtemp(folder) == NULL)
-        return -1;
-    snprintf(path, sizeof(path), "%s/file", folder);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    unlink(path);
-    return rmdir(folder);
+    folder_make(state);
+    return text_copy(path, sizeof(path), in_folder("file")) ? 0 : -1;
 }
 
 static void hashes_are_compared_as_people_type_them(void **state) {
@@ -120,5 +112,5 @@ int main(void) {
         cmocka_unit_test(bundles_come_back),
         cmocka_unit_test(roots_are_planned),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, folder_drop);
 }

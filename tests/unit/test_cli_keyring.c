@@ -16,6 +16,7 @@
 #include "cli/signing.h"
 #include "common/file.h"
 #include "common/text.h"
+#include "tests/unit/folder.h"
 #include "trust/trusted.h"
 
 static const struct cli_keyring_secret offline = {"offline words", 13};
@@ -23,36 +24,17 @@ static const struct cli_keyring_secret online = {"online words", 12};
 enum { NOW = 1795000000 };
 
 static struct arena arena;
-static char base[] = "/tmp/pawl-test-keyring-XXXXXX";
-static char folder[64];
+static char ring_folder[TEMPORARY_SIZE + 8]; /* where the keys are made */
 
 static int set_up(void **state) {
-    (void)state;
     arena_init(&arena, 1 << 20);
-    assert_non_null(mkdtemp(base));
-    snprintf(folder, sizeof(folder), "%s/keys", base);
-    return 0;
-}
-
-static void remove_below(const char *path) {
-    DIR *dir = opendir(path);
-    for (struct dirent *entry = dir == NULL ? NULL : readdir(dir); entry != NULL; entry = readdir(dir)) {
-        char child[512];
-        snprintf(child, sizeof(child), "%s/%s", path, entry->d_name);
-        if (!text_equal(entry->d_name, ".") && !text_equal(entry->d_name, "..") && unlink(child) != 0)
-            remove_below(child);
-    }
-    if (dir != NULL)
-        closedir(dir);
-    rmdir(path);
+    folder_make(state);
+    return text_copy(ring_folder, sizeof(ring_folder), in_folder("keys")) ? 0 : -1;
 }
 
 static int tear_down(void **state) {
-    (void)state;
     arena_clear(&arena);
-    remove_below(base);
-    memcpy(base + strlen(base) - 6, "XXXXXX", 6);
-    return 0;
+    return folder_drop(state);
 }
 
 static size_t entries_in(const char *path) {
@@ -66,7 +48,8 @@ static size_t entries_in(const char *path) {
 }
 
 static bool create(int64_t roots, int64_t threshold, const struct cli_keyring_secret *secret, struct err *err) {
-    const struct cli_keyring_plan plan = {.folder = folder, .roots = roots, .threshold = threshold, .offline = *secret, .online = online, .now = NOW};
+    const struct cli_keyring_plan plan = {
+        .folder = ring_folder, .roots = roots, .threshold = threshold, .offline = *secret, .online = online, .now = NOW};
     return cli_keyring_create(&arena, &plan, err);
 }
 
@@ -78,17 +61,17 @@ static void all_keys_and_root_1(void **state) {
     assert_true(create(3, 2, &offline, &err));
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         struct stat info;
-        char path[128];
-        snprintf(path, sizeof(path), "%s/%s", folder, files[i]);
+        char path[TEMPORARY_SIZE + 64];
+        snprintf(path, sizeof(path), "%s/%s", ring_folder, files[i]);
         assert_int_equal(stat(path, &info), 0);
         assert_int_equal(info.st_mode & 07777, 0400);
     }
-    assert_int_equal(entries_in(folder), 8); /* five keys, online, keys.json, 1.root.json */
-    assert_int_equal(entries_in(base), 1);   /* no temporary folder */
+    assert_int_equal(entries_in(ring_folder), 8); /* five keys, online, keys.json, 1.root.json */
+    assert_int_equal(entries_in(folder), 1);      /* no temporary folder */
 
     CLEANUP(buf_free) struct buf root = BUF_INIT(METADATA_ROOT_MAX);
     CLEANUP(trusted_cleanup) struct trusted *trusted = NULL;
-    assert_true(cli_keyring_read_root(&arena, folder, &root, &err));
+    assert_true(cli_keyring_read_root(&arena, ring_folder, &root, &err));
     assert_true(trusted_open(root.data, root.len, &trusted, &err)); /* signed by its own threshold */
     assert_int_equal(trusted->root->version, 1);
     assert_int_equal(trusted->root->signers[METADATA_ROOT].count, 3);
@@ -104,7 +87,7 @@ static void keys_open_with_their_own_passphrase(void **state) {
     struct err err = {0};
     struct key *key = NULL;
     assert_true(create(1, 1, &offline, &err));
-    assert_true(cli_keyring_read(&arena, folder, &ring, &err));
+    assert_true(cli_keyring_read(&arena, ring_folder, &ring, &err));
     assert_int_equal(ring.keys.count, 6);
     const struct cli_keyring_entry *targets = cli_keyring_find(&ring, "targets-1");
     const struct cli_keyring_entry *timestamp = cli_keyring_find(&ring, "timestamp");
@@ -125,12 +108,12 @@ static void a_key_that_was_exchanged_is_refused(void **state) {
     struct cli_keyring ring;
     struct err err = {0};
     struct key *key = NULL;
-    char from[128];
-    char to[128];
+    char from[TEMPORARY_SIZE + 64];
+    char to[TEMPORARY_SIZE + 64];
     assert_true(create(1, 1, &offline, &err));
-    assert_true(cli_keyring_read(&arena, folder, &ring, &err));
-    snprintf(from, sizeof(from), "%s/snapshot-1.pem", folder);
-    snprintf(to, sizeof(to), "%s/targets-1.pem", folder);
+    assert_true(cli_keyring_read(&arena, ring_folder, &ring, &err));
+    snprintf(from, sizeof(from), "%s/snapshot-1.pem", ring_folder);
+    snprintf(to, sizeof(to), "%s/targets-1.pem", ring_folder);
     assert_int_equal(rename(from, to), 0);
     assert_false(cli_keyring_open(&arena, &ring, cli_keyring_find(&ring, "targets-1"), &offline, &key, &err));
     assert_int_equal(err.code, ERR_KEY);
@@ -141,14 +124,14 @@ static void a_key_that_was_exchanged_is_refused(void **state) {
 static void nothing_is_overwritten(void **state) {
     (void)state;
     struct err err = {0};
-    char path[128];
-    assert_int_equal(mkdir(folder, 0700), 0); /* an empty folder is fine */
+    char path[TEMPORARY_SIZE + 64];
+    assert_int_equal(mkdir(ring_folder, 0700), 0); /* an empty folder is fine */
     assert_true(create(1, 1, &offline, &err));
     assert_false(create(1, 1, &offline, &err));
     assert_int_equal(err.code, ERR_IO);
-    assert_int_equal(entries_in(base), 1);
-    remove_below(folder);
-    snprintf(path, sizeof(path), "%s", folder);
+    assert_int_equal(entries_in(folder), 1);
+    temporary_remove(ring_folder);
+    snprintf(path, sizeof(path), "%s", ring_folder);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     fclose(file);
@@ -162,7 +145,7 @@ static void a_failure_leaves_nothing(void **state) {
     struct err err = {0};
     assert_false(create(3, 2, &too_short, &err));
     assert_int_equal(err.code, ERR_PASSPHRASE);
-    assert_int_equal(entries_in(base), 0);
+    assert_int_equal(entries_in(folder), 0);
 }
 
 static void numbers_out_of_range(void **state) {
@@ -173,7 +156,7 @@ static void numbers_out_of_range(void **state) {
         assert_false(create(cases[i].roots, cases[i].threshold, &offline, &err));
         assert_int_equal(err.code, ERR_USAGE);
     }
-    assert_int_equal(entries_in(base), 0);
+    assert_int_equal(entries_in(folder), 0);
 }
 
 static void an_index_that_is_not_valid(void **state) {
@@ -183,10 +166,10 @@ static void an_index_that_is_not_valid(void **state) {
     char texts[4][512] = {"", "{}", "[]"};
     struct cli_keyring ring;
     struct err err = {0};
-    char path[128];
-    assert_int_equal(mkdir(folder, 0700), 0);
-    snprintf(path, sizeof(path), "%s/keys.json", folder);
-    assert_false(cli_keyring_read(&arena, folder, &ring, &err));
+    char path[TEMPORARY_SIZE + 64];
+    assert_int_equal(mkdir(ring_folder, 0700), 0);
+    snprintf(path, sizeof(path), "%s/keys.json", ring_folder);
+    assert_false(cli_keyring_read(&arena, ring_folder, &ring, &err));
     assert_int_equal(err.code, ERR_KEY);
     static const char *const files[] = {"/etc/shadow", "../other/targets-1.pem"};
     for (size_t i = 0; i < 3 + ARRAY_LEN(files); i++) {
@@ -200,7 +183,7 @@ static void an_index_that_is_not_valid(void **state) {
             assert_true(text_copy(text, sizeof(texts[3]), made.data));
         }
         assert_true(file_write_atomic(path, text, strlen(text), 0644, &err));
-        assert_false(cli_keyring_read(&arena, folder, &ring, &err));
+        assert_false(cli_keyring_read(&arena, ring_folder, &ring, &err));
         assert_int_equal(err.code, ERR_KEY);
     }
 }
@@ -212,15 +195,14 @@ static void only_keys_that_root_names_sign(void **state) {
     CLEANUP(trusted_cleanup) struct trusted *trusted = NULL;
     CLEANUP(cli_signing_close) struct cli_signing signing = {0};
     struct cli cli = {.quiet = true};
-    char passphrase[96];
-    const struct cli_signing_args args = {.keys = folder, .passphrase_file = passphrase};
+    const char *passphrase = in_folder("passphrase");
+    const struct cli_signing_args args = {.keys = ring_folder, .passphrase_file = passphrase};
     const struct key *keys[CLI_SIGNING_KEYS_MAX], *image_key = NULL;
     size_t count = 0;
     arena_init(&cli.arena, 1 << 20);
-    snprintf(passphrase, sizeof(passphrase), "%s/passphrase", base);
     assert_true(file_write_atomic(passphrase, offline.passphrase, offline.len, 0600, &err));
     assert_true(create(2, 2, &offline, &err));
-    assert_true(cli_keyring_read_root(&arena, folder, &root, &err));
+    assert_true(cli_keyring_read_root(&arena, ring_folder, &root, &err));
     assert_true(trusted_open(root.data, root.len, &trusted, &err));
     assert_true(cli_signing_open(&cli, &args, &signing, &err));
 

@@ -13,26 +13,18 @@
 #include <unistd.h>
 
 #include "cli/prompt.h"
+#include "common/text.h"
+#include "tests/unit/folder.h"
 
-static char path[] = "/tmp/pawl-test-prompt-XXXXXX";
+static char path[TEMPORARY_SIZE + 8];
 
 static int set_up(void **state) {
-    (void)state;
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    close(fd);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    unlink(path);
-    memcpy(path + strlen(path) - 6, "XXXXXX", 6);
-    return 0;
+    folder_make(state);
+    return text_copy(path, sizeof(path), in_folder("file")) ? 0 : -1;
 }
 
 static void write_file(const char *text, mode_t mode) {
-    assert_int_equal(chmod(path, 0600), 0);
+    unlink(path);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     fputs(text, file);
@@ -134,9 +126,9 @@ static void nobody_to_ask(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(from_a_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(from_a_file, set_up, folder_drop),
         cmocka_unit_test(from_a_descriptor),
-        cmocka_unit_test_setup_teardown(wrong_sources, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(wrong_sources, set_up, folder_drop),
         cmocka_unit_test(nobody_to_ask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

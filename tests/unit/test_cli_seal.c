@@ -13,32 +13,21 @@
 
 #include "cli/cli.h"
 #include "common/file.h"
+#include "tests/unit/folder.h"
 
-static char folder[] = "/tmp/pawl-test-seal-XXXXXX";
 static const char *const names[] = {"id", "other", "rec", "plain", "sealed", "opened", "cut"};
 
-static const char *in(const char *name) {
-    static char paths[8][96];
-    static size_t next;
-    char *path = paths[next++ % ARRAY_LEN(paths)];
-    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
-    return path;
-}
-
 static int set_up(void **state) {
-    (void)state;
     setenv("HOME", "/nonexistent", 1);
     unsetenv("PAWL_CONFIG");
-    assert_non_null(mkdtemp(folder));
-    return 0;
+    return folder_make(state);
 }
 
 static int tear_down(void **state) {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        unlink(in(names[i]));
+        unlink(in_folder(names[i]));
     assert_int_equal(rmdir(folder), 0); /* nothing else was left */
-    memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
     return 0;
 }
 
@@ -46,7 +35,7 @@ static int tear_down(void **state) {
 static int run(const char *a, const char *b, const char *c, const char *d, const char *e, const char *f) {
     const char *words[] = {"pawl", a, b, c, d, e, f, NULL};
     char *argv[8] = {NULL};
-    char kept[8][128];
+    char kept[8][TEMPORARY_SIZE + 128];
     int argc = 0;
     for (; words[argc] != NULL; argc++) {
         snprintf(kept[argc], sizeof(kept[argc]), "%s", words[argc]);
@@ -54,7 +43,7 @@ static int run(const char *a, const char *b, const char *c, const char *d, const
     }
     fflush(stdout);
     int terminal = dup(STDOUT_FILENO);
-    assert_non_null(freopen(in("rec"), "w", stdout));
+    assert_non_null(freopen(in_folder("rec"), "w", stdout));
     int code = cli_run(argc, argv);
     fflush(stdout);
     assert_true(dup2(terminal, STDOUT_FILENO) >= 0);
@@ -68,7 +57,7 @@ static void write_plain(size_t len) {
     assert_non_null(data);
     for (size_t i = 0; i < len; i++)
         data[i] = (char)(i * 7 + i / 251);
-    assert_true(file_write_atomic(in("plain"), data, len, 0600, &err));
+    assert_true(file_write_atomic(in_folder("plain"), data, len, 0600, &err));
     free(data);
 }
 
@@ -76,8 +65,8 @@ static void assert_same(const char *a, const char *b) {
     struct err err;
     CLEANUP(buf_free) struct buf first = BUF_INIT(1 << 22);
     CLEANUP(buf_free) struct buf second = BUF_INIT(1 << 22);
-    assert_true(file_read(in(a), &first, &err));
-    assert_true(file_read(in(b), &second, &err));
+    assert_true(file_read(in_folder(a), &first, &err));
+    assert_true(file_read(in_folder(b), &second, &err));
     assert_int_equal(first.len, second.len);
     if (first.len > 0)
         assert_memory_equal(first.data, second.data, first.len);
@@ -87,51 +76,51 @@ static void round_trip(void **state) {
     (void)state;
     static const size_t sizes[] = {0, 1, 65535, 65536, 65537, 300000};
     struct stat info;
-    assert_int_equal(run("keys", "identity", in("id"), NULL, NULL, NULL), EXIT_OK);
-    assert_int_equal(stat(in("id"), &info), 0);
+    assert_int_equal(run("keys", "identity", in_folder("id"), NULL, NULL, NULL), EXIT_OK);
+    assert_int_equal(stat(in_folder("id"), &info), 0);
     assert_int_equal(info.st_mode & 07777, 0400);
-    assert_int_equal(rename(in("rec"), in("other")), 0); /* the recipient that was printed */
+    assert_int_equal(rename(in_folder("rec"), in_folder("other")), 0); /* the recipient that was printed */
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
         write_plain(sizes[i]);
-        assert_int_equal(run("seal", in("plain"), "-R", in("other"), "-o", in("sealed")), EXIT_OK);
-        assert_int_equal(run("unseal", in("sealed"), "-i", in("id"), "-o", in("opened")), EXIT_OK);
+        assert_int_equal(run("seal", in_folder("plain"), "-R", in_folder("other"), "-o", in_folder("sealed")), EXIT_OK);
+        assert_int_equal(run("unseal", in_folder("sealed"), "-i", in_folder("id"), "-o", in_folder("opened")), EXIT_OK);
         assert_same("plain", "opened");
-        unlink(in("sealed"));
-        unlink(in("opened"));
+        unlink(in_folder("sealed"));
+        unlink(in_folder("opened"));
     }
 }
 
 static void what_proves_false_leaves_nothing(void **state) {
     (void)state;
-    assert_int_equal(run("keys", "identity", in("id"), NULL, NULL, NULL), EXIT_OK);
-    assert_int_equal(rename(in("rec"), in("cut")), 0);
+    assert_int_equal(run("keys", "identity", in_folder("id"), NULL, NULL, NULL), EXIT_OK);
+    assert_int_equal(rename(in_folder("rec"), in_folder("cut")), 0);
     write_plain(200000);
-    assert_int_equal(run("seal", in("plain"), "-R", in("cut"), "-o", in("sealed")), EXIT_OK);
-    assert_int_equal(truncate(in("sealed"), 150000), 0);
-    assert_int_equal(run("unseal", in("sealed"), "-i", in("id"), "-o", in("opened")), EXIT_TRUST);
-    assert_false(file_exists(in("opened")));
+    assert_int_equal(run("seal", in_folder("plain"), "-R", in_folder("cut"), "-o", in_folder("sealed")), EXIT_OK);
+    assert_int_equal(truncate(in_folder("sealed"), 150000), 0);
+    assert_int_equal(run("unseal", in_folder("sealed"), "-i", in_folder("id"), "-o", in_folder("opened")), EXIT_TRUST);
+    assert_false(file_exists(in_folder("opened")));
 
-    assert_int_equal(run("keys", "identity", in("other"), NULL, NULL, NULL), EXIT_OK);
-    assert_int_equal(run("unseal", in("sealed"), "-i", in("other"), "-o", in("opened")), EXIT_TRUST);
-    assert_false(file_exists(in("opened")));
+    assert_int_equal(run("keys", "identity", in_folder("other"), NULL, NULL, NULL), EXIT_OK);
+    assert_int_equal(run("unseal", in_folder("sealed"), "-i", in_folder("other"), "-o", in_folder("opened")), EXIT_TRUST);
+    assert_false(file_exists(in_folder("opened")));
     write_plain(10);
-    assert_int_equal(run("unseal", in("plain"), "-i", in("id"), "-o", in("opened")), EXIT_TRUST);
-    assert_int_equal(chmod(in("id"), 0644), 0);
-    assert_int_equal(run("unseal", in("sealed"), "-i", in("id"), "-o", in("opened")), EXIT_KEY);
+    assert_int_equal(run("unseal", in_folder("plain"), "-i", in_folder("id"), "-o", in_folder("opened")), EXIT_TRUST);
+    assert_int_equal(chmod(in_folder("id"), 0644), 0);
+    assert_int_equal(run("unseal", in_folder("sealed"), "-i", in_folder("id"), "-o", in_folder("opened")), EXIT_KEY);
 }
 
 static void nothing_is_overwritten(void **state) {
     (void)state;
-    assert_int_equal(run("keys", "identity", in("id"), NULL, NULL, NULL), EXIT_OK);
-    assert_int_equal(rename(in("rec"), in("cut")), 0);
-    assert_int_equal(run("keys", "identity", in("id"), NULL, NULL, NULL), EXIT_LOCAL_IO);
+    assert_int_equal(run("keys", "identity", in_folder("id"), NULL, NULL, NULL), EXIT_OK);
+    assert_int_equal(rename(in_folder("rec"), in_folder("cut")), 0);
+    assert_int_equal(run("keys", "identity", in_folder("id"), NULL, NULL, NULL), EXIT_LOCAL_IO);
     write_plain(10);
-    assert_int_equal(run("seal", in("plain"), "-R", in("cut"), "-o", in("plain")), EXIT_LOCAL_IO);
-    assert_int_equal(run("seal", in("plain"), "-r", "age1nobody", "-o", in("sealed")), EXIT_USAGE);
-    assert_int_equal(run("seal", in("plain"), "-o", in("sealed"), NULL, NULL), EXIT_USAGE);
-    assert_int_equal(run("unseal", in("plain"), "-o", in("sealed"), NULL, NULL), EXIT_USAGE);
-    assert_int_equal(run("seal", in("nothing"), "-R", in("cut"), "-o", in("sealed")), EXIT_LOCAL_IO);
-    assert_false(file_exists(in("sealed")));
+    assert_int_equal(run("seal", in_folder("plain"), "-R", in_folder("cut"), "-o", in_folder("plain")), EXIT_LOCAL_IO);
+    assert_int_equal(run("seal", in_folder("plain"), "-r", "age1nobody", "-o", in_folder("sealed")), EXIT_USAGE);
+    assert_int_equal(run("seal", in_folder("plain"), "-o", in_folder("sealed"), NULL, NULL), EXIT_USAGE);
+    assert_int_equal(run("unseal", in_folder("plain"), "-o", in_folder("sealed"), NULL, NULL), EXIT_USAGE);
+    assert_int_equal(run("seal", in_folder("nothing"), "-R", in_folder("cut"), "-o", in_folder("sealed")), EXIT_LOCAL_IO);
+    assert_false(file_exists(in_folder("sealed")));
 }
 
 int main(void) {

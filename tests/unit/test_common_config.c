@@ -15,6 +15,7 @@
 #include "common/config.h"
 #include "common/file.h"
 #include "common/text.h"
+#include "tests/unit/folder.h"
 
 struct settings {
     char *address;
@@ -125,9 +126,9 @@ static void test_failure_writes_nothing(void **state) {
 static void test_invalid_folder(void **state) {
     int count = 0;
     (void)state;
-    DIR *folder = opendir(PAWL_TEST_DATA "/config/invalid");
-    assert_non_null(folder);
-    for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+    DIR *listing = opendir(PAWL_TEST_DATA "/config/invalid");
+    assert_non_null(listing);
+    for (struct dirent *entry = readdir(listing); entry != NULL; entry = readdir(listing)) {
         CLEANUP(buf_free) struct buf input = BUF_INIT(10000);
         CLEANUP(buf_free) struct buf expected = BUF_INIT(1000);
         char path[PATH_MAX];
@@ -146,21 +147,18 @@ static void test_invalid_folder(void **state) {
         assert_string_equal(err.text, expected.data);
         count++;
     }
-    closedir(folder);
+    closedir(listing);
     assert_true(count >= 20);
 }
 
 static void test_file(void **state) {
-    char path[] = "/tmp/pawl-config-XXXXXX";
     struct settings settings;
     struct err err;
     (void)state;
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    assert_true(file_write_all(fd, "[listen]\naddress = a\n", 21, &err));
-    close(fd);
+    const char *path = in_folder("tested.conf");
+    assert_true(file_write_atomic(path, "[listen]\naddress = a\n", 21, 0644, &err));
     assert_true(config_load(&table, path, &settings, &err));
-    assert_string_equal(settings.folder, "/tmp/data");
+    assert_string_equal(settings.folder, in_folder("data")); /* relative to the file */
     config_free(&table, &settings);
     unlink(path);
     assert_false(config_load(&table, path, &settings, &err));
@@ -249,5 +247,5 @@ int main(void) {
         cmocka_unit_test(test_sample),
         cmocka_unit_test(test_print_hides_secrets_and_can_be_read),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, folder_make, folder_drop);
 }

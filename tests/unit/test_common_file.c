@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "tests/unit/folder.h"
 
 /* The nth call of one of these fails with that errno; they stand before the C library's. */
 static struct {
@@ -53,15 +54,11 @@ int renameat2(int from_folder, const char *from, int to_folder, const char *to, 
     return strikes(&fault.rename_at) ? -1 : (int)syscall(SYS_renameat2, from_folder, from, to_folder, to, flags);
 }
 
-static char folder[] = "/tmp/pawl-file-XXXXXX";
 static char path[PATH_MAX];
 
 static int set_up(void **state) {
-    (void)state;
     memset(&fault, 0, sizeof(fault));
-    memcpy(folder + sizeof(folder) - 7, "XXXXXX", 6);
-    if (mkdtemp(folder) == NULL)
-        return -1;
+    folder_make(state);
     snprintf(path, sizeof(path), "%s/file", folder);
     return 0;
 }
@@ -74,17 +71,6 @@ static int count_files(void) {
         count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
     closedir(listing);
     return count;
-}
-
-static int tear_down(void **state) {
-    char command[PATH_MAX];
-    (void)state;
-    static const char *const names[] = {"file", "other", "lock", "a/b/c", "a/b", "a", "fifo"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        snprintf(command, sizeof(command), "%s/%s", folder, names[i]);
-        remove(command);
-    }
-    return rmdir(folder);
 }
 
 static void assert_content(const char *expected) {
@@ -257,7 +243,7 @@ static void test_lock(void **state) {
     file_close(&second);
 }
 
-#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, folder_drop)
 
 static void test_sweeps_what_a_killed_process_left(void **state) {
     char left[PATH_MAX + 32];

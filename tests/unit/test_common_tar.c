@@ -9,18 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/file.h"
 #include "common/tar.h"
-
-static int temporary(void) {
-    char name[] = "/tmp/pawl-tar-XXXXXX";
-    int fd = mkstemp(name);
-    assert_true(fd >= 0);
-    unlink(name);
-    return fd;
-}
 
 static void add(int fd, const char *name, const char *text) {
     struct tar_entry entry = {.length = (int64_t)strlen(text)};
@@ -32,7 +25,7 @@ static void add(int fd, const char *name, const char *text) {
 }
 
 static int archive(void) {
-    int fd = temporary();
+    int fd = memfd_create("archive", MFD_CLOEXEC);
     struct err err;
     add(fd, "one", "first");
     add(fd, "two", "");
@@ -67,7 +60,7 @@ static void test_great_length(void **state) {
     (void)state;
     const int64_t lengths[] = {0, 511, ((int64_t)1 << 33) - 1, (int64_t)1 << 33, ((int64_t)1 << 40) + 7};
     for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
-        int fd = temporary();
+        int fd = memfd_create("archive", MFD_CLOEXEC);
         struct tar_entry entry = {.name = "great", .length = lengths[i]}, back;
         struct err err;
         bool end;
@@ -131,7 +124,7 @@ static void test_cut_short(void **state) {
 
 static void test_bad_names(void **state) {
     (void)state;
-    int fd = temporary();
+    int fd = memfd_create("archive", MFD_CLOEXEC);
     struct tar_entry entry = {.length = -1, .name = "x"};
     struct err err;
     assert_false(tar_write_head(fd, &entry, 0, &err));

@@ -38,7 +38,7 @@ static int teardown(void **state) {
     glob_t around;
     if (glob(beside(store, ".*"), 0, NULL, &around) == 0)
         for (size_t i = 0; i < around.gl_pathc; i++)
-            remove_tree(around.gl_pathv[i]);
+            temporary_remove(around.gl_pathv[i]);
     globfree(&around);
     return store_teardown(state);
 }

@@ -101,7 +101,7 @@ static void test_migration_on_a_full_disk(void **state) {
     struct err err;
 
     (void)state;
-    store_folder(&store);
+    temporary_folder(store.folder);
     arena_init(&store.arena, 1 << 20);
     atomic_store(&write_fails, ENOSPC);
     assert_false(db_open(&options, &store.db, &err));
@@ -110,7 +110,7 @@ static void test_migration_on_a_full_disk(void **state) {
     assert_ok(db_write(store.db, run_event, "works", &err), err);
     store_shut(&store);
     arena_clear(&store.arena);
-    remove_tree(store.folder);
+    temporary_remove(store.folder);
 }
 
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, store_setup, store_teardown)

@@ -169,7 +169,7 @@ static void test_kill(void **state) {
 
     (void)state;
     assert_non_null(seen);
-    store_folder(&store);
+    temporary_folder(store.folder);
     for (int round = 0; round < ROUNDS; round++) {
         size_t before = count;
 
@@ -187,7 +187,7 @@ static void test_kill(void **state) {
     assert_int_equal(count_files(&store, "tmp"), 0);
     printf("%zu acknowledged writes over %d kills, %lld audit rows\n", count, ROUNDS, (long long)rows);
     store_shut(&store);
-    remove_tree(store.folder);
+    temporary_remove(store.folder);
     free(seen);
 }
 

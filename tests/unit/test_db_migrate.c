@@ -40,7 +40,7 @@ static void run_sql(const struct store *store, const char *sql) {
 static int folder_setup(void **state) {
     struct store *store = calloc(1, sizeof *store);
 
-    store_folder(store);
+    temporary_folder(store->folder);
     *state = store;
     return 0;
 }
@@ -48,7 +48,7 @@ static int folder_setup(void **state) {
 static int folder_teardown(void **state) {
     struct store *store = *state;
 
-    remove_tree(store->folder);
+    temporary_remove(store->folder);
     free(store);
     return 0;
 }

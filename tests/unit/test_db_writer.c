@@ -201,7 +201,7 @@ static void test_queue_full(void **state) {
     struct err err;
 
     (void)state;
-    store_folder(&store);
+    temporary_folder(store.folder);
     arena_init(&store.arena, 1 << 20);
     assert_ok(db_open(&options, &store.db, &err), err);
     assert_ok(db_reader_open(store.db, &store.reader, &err), err);
@@ -219,7 +219,7 @@ static void test_queue_full(void **state) {
     assert_int_equal(events_of(&store, "queued", NULL), 4);
     store_shut(&store);
     arena_clear(&store.arena);
-    remove_tree(store.folder);
+    temporary_remove(store.folder);
 }
 
 /* What is queued at the end is still done. */
@@ -245,7 +245,7 @@ static void test_locked(void **state) {
     int64_t start;
 
     (void)state;
-    store_folder(&store);
+    temporary_folder(store.folder);
     arena_init(&store.arena, 1 << 20);
     assert_ok(db_open(&options, &store.db, &err), err);
     assert_ok(db_reader_open(store.db, &store.reader, &err), err);
@@ -262,7 +262,7 @@ static void test_locked(void **state) {
     assert_int_equal(store.fatal_count, 0);
     store_shut(&store);
     arena_clear(&store.arena);
-    remove_tree(store.folder);
+    temporary_remove(store.folder);
 }
 
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, store_setup, store_teardown)

@@ -12,17 +12,16 @@
 
 #include "common/file.h"
 #include "server/config.h"
+#include "tests/unit/folder.h"
 
 /* Loads this text as a file. */
 static bool load(const char *text, struct server_config *config, struct err *err) {
-    char path[] = "/tmp/pawl-config-XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-    bool loaded = server_config_load(path, config, err);
-    unlink(path);
-    return loaded;
+    const char *path = in_folder("pawld.conf");
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+    return server_config_load(path, config, err);
 }
 
 static void test_sample_is_the_committed_one(void **state) {
@@ -127,5 +126,5 @@ int main(void) {
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_variables_of_other_programs),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, folder_make, folder_drop);
 }

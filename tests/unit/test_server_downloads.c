@@ -172,8 +172,9 @@ static void test_file_that_vanishes(void **state) {
     make_offer(rig);
     char *etag = etag_of(rig);
     char *path = arena_printf(&rig->store->arena, "%s/images/%.64s", rig->store->folder, etag + 1);
+    char *away = arena_printf(&rig->store->arena, "%s/away", rig->store->folder);
     expect(rig, get_of(PATH), 200, NULL); /* mapped already */
-    assert_int_equal(rename(path, "/tmp/pawl-test-image-away"), 0);
+    assert_int_equal(rename(path, away), 0);
     rig->now += 120; /* past what another test noticed */
     expect(rig, get_of(PATH), 500, "urn:pawl:problem:io");
     assert_int_equal(count_events(rig, "image-missing"), 1);
@@ -186,7 +187,7 @@ static void test_file_that_vanishes(void **state) {
     assert_int_equal(fwrite(image, 1, LENGTH - 1, file), LENGTH - 1);
     fclose(file);
     expect(rig, get_of(PATH), 500, NULL); /* too short */
-    assert_int_equal(rename("/tmp/pawl-test-image-away", path), 0);
+    assert_int_equal(rename(away, path), 0);
     expect(rig, get_of(PATH), 200, NULL);
 }
 

@@ -4,7 +4,7 @@
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
 
 static void open_and_ask(void **state, struct client *client, const char *request) {
-    assert_true(client_open(client, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(client, device_port(state), "device-1", 0, NULL));
     assert_true(client_say(client, request));
 }
 

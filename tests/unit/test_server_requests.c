@@ -22,7 +22,7 @@ static void each_file(void **state, const char *kind, bool slowly, void (*check)
             continue;
         snprintf(path, sizeof(path), "%s/http/%s/%.200s", PAWL_TEST_DATA, kind, entry->d_name);
         assert_true(file_read(path, &file, &err));
-        assert_true(client_open(&client, device_port(state), folder, "device-1", 0, NULL));
+        assert_true(client_open(&client, device_port(state), "device-1", 0, NULL));
         for (size_t i = 0; i < file.len && client_send(&client, file.data + i, slowly ? 1 : file.len); i += slowly ? 1 : file.len) {
         }
         client_read(&client, reply, sizeof(reply), strcmp(kind, "legal") == 0 ? 300 : 5000, &ended);
@@ -63,7 +63,7 @@ static void test_legal(void **state) {
 
 static void test_largest_head(void **state) {
     struct client client;
-    assert_true(client_open(&client, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(&client, device_port(state), "device-1", 0, NULL));
     /* By both readers: without a body the front answers, with one the HTTP library. */
     for (int body = 0; body < 2; body++) {
         struct buf head CLEANUP(buf_free) = BUF_INIT(2 * GATE_MAX_HEAD);
@@ -94,7 +94,7 @@ static void test_writer(void **state) {
         {"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n", 404},
     };
     struct client client;
-    assert_true(client_open(&client, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(&client, device_port(state), "device-1", 0, NULL));
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         assert_int_equal(client_ask(&client, cases[i].request, reply, sizeof(reply)), cases[i].status);
     atomic_store(&fake_writer.refuse, true);
@@ -112,17 +112,17 @@ static void test_vanishing_clients(void **state) {
     for (int i = 0; i < 4; i++) {
         int begun = fake.begun;
         /* While the writer has the request. */
-        assert_true(client_open(&client, device_port(state), folder, "device-1", 0, NULL));
+        assert_true(client_open(&client, device_port(state), "device-1", 0, NULL));
         assert_true(client_say(&client, "GET /defer HTTP/1.1\r\nHost: x\r\n\r\n"));
         EVENTUALLY(fake.begun == begun + 1);
         client_close(&client);
         /* In the middle of a reply. */
-        assert_true(client_open(&client, device_port(state), folder, "device-1", 0, NULL));
+        assert_true(client_open(&client, device_port(state), "device-1", 0, NULL));
         assert_true(client_say(&client, "GET /blob HTTP/1.1\r\nHost: x\r\n\r\n"));
         client_read(&client, reply, sizeof(reply), 5000, &ended);
         client_close(&client);
         /* In the middle of a body. */
-        assert_true(client_open(&client, device_port(state), folder, "device-1", 0, NULL));
+        assert_true(client_open(&client, device_port(state), "device-1", 0, NULL));
         assert_true(client_say(&client, "PUT /stream HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc"));
         EVENTUALLY(fake.begun == begun + 3);
         client_close(&client);
@@ -139,7 +139,7 @@ static void test_early_refusal(void **state) {
     struct client client;
     bool ended;
     /* The server answers at the head; a client that goes on sending can still read why. */
-    assert_true(client_open(&client, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(&client, device_port(state), "device-1", 0, NULL));
     assert_true(client_say(&client, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n"));
     for (int i = 0; i < 40 && client_send(&client, body, sizeof(body)); i++) {
     }
@@ -148,7 +148,7 @@ static void test_early_refusal(void **state) {
     assert_true(ended);
     client_close(&client);
     /* With Expect the body is never asked for. */
-    assert_true(client_open(&client, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(&client, device_port(state), "device-1", 0, NULL));
     assert_int_equal(
         client_ask(&client, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\nExpect: 100-continue\r\n\r\n", reply, sizeof(reply)), 413);
     client_close(&client);
@@ -160,7 +160,7 @@ static void test_stream(void **state) {
     struct client client;
     char *body = calloc(1, SIZE);
     assert_non_null(body);
-    assert_true(client_open(&client, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(&client, device_port(state), "device-1", 0, NULL));
     uint64_t before = atomic_load(&fake.streamed);
     for (int i = 0; i < 2; i++) {
         snprintf(head, sizeof(head), "PUT /stream%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", i ? "-full" : "", SIZE);
@@ -179,13 +179,13 @@ static void test_blob(void **state) {
     bool ended;
     char *got = malloc(FAKE_BLOB_SIZE + 4096);
     assert_non_null(got);
-    assert_true(client_open(&client, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(&client, device_port(state), "device-1", 0, NULL));
     assert_true(client_say(&client, "HEAD /blob HTTP/1.1\r\nHost: x\r\n\r\nGET /check HTTP/1.1\r\nHost: x\r\n\r\n"));
     client_read(&client, reply, sizeof(reply), 500, &ended);
     assert_non_null(strstr(reply, "Content-Length: 33554432\r\n"));
     assert_non_null(strstr(reply, "HTTP/1.1 204 "));
     client_close(&client);
-    assert_true(client_open(&client, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(&client, device_port(state), "device-1", 0, NULL));
     assert_true(client_say(&client, "GET /blob HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
     clock_sleep_ms(300); /* every buffer on the way fills up */
     size_t len = client_read(&client, got, FAKE_BLOB_SIZE + 4096, 5000, &ended);
@@ -203,7 +203,7 @@ static void test_torn_blob(void **state) {
     struct err err;
     bool ended;
     assert_true(guard_start(&err)); /* again: cmocka has put its own handler in place */
-    assert_true(client_open(&client, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(&client, device_port(state), "device-1", 0, NULL));
     assert_true(client_say(&client, "GET /torn HTTP/1.1\r\nHost: x\r\n\r\n"));
     size_t total = 0;
     do {
@@ -211,7 +211,7 @@ static void test_torn_blob(void **state) {
     } while (!ended);
     assert_true(total < FAKE_TORN_SIZE);
     client_close(&client);
-    assert_true(client_open(&client, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(&client, device_port(state), "device-1", 0, NULL));
     assert_int_equal(client_ask(&client, WHO, reply, sizeof(reply)), 200);
     client_close(&client);
 }

@@ -11,7 +11,7 @@ static void test_refused_certificates(void **state) {
             bool ended = true;
             size_t got = 0;
             /* A TLS 1.3 client learns of it only when it reads: what counts is that no byte of HTTP comes. */
-            if (client_open(&client, device_port(state), folder, names[i], version, NULL)) {
+            if (client_open(&client, device_port(state), names[i], version, NULL)) {
                 (void)client_say(&client, WHO);
                 got = client_read(&client, reply, sizeof(reply), 5000, &ended);
             }
@@ -27,7 +27,7 @@ static void test_refused_certificates(void **state) {
 
 static void test_identity(void **state) {
     struct client client;
-    assert_true(client_open(&client, device_port(state), folder, "device-2", 0, NULL));
+    assert_true(client_open(&client, device_port(state), "device-2", 0, NULL));
     assert_int_equal(
         client_ask(&client, "GET /who HTTP/1.1\r\nHost: x\r\nX-Controller-Id: device-1\r\nClient-Cert: device-1\r\nX-SSL-Client-CN: device-1\r\n\r\n",
                    reply, sizeof(reply)),
@@ -39,14 +39,14 @@ static void test_identity(void **state) {
      * device in. */
     int admin = wire_port(((struct server_under_test *)*state)->wire, 1);
     for (int i = 0; i < 2; i++) {
-        assert_true(client_open(&client, admin, folder, i ? "admin-1" : NULL, 0, NULL));
+        assert_true(client_open(&client, admin, i ? "admin-1" : NULL, 0, NULL));
         assert_int_equal(client_ask(&client, WHO, reply, sizeof(reply)), 200);
         assert_non_null(strstr(reply, "id= "));
         client_close(&client);
     }
     for (int i = 0; i < 2; i++) {
         bool ended;
-        (void)(client_open(&client, admin, folder, i ? "device-2" : "foreign", 0, NULL) && client_say(&client, WHO));
+        (void)(client_open(&client, admin, i ? "device-2" : "foreign", 0, NULL) && client_say(&client, WHO));
         assert_int_equal(client_read(&client, reply, sizeof(reply), 5000, &ended), 0);
         assert_true(ended);
         client_close(&client);
@@ -55,9 +55,9 @@ static void test_identity(void **state) {
 
 static void test_old_protocols(void **state) {
     struct client client;
-    assert_false(client_open(&client, device_port(state), folder, "device-1", TLS1_1_VERSION, NULL));
+    assert_false(client_open(&client, device_port(state), "device-1", TLS1_1_VERSION, NULL));
     client_close(&client);
-    assert_true(client_open(&client, device_port(state), folder, "device-1", TLS1_2_VERSION, NULL));
+    assert_true(client_open(&client, device_port(state), "device-1", TLS1_2_VERSION, NULL));
     assert_int_equal(client_ask(&client, WHO, reply, sizeof(reply)), 200);
     client_close(&client);
 }
@@ -66,7 +66,7 @@ static void test_old_protocols(void **state) {
 
 static SSL_SESSION *get_session(void **state, const char *name, int version) {
     struct client client;
-    assert_true(client_open(&client, device_port(state), folder, name, version, NULL));
+    assert_true(client_open(&client, device_port(state), name, version, NULL));
     assert_int_equal(client_ask(&client, WHO, reply, sizeof(reply)), 200);
     SSL_SESSION *session = client.session;
     if (session != NULL)
@@ -80,7 +80,7 @@ static SSL_SESSION *get_session(void **state, const char *name, int version) {
 static int use_session(void **state, SSL_SESSION *session, const char *name, bool *ret_reused) {
     struct client client;
     int status = 0;
-    if (client_open(&client, device_port(state), folder, name, 0, session))
+    if (client_open(&client, device_port(state), name, 0, session))
         status = client_ask(&client, WHO, reply, sizeof(reply));
     *ret_reused = SSL_session_reused(client.ssl) == 1;
     client_close(&client);
@@ -129,7 +129,7 @@ static void test_reload(void **state) {
     struct client open;
     struct err err;
     bool reused;
-    assert_true(client_open(&open, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(&open, device_port(state), "device-1", 0, NULL));
     assert_true(wire_reload(server->wire, &server->settings, &err));
     assert_int_equal(client_ask(&open, WHO, reply, sizeof(reply)), 200); /* live connections keep their context */
     client_close(&open);
@@ -146,7 +146,7 @@ static void test_reload(void **state) {
 
 /* Writes a list of `issuer` that names one leaf, or none. */
 static void write_crl(const char *issuer, const char *name, const char *path) {
-    struct made signer = make_read(folder, issuer), leaf = make_read(folder, name ? name : "device-1");
+    struct made signer = make_read(issuer), leaf = make_read(name ? name : "device-1");
     const struct made *const gone[] = {&leaf};
     make_crl(&(struct make_crl){0}, &signer, gone, name ? 1 : 0, path);
     make_free(&signer);
@@ -167,7 +167,7 @@ static void test_revocation_lists(void **state) {
     struct wire_crl listed[4];
     struct err err;
     bool reused;
-    char crl[128];
+    char crl[TEMPORARY_SIZE + 16];
     snprintf(crl, sizeof(crl), "%s/device.crl", folder);
     settings.listeners[0].clients.crl = crl;
     assert_int_equal(wire_crls(server->wire, listed, ARRAY_LEN(listed)), 0);
@@ -179,10 +179,10 @@ static void test_revocation_lists(void **state) {
 
     SSL_SESSION *one = get_session(state, "device-1", TLS1_3_VERSION), *two = get_session(state, "device-2", TLS1_3_VERSION);
     SSL_SESSION *open_on = get_session(state, "device-2", TLS1_3_VERSION);
-    assert_true(client_open(&first, device_port(state), folder, "device-1", 0, NULL));
-    assert_true(client_open(&second, device_port(state), folder, NULL, 0, open_on)); /* resumed: it has shown no certificate */
+    assert_true(client_open(&first, device_port(state), "device-1", 0, NULL));
+    assert_true(client_open(&second, device_port(state), NULL, 0, open_on)); /* resumed: it has shown no certificate */
     assert_int_equal(client_ask(&second, "GET /who HTTP/1.1\r\nHost: x\r\n\r\n", reply, sizeof(reply)), 200);
-    assert_true(client_open(&admin, wire_port(server->wire, 1), folder, "admin-1", 0, NULL));
+    assert_true(client_open(&admin, wire_port(server->wire, 1), "admin-1", 0, NULL));
     write_crl("ca", "device-2", crl);
     assert_true(wire_reload(server->wire, &settings, &err));
     expect_cut(&second);
@@ -193,8 +193,8 @@ static void test_revocation_lists(void **state) {
     assert_int_equal(use_session(state, two, "device-2", &reused), 0);
     assert_int_equal(use_session(state, one, NULL, &reused), 0); /* a list has changed: no session outlives that */
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
-        assert_int_equal(
-            client_open(&second, device_port(state), folder, "device-2", version, NULL) && client_ask(&second, WHO, reply, sizeof(reply)) > 0, false);
+        assert_int_equal(client_open(&second, device_port(state), "device-2", version, NULL) && client_ask(&second, WHO, reply, sizeof(reply)) > 0,
+                         false);
         client_close(&second);
     }
 
@@ -202,7 +202,7 @@ static void test_revocation_lists(void **state) {
     write_crl("device-3", NULL, crl);
     assert_false(wire_reload(server->wire, &settings, &err));
     assert_non_null(strstr(err.text, "not signed by a configured CA"));
-    assert_false(client_open(&second, device_port(state), folder, "device-2", TLS1_2_VERSION, NULL));
+    assert_false(client_open(&second, device_port(state), "device-2", TLS1_2_VERSION, NULL));
     client_close(&second);
     SSL_SESSION_free(one);
     SSL_SESSION_free(two);
@@ -216,17 +216,17 @@ static void test_roll_over(void **state) {
     struct made fresh = make_ca("ca of tomorrow"), leaf = make_certificate(&(struct make){.san = "URI:urn:pawl:device:device-9"}, &fresh);
     struct client old, young, nobody;
     struct err err;
-    char both[128], alone[128];
+    char both[TEMPORARY_SIZE + 16], alone[TEMPORARY_SIZE + 16];
     snprintf(both, sizeof(both), "%s/both.pem", folder);
     snprintf(alone, sizeof(alone), "%s/fresh.pem", folder);
-    make_write(&fresh, folder, "fresh");
-    make_write(&leaf, folder, "device-9");
+    make_write(&fresh, "fresh");
+    make_write(&leaf, "device-9");
     make_join(both, (const char *[]){server->ca, alone, NULL});
     settings.listeners[0].clients.ca = settings.listeners[1].clients.ca = both;
     assert_true(wire_reload(server->wire, &settings, &err));
-    assert_true(client_open(&old, device_port(state), folder, "device-1", 0, NULL));
-    assert_true(client_open(&young, device_port(state), folder, "device-9", 0, NULL));
-    assert_true(client_open(&nobody, wire_port(server->wire, 1), folder, NULL, 0, NULL));
+    assert_true(client_open(&old, device_port(state), "device-1", 0, NULL));
+    assert_true(client_open(&young, device_port(state), "device-9", 0, NULL));
+    assert_true(client_open(&nobody, wire_port(server->wire, 1), NULL, 0, NULL));
     assert_int_equal(client_ask(&young, WHO, reply, sizeof(reply)), 200);
     settings.listeners[0].clients.ca = settings.listeners[1].clients.ca = alone;
     assert_true(wire_reload(server->wire, &settings, &err));
@@ -242,7 +242,7 @@ static void test_roll_over(void **state) {
 /* What a handler leaves in OpenSSL's queue is no fault of the connections of its thread. */
 static void test_errors_of_others(void **state) {
     struct client client;
-    assert_true(client_open(&client, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(&client, device_port(state), "device-1", 0, NULL));
     for (int i = 0; i < 3; i++)
         assert_int_equal(client_ask(&client, "GET /error-left HTTP/1.1\r\nHost: x\r\n\r\n", reply, sizeof(reply)), 200);
     client_close(&client);
@@ -252,7 +252,7 @@ static void test_errors_of_others(void **state) {
 static void test_certificate_ends(void **state) {
     struct client client;
     int status = 200;
-    assert_true(client_open(&client, device_port(state), folder, "brief", 0, NULL));
+    assert_true(client_open(&client, device_port(state), "brief", 0, NULL));
     assert_int_equal(client_ask(&client, WHO, reply, sizeof(reply)), 200);
     int begun = fake.begun;
     for (int i = 0; i < 100 && status == 200; i++) {

@@ -8,9 +8,9 @@
 static void test_disconnect(void **state) {
     struct client one, two, busy;
     bool ended;
-    assert_true(client_open(&one, device_port(state), folder, "device-1", 0, NULL));
-    assert_true(client_open(&busy, device_port(state), folder, "device-1", 0, NULL));
-    assert_true(client_open(&two, device_port(state), folder, "device-2", 0, NULL));
+    assert_true(client_open(&one, device_port(state), "device-1", 0, NULL));
+    assert_true(client_open(&busy, device_port(state), "device-1", 0, NULL));
+    assert_true(client_open(&two, device_port(state), "device-2", 0, NULL));
     assert_int_equal(client_ask(&one, WHO, reply, sizeof(reply)), 200);
     assert_int_equal(client_ask(&two, WHO, reply, sizeof(reply)), 200);
     assert_true(client_say(&busy, "GET /blob HTTP/1.1\r\nHost: x\r\n\r\n"));
@@ -69,11 +69,11 @@ static void test_deadlines(void **state) {
     size_t len = client_hello(hello, sizeof(hello));
     bool ended;
     for (int i = 0; i < TRICKLING; i++) {
-        assert_true(client_open(&trickling[i], device_port(state), folder, "device-1", 0, NULL));
+        assert_true(client_open(&trickling[i], device_port(state), "device-1", 0, NULL));
         assert_true(client_say(&trickling[i], "G"));
     }
     for (int i = 0; i < IDLE; i++) {
-        assert_true(client_open(&idle[i], device_port(state), folder, "device-1", 0, NULL));
+        assert_true(client_open(&idle[i], device_port(state), "device-1", 0, NULL));
         assert_int_equal(client_ask(&idle[i], WHO, reply, sizeof(reply)), 200);
     }
     for (int i = 0; i < SILENT; i++)
@@ -127,8 +127,8 @@ static void test_turns(void **state) {
     size_t len = (size_t)snprintf(requests, sizeof(requests), "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
     for (int i = 0; i < MANY; i++)
         len += (size_t)snprintf(requests + len, sizeof(requests) - len, "%s", WHO);
-    assert_true(client_open(&greedy, device_port(state), folder, "device-1", 0, NULL));
-    assert_true(client_open(&polite, device_port(state), folder, "device-2", 0, NULL));
+    assert_true(client_open(&greedy, device_port(state), "device-1", 0, NULL));
+    assert_true(client_open(&polite, device_port(state), "device-2", 0, NULL));
     assert_int_equal(client_ask(&polite, WHO, reply, sizeof(reply)), 200);
     int before = fake.begun;
     assert_true(client_send(&greedy, requests, len));
@@ -158,28 +158,28 @@ static void test_ceilings(void **state) {
     int open = 0;
     /* Three a device. */
     for (int i = 0; i < 3; i++)
-        assert_true(client_open(&clients[open++], device_port(state), folder, "device-1", 0, NULL));
+        assert_true(client_open(&clients[open++], device_port(state), "device-1", 0, NULL));
     struct client extra;
-    (void)client_open(&extra, device_port(state), folder, "device-1", 0, NULL);
+    (void)client_open(&extra, device_port(state), "device-1", 0, NULL);
     (void)client_say(&extra, WHO);
     assert_int_equal(client_read(&extra, reply, sizeof(reply), 5000, &ended), 0);
     assert_true(ended);
     client_close(&extra);
     /* Eight in all for devices, the last two are administration's, and whoever has shown that he is an administrator keeps his. */
     for (int i = 0; i < 5; i++)
-        assert_true(client_open(&clients[open++], device_port(state), folder, i < 3 ? "device-2" : "device-3", 0, NULL));
-    assert_false(client_open(&extra, device_port(state), folder, "device-3", 0, NULL));
+        assert_true(client_open(&clients[open++], device_port(state), i < 3 ? "device-2" : "device-3", 0, NULL));
+    assert_false(client_open(&extra, device_port(state), "device-3", 0, NULL));
     client_close(&extra);
     for (int i = 0; i < 2; i++) {
-        assert_true(client_open(&clients[open], wire_port(((struct server_under_test *)*state)->wire, 1), folder, "admin-1", 0, NULL));
+        assert_true(client_open(&clients[open], wire_port(((struct server_under_test *)*state)->wire, 1), "admin-1", 0, NULL));
         assert_int_equal(client_ask(&clients[open++], WHO, reply, sizeof(reply)), 200);
     }
-    assert_false(client_open(&extra, wire_port(((struct server_under_test *)*state)->wire, 1), folder, NULL, 0, NULL));
+    assert_false(client_open(&extra, wire_port(((struct server_under_test *)*state)->wire, 1), NULL, 0, NULL));
     client_close(&extra);
     while (open > 0)
         client_close(&clients[--open]);
     EVENTUALLY(count(state).open_connections[0] + count(state).open_connections[2] == 0);
-    assert_true(client_open(&extra, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(&extra, device_port(state), "device-1", 0, NULL));
     assert_int_equal(client_ask(&extra, WHO, reply, sizeof(reply)), 200);
     client_close(&extra);
     assert_int_equal(count(state).refused_at_capacity, 3);
@@ -195,9 +195,9 @@ static void test_drain(void **state) {
     pthread_t thread;
     void *drained;
     bool ended;
-    assert_true(client_open(&idle, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(&idle, device_port(state), "device-1", 0, NULL));
     assert_int_equal(client_ask(&idle, WHO, reply, sizeof(reply)), 200);
-    assert_true(client_open(&busy, device_port(state), folder, "device-1", 0, NULL));
+    assert_true(client_open(&busy, device_port(state), "device-1", 0, NULL));
     atomic_store(&fake.writer_delay_ms, 400);
     assert_true(client_say(&busy, "GET /defer HTTP/1.1\r\nHost: x\r\n\r\n"));
     clock_sleep_ms(100);
@@ -221,7 +221,7 @@ static void test_stop_in_the_middle(void **state) {
     (void)state;
     atomic_store(&fake.writer_delay_ms, 150);
     for (int i = 0; i < 3; i++) {
-        assert_true(client_open(&busy[i], device_port(state), folder, "device-1", 0, NULL));
+        assert_true(client_open(&busy[i], device_port(state), "device-1", 0, NULL));
         assert_true(client_say(&busy[i], i == 2 ? "GET /blob HTTP/1.1\r\nHost: x\r\n\r\n" : "GET /defer HTTP/1.1\r\nHost: x\r\n\r\n"));
     }
     clock_sleep_ms(50);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "tests/unit/folder.h"
 #include "trust/bech32.h"
 #include "trust/seal.h"
 
@@ -279,16 +280,13 @@ static void test_recipients_and_identities(void **state) {
 }
 
 static void test_identity_files(void **state) {
-    (void)state;
-    char folder[] = "/tmp/pawl-seal-XXXXXX";
-    char path[64];
+    const char *path = in_folder("identity");
     char secret[SEAL_TEXT_SIZE];
     struct err err;
     struct seal_identities identities = someone();
     struct seal_identities read;
     CLEANUP(buf_free) struct buf file = BUF_INIT(4096);
-    assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/identity", folder);
+    (void)state;
     seal_identity_text(&identities.items[0], secret);
     buf_printf(&file, "# made by hand\n\n%s\r\n", secret);
     assert_true(file_write_new(path, file.data, file.len, 0400, &err));
@@ -302,8 +300,6 @@ static void test_identity_files(void **state) {
     assert_true(file_write_new(path, "# nobody\n", 9, 0400, &err));
     assert_false(seal_identities_read(path, &read, &err));
     assert_int_equal(err.code, ERR_KEY);
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(rmdir(folder), 0);
 }
 
 int main(void) {
@@ -318,5 +314,5 @@ int main(void) {
         cmocka_unit_test(test_recipients_and_identities),
         cmocka_unit_test(test_identity_files),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, folder_make, folder_drop);
 }

@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "common/file.h"
+#include "tests/unit/temporary.h"
 #include "trust/client.h"
 #include "trust/repository.h"
 
@@ -296,11 +297,10 @@ UNUSED static struct tuf_client *sim_client(struct sim *sim) {
     return client;
 }
 
-/* A folder of its own below /tmp. */
 UNUSED static char *sim_folder(void) {
-    char *folder = strdup("/tmp/pawl-test-trust-XXXXXX");
+    char *folder = malloc(TEMPORARY_SIZE);
     assert_non_null(folder);
-    assert_non_null(mkdtemp(folder));
+    temporary_folder(folder);
     return folder;
 }
 

@@ -39,7 +39,7 @@ static inline int client_on_session(SSL *ssl, SSL_SESSION *session) {
 }
 
 /* name: folder/name.pem and .key; NULL: no certificate. version 0: any. session: to resume, may be NULL. False: the handshake failed on this side. */
-static inline bool client_open(struct client *client, int port, const char *folder, const char *name, int version, SSL_SESSION *session) {
+static inline bool client_open(struct client *client, int port, const char *name, int version, SSL_SESSION *session) {
     char path[512];
     *client = (struct client){.fd = client_connect(port), .ctx = SSL_CTX_new(TLS_client_method())};
     snprintf(path, sizeof(path), "%s/ca.pem", folder);

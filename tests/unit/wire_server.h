@@ -18,7 +18,6 @@
 #include "tests/unit/wire_client.h"
 #include "tests/unit/wire_fake.h"
 
-static char folder[] = "/tmp/pawl-wire-XXXXXX";
 static char reply[65536];
 
 #define WHO "GET /who HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -28,7 +27,7 @@ static char reply[65536];
 struct server_under_test {
     struct wire *wire;
     struct wire_settings settings;
-    char ca[128], certificate[128], key[128];
+    char ca[TEMPORARY_SIZE + 16], certificate[TEMPORARY_SIZE + 16], key[TEMPORARY_SIZE + 16];
 };
 
 static inline void server_settings(struct server_under_test *server) {
@@ -112,14 +111,12 @@ static inline int set_up(void **state) {
         {"weak", {.san = "URI:urn:pawl:device:device-1", .key = "P-521"}, false},
     };
     struct made ca = make_ca("ca"), other = make_ca("ca");
-    (void)state;
     signal(SIGPIPE, SIG_IGN);
-    if (mkdtemp(folder) == NULL)
-        return -1;
-    make_write(&ca, folder, "ca");
+    folder_make(state);
+    make_write(&ca, "ca");
     for (size_t i = 0; i < ARRAY_LEN(leaves); i++) {
         struct made leaf = make_certificate(&leaves[i].make, leaves[i].foreign ? &other : &ca);
-        make_write(&leaf, folder, leaves[i].name);
+        make_write(&leaf, leaves[i].name);
         make_free(&leaf);
     }
     make_free(&ca);
@@ -129,13 +126,8 @@ static inline int set_up(void **state) {
 }
 
 static inline int tear_down(void **state) {
-    DIR *dir = opendir(folder);
-    (void)state;
     fake_stop();
-    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;)
-        unlinkat(dirfd(dir), entry->d_name, 0);
-    closedir(dir);
-    return rmdir(folder);
+    return folder_drop(state);
 }
 
 #define WITH(start, test) cmocka_unit_test_setup_teardown(test, start, stop)
