@@ -32,28 +32,51 @@ static const struct db_column device_columns[] = {
 };
 static const struct db_shape device_shape = DB_SHAPE(struct device_row, device_columns);
 
-/* What was taken back, and when; or a secret as it is, and until when. */
-struct ended_row {
+/* Something by its name, with the time when it was taken back, the secret that it has, or a secret and the time until which it is good. */
+struct named_row {
     const char *name;
-    int64_t time;
     const void *secret;
     size_t secret_len;
+    int64_t time;
 };
 
-static const struct db_column ended_columns[] = {DB_COLUMN(DB_TEXT, struct ended_row, name), DB_COLUMN(DB_INT, struct ended_row, time)};
-static const struct db_shape ended_shape = DB_SHAPE(struct ended_row, ended_columns);
-
-static const struct db_column secret_columns[] = {
-    DB_COLUMN(DB_TEXT, struct ended_row, name),
-    DB_COLUMN(DB_INT, struct ended_row, time),
-    DB_COLUMN(DB_BLOB, struct ended_row, secret),
-    DB_COLUMN_AS(DB_LEN, struct ended_row, secret_len, "secret"),
+/* Each kind is a stretch of these. */
+static const struct db_column named_columns[] = {
+    DB_COLUMN(DB_INT, struct named_row, time),
+    DB_COLUMN(DB_TEXT, struct named_row, name),
+    DB_COLUMN(DB_BLOB, struct named_row, secret),
+    DB_COLUMN_AS(DB_LEN, struct named_row, secret_len, "secret"),
 };
-static const struct db_shape secret_shape = DB_SHAPE(struct ended_row, secret_columns);
+
+enum kind { ENDED, SECRET, SECRET_UNTIL };
+
+static const struct db_shape named_shapes[] = {
+    [ENDED] = {.columns = named_columns, .count = 2, .size = sizeof(struct named_row)},
+    [SECRET] = {.columns = named_columns + 1, .count = 3, .size = sizeof(struct named_row)},
+    [SECRET_UNTIL] = {.columns = named_columns, .count = 4, .size = sizeof(struct named_row)},
+};
+
+/* What is carried beside the devices' floors and states, in this order: from the old store by one statement, into the new one by another. */
+static const struct part {
+    enum db_query list, write;
+    enum kind kind;
+    size_t counter; /* where in struct db_carry what was changed is counted; 0: nowhere */
+} parts[] = {
+    {DB_QUERY_RESTORE_KEY_LIST, DB_QUERY_RESTORE_KEY, SECRET, 0},
+    {DB_QUERY_RESTORE_NEXT_KEY_LIST, DB_QUERY_RESTORE_NEXT_KEY, SECRET, 0},
+    {DB_QUERY_RESTORE_CERTIFICATE_LIST, DB_QUERY_CERTIFICATE_REVOKE, ENDED, 0},
+    {DB_QUERY_RESTORE_TOKEN_LIST, DB_QUERY_TOKEN_REVOKE, ENDED, offsetof(struct db_carry, tokens)},
+    {DB_QUERY_RESTORE_SECRET_LIST, DB_QUERY_RESTORE_SECRET, SECRET_UNTIL, offsetof(struct db_carry, tokens)},
+    {DB_QUERY_RESTORE_DDI_TOKEN_LIST, DB_QUERY_RESTORE_DDI_TOKEN, SECRET, 0},
+    {DB_QUERY_RESTORE_CLAIM_LIST, DB_QUERY_CLAIM_REVOKE, ENDED, 0},
+    {DB_QUERY_RESTORE_RELEASE_LIST, DB_QUERY_RESTORE_RELEASE, ENDED, offsetof(struct db_carry, releases)},
+    {DB_QUERY_RESTORE_ROLLOUT_LIST, DB_QUERY_RESTORE_ROLLOUT, ENDED, 0},
+};
 
 static bool write_device(struct db_conn *tx, const struct device_row *row, int64_t *changed, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_RESTORE_DEVICE);
     int64_t changes;
+
     db_query_text(stmt, 1, row->id);
     db_query_text(stmt, 2, row->state);
     db_query_opt_text(stmt, 3, row->product);
@@ -71,88 +94,80 @@ static bool write_device(struct db_conn *tx, const struct device_row *row, int64
     return db_query_run(stmt, NULL, err);
 }
 
-static bool write_ended(struct db_conn *tx, enum db_query query, const struct ended_row *row, bool secrets, int64_t *changed, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(tx, query);
-    int64_t changes;
-    db_query_text(stmt, 1, row->name);
-    if (secrets)
-        db_query_blob(stmt, 2, row->secret_len > 0 ? row->secret : NULL, row->secret_len);
-    db_query_int(stmt, secrets ? 3 : 2, row->time);
-    if (!db_query_run(stmt, &changes, err))
-        return false;
-    *changed += changes;
-    return true;
-}
-
 static bool carry_devices(struct db_conn *tx, struct db_carry *carry, struct err *err) {
     char after[DB_ID_SIZE] = "";
+
     for (bool more = true; more;) {
-        struct arena arena CLEANUP(arena_clear);
+        CLEANUP(arena_clear) struct arena arena;
         struct db_stmt *stmt = db_query_begin(carry->from, DB_QUERY_RESTORE_DEVICE_LIST);
+        const struct device_row *rows;
         void *items;
         size_t count;
+
         arena_init(&arena, 4 << 20);
         db_query_text(stmt, 1, after);
         db_query_int(stmt, 2, PAGE + 1);
         if (!db_query_page(stmt, &device_shape, PAGE, &arena, &items, &count, &more, err))
             return false;
-        const struct device_row *rows = items;
+        rows = items;
         for (size_t i = 0; i < count; i++)
             if (!write_device(tx, &rows[i], &carry->devices, err))
                 return false;
         if (more)
-            snprintf(after, sizeof(after), "%s", rows[count - 1].id);
+            snprintf(after, sizeof after, "%s", rows[count - 1].id);
     }
     return true;
 }
 
-/* Rows of `list` in the old store, each given to `write` in the new one. */
-static bool carry_ended(struct db_conn *tx, const struct db_carry *carry, enum db_query list, enum db_query write, bool secrets, int64_t *changed,
-                        struct err *err) {
-    struct arena after_arena CLEANUP(arena_clear);
+static bool write_named(struct db_conn *tx, const struct part *part, const struct named_row *row, struct db_carry *carry, struct err *err) {
+    struct db_stmt *stmt = db_query_begin(tx, part->write);
+    int64_t changes;
+
+    db_query_text(stmt, 1, row->name);
+    if (part->kind != ENDED)
+        db_query_blob(stmt, 2, row->secret_len > 0 ? row->secret : NULL, row->secret_len);
+    if (part->kind != SECRET)
+        db_query_int(stmt, part->kind == ENDED ? 2 : 3, row->time);
+    if (!db_query_run(stmt, &changes, err))
+        return false;
+    if (part->counter)
+        *(int64_t *)((char *)carry + part->counter) += changes;
+    return true;
+}
+
+static bool carry_part(struct db_conn *tx, const struct part *part, struct db_carry *carry, struct err *err) {
+    CLEANUP(arena_clear) struct arena after_arena;
     const char *after = "";
+
     arena_init(&after_arena, 1 << 20);
     for (bool more = true; more;) {
-        struct arena arena CLEANUP(arena_clear);
-        struct db_stmt *stmt = db_query_begin(carry->from, list);
+        CLEANUP(arena_clear) struct arena arena;
+        struct db_stmt *stmt = db_query_begin(carry->from, part->list);
+        const struct named_row *rows;
         void *items;
         size_t count;
+
         arena_init(&arena, 1 << 20);
         db_query_text(stmt, 1, after);
         db_query_int(stmt, 2, PAGE + 1);
-        if (!db_query_page(stmt, secrets ? &secret_shape : &ended_shape, PAGE, &arena, &items, &count, &more, err))
+        if (!db_query_page(stmt, &named_shapes[part->kind], PAGE, &arena, &items, &count, &more, err))
             return false;
-        const struct ended_row *rows = items;
+        rows = items;
         for (size_t i = 0; i < count; i++)
-            if (!write_ended(tx, write, &rows[i], secrets, changed, err))
+            if (!write_named(tx, part, &rows[i], carry, err))
                 return false;
         after = more ? arena_strdup(&after_arena, rows[count - 1].name) : after;
-        if (after == NULL)
+        if (!after)
             return err_no_memory(err);
     }
     return true;
 }
 
-/* All of it but the devices' floors and states, which come first. */
-static bool carry_rest(struct db_conn *tx, struct db_carry *carry, struct err *err) {
-    int64_t uncounted = 0;
-    const struct {
-        enum db_query list, write;
-        bool secrets;
-        int64_t *changed;
-    } parts[] = {
-        {DB_QUERY_RESTORE_KEY_LIST, DB_QUERY_RESTORE_KEY, true, &uncounted},
-        {DB_QUERY_RESTORE_NEXT_KEY_LIST, DB_QUERY_RESTORE_NEXT_KEY, true, &uncounted},
-        {DB_QUERY_RESTORE_CERTIFICATE_LIST, DB_QUERY_CERTIFICATE_REVOKE, false, &uncounted},
-        {DB_QUERY_RESTORE_TOKEN_LIST, DB_QUERY_TOKEN_REVOKE, false, &carry->tokens},
-        {DB_QUERY_RESTORE_SECRET_LIST, DB_QUERY_RESTORE_SECRET, true, &carry->tokens},
-        {DB_QUERY_RESTORE_DDI_TOKEN_LIST, DB_QUERY_RESTORE_DDI_TOKEN, true, &uncounted},
-        {DB_QUERY_RESTORE_CLAIM_LIST, DB_QUERY_CLAIM_REVOKE, false, &carry->claims},
-        {DB_QUERY_RESTORE_RELEASE_LIST, DB_QUERY_RESTORE_RELEASE, false, &carry->releases},
-        {DB_QUERY_RESTORE_ROLLOUT_LIST, DB_QUERY_RESTORE_ROLLOUT, false, &uncounted},
-    };
+static bool carry_all(struct db_conn *tx, struct db_carry *carry, struct err *err) {
+    if (!carry_devices(tx, carry, err))
+        return false;
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-        if (!carry_ended(tx, carry, parts[i].list, parts[i].write, parts[i].secrets, parts[i].changed, err))
+        if (!carry_part(tx, &parts[i], carry, err))
             return false;
     return true;
 }
@@ -160,10 +175,11 @@ static bool carry_rest(struct db_conn *tx, struct db_carry *carry, struct err *e
 bool db_carry_run(struct db_conn *tx, void *arg, struct err *err) {
     struct db_carry *carry = arg;
     char detail[256], made_at[CLOCK_RFC3339_SIZE];
-    if (carry->from != NULL && (!carry_devices(tx, carry, err) || !carry_rest(tx, carry, err)))
+
+    if (carry->from && !carry_all(tx, carry, err))
         return false;
     clock_rfc3339(carry->manifest->created_at, made_at);
-    snprintf(detail, sizeof(detail), "{\"backup_of\":\"%s\",\"devices_carried\":%lld,\"tokens_carried\":%lld,\"releases_carried\":%lld}", made_at,
+    snprintf(detail, sizeof detail, "{\"backup_of\":\"%s\",\"devices_carried\":%lld,\"tokens_carried\":%lld,\"releases_carried\":%lld}", made_at,
              (long long)carry->devices, (long long)carry->tokens, (long long)carry->releases);
     const struct chain_row row = {
         .time = carry->now, .actor = "system", .action = "store.restore", .object = "store", .detail = detail, .request_id = ""};

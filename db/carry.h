@@ -9,7 +9,7 @@ struct db_carry {
     struct db_conn *from; /* the store that is replaced; NULL: there is none to read */
     const struct db_backup_manifest *manifest;
     int64_t now;
-    int64_t devices, tokens, claims, releases; /* set: changed in the restored store */
+    int64_t devices, tokens, releases; /* set: changed in the restored store */
 };
 
 /* A db_write() job on the restored store, before anybody uses it; arg is a struct db_carry. Also writes the audit row and the event "restored". */

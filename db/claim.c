@@ -23,14 +23,19 @@ bool db_claim_get(struct db_conn *conn, const char *id, struct arena *arena, str
 
 bool db_claim_list(struct db_conn *conn, const struct db_claim_filter *filter, const char *after, size_t limit, struct arena *arena,
                    struct db_claims *ret_page, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_CLAIM_LIST);
+    bool by_device = filter->device && filter->device[0], by_product = filter->product && filter->product[0];
+    struct db_stmt *stmt = db_query_begin(conn, by_device    ? DB_QUERY_CLAIM_LIST_DEVICE
+                                                : by_product ? DB_QUERY_CLAIM_LIST_PRODUCT
+                                                             : DB_QUERY_CLAIM_LIST);
     struct db_claims page = {.count = 0};
     void *items;
 
     db_query_text(stmt, 1, after);
     db_query_int(stmt, 2, (int64_t)limit + 1);
-    db_query_opt_text(stmt, 3, filter->device);
-    db_query_opt_text(stmt, 4, filter->product);
+    if (by_device)
+        db_query_text(stmt, 3, filter->device);
+    if (by_device || by_product)
+        db_query_opt_text(stmt, 4, filter->product);
     if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
         return false;
     page.items = items;

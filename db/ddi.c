@@ -184,14 +184,3 @@ bool db_ddi_log_list(struct db_conn *conn, int64_t deployment, int64_t after, si
     *ret_page = page;
     return true;
 }
-
-bool db_ddi_log_purge(struct db_conn *tx, int64_t before, size_t *ret_removed, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_DDI_LOG_PURGE);
-    int64_t changes;
-
-    db_query_int(stmt, 1, before);
-    if (!db_query_run(stmt, &changes, err) || (changes > 0 && !db_query_run(db_query_begin(tx, DB_QUERY_DDI_ACTION_LOG_PURGED), NULL, err)))
-        return false;
-    *ret_removed = (size_t)changes;
-    return true;
-}

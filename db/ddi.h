@@ -94,7 +94,4 @@ struct db_ddi_entries {
 bool db_ddi_log_list(struct db_conn *conn, int64_t deployment, int64_t after, size_t limit, struct arena *arena, struct db_ddi_entries *ret_page,
                      struct err *err) MUST_USE;
 
-/* Removes what clients said of deployments that were closed before this time, at most 1,000 entries. */
-bool db_ddi_log_purge(struct db_conn *tx, int64_t before, size_t *ret_removed, struct err *err) MUST_USE;
-
 #endif

@@ -36,15 +36,26 @@ bool db_deployment_get(struct db_conn *conn, int64_t id, struct arena *arena, st
     return db_query_one(stmt, &shape, arena, ret_deployment, "deployment", which, err);
 }
 
+static bool given(const char *text) {
+    return text && text[0];
+}
+
+/* The filter that leads: its index gives the page in order. The narrowest one that was given; most deployments are confirmed in the end. */
+static enum db_query leading_query(const struct db_deployment_filter *filter) {
+    if (filter->rollout)
+        return DB_QUERY_DEPLOYMENT_LIST_ROLLOUT;
+    if (filter->release)
+        return DB_QUERY_DEPLOYMENT_LIST_RELEASE;
+    if (given(filter->device))
+        return DB_QUERY_DEPLOYMENT_LIST_DEVICE;
+    if (filter->by_state && (filter->state != FLEET_CONFIRMED || !given(filter->product)))
+        return DB_QUERY_DEPLOYMENT_LIST_STATE;
+    return given(filter->product) ? DB_QUERY_DEPLOYMENT_LIST_PRODUCT : DB_QUERY_DEPLOYMENT_LIST;
+}
+
 bool db_deployment_list(struct db_conn *conn, const struct db_deployment_filter *filter, int64_t after, size_t limit, struct arena *arena,
                         struct db_deployments *ret_page, struct err *err) {
-    bool by_device = filter->device && filter->device[0];
-    enum db_query query = filter->rollout    ? DB_QUERY_DEPLOYMENT_LIST_ROLLOUT
-                          : filter->release  ? DB_QUERY_DEPLOYMENT_LIST_RELEASE
-                          : by_device        ? DB_QUERY_DEPLOYMENT_LIST_DEVICE
-                          : filter->by_state ? DB_QUERY_DEPLOYMENT_LIST_STATE
-                                             : DB_QUERY_DEPLOYMENT_LIST;
-    struct db_stmt *stmt = db_query_begin(conn, query);
+    struct db_stmt *stmt = db_query_begin(conn, leading_query(filter));
     struct db_deployments page = {.count = 0};
     void *items;
 
@@ -52,16 +63,9 @@ bool db_deployment_list(struct db_conn *conn, const struct db_deployment_filter 
     db_query_int(stmt, 2, (int64_t)limit + 1);
     db_query_opt_text(stmt, 3, filter->product);
     db_query_text(stmt, 4, filter->by_state ? fleet_deployment_state_name(filter->state) : NULL);
-    db_query_int(stmt, 5, filter->open_only);
-    if (filter->rollout) {
-        db_query_opt_text(stmt, 6, filter->device);
-        db_query_int(stmt, 7, filter->rollout);
-        db_query_opt_int(stmt, 8, filter->release != 0, filter->release);
-    } else if (filter->release || by_device) {
-        db_query_opt_text(stmt, 6, filter->device);
-    }
-    if (filter->release && !filter->rollout)
-        db_query_int(stmt, 7, filter->release);
+    db_query_opt_text(stmt, 5, filter->device);
+    db_query_opt_int(stmt, 6, filter->release != 0, filter->release);
+    db_query_opt_int(stmt, 7, filter->rollout != 0, filter->rollout);
     if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
         return false;
     page.items = items;

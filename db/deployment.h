@@ -40,7 +40,6 @@ struct db_deployment_filter {
     int64_t rollout;
     bool by_state;
     enum fleet_deployment_state state;
-    bool open_only;
 };
 
 bool db_deployment_get(struct db_conn *conn, int64_t id, struct arena *arena, struct db_deployment *ret_deployment, struct err *err) MUST_USE;
@@ -109,6 +108,10 @@ struct db_reported {
  * the state table refuses, or "confirmed" with another sequence than the release's. Confirmed raises the floor by the release's signed values. */
 bool db_deployment_report(struct db_conn *tx, const char *device, const struct db_report_new *report, int64_t now, struct db_reported *ret_reported,
                           struct err *err) MUST_USE;
+
+/* Of deployments that were closed before this time, what was said on the way goes: all reports but the last one, and a DDI client's log. A slice of
+ * at most some thousand rows; *ret_pruned: deployments, call again when it is not 0. */
+bool db_deployment_prune(struct db_conn *tx, int64_t before, size_t *ret_pruned, struct err *err) MUST_USE;
 
 /* For downloads: is there an open deployment of this release for this device, or one closed at or after `since`? */
 bool db_deployment_entitles(struct db_conn *conn, const char *device, int64_t release, int64_t since, bool *ret_entitled, struct err *err) MUST_USE;

@@ -29,22 +29,6 @@ bool db_report_get(struct db_conn *conn, int64_t deployment, int64_t report_seq,
     return db_query_one(stmt, &shape, arena, ret_report, "report", which, err);
 }
 
-bool db_report_list(struct db_conn *conn, int64_t deployment, int64_t after, size_t limit, struct arena *arena, struct db_reports *ret_page,
-                    struct err *err) {
-    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_REPORT_LIST);
-    struct db_reports page = {.count = 0};
-    void *items;
-
-    db_query_int(stmt, 1, deployment);
-    db_query_int(stmt, 2, after);
-    db_query_int(stmt, 3, (int64_t)limit + 1);
-    if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
-        return false;
-    page.items = items;
-    *ret_page = page;
-    return true;
-}
-
 bool db_report_insert(struct db_conn *tx, const struct db_report *report, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_REPORT_INSERT);
 

@@ -1,4 +1,4 @@
-/* What devices reported, one row a report, never changed. Written by db_deployment_report(). */
+/* What devices reported, one row a report, never changed; so that a report sent again is known. Written by db_deployment_report(). */
 #ifndef PAWL_DB_REPORT_H
 #define PAWL_DB_REPORT_H
 
@@ -19,15 +19,7 @@ struct db_report {
     int64_t received_at;
 };
 
-struct db_reports {
-    size_t count;
-    struct db_report *items;
-    bool more;
-};
-
-/* By number; after: the last one of the page before, or 0. */
-bool db_report_list(struct db_conn *conn, int64_t deployment, int64_t after, size_t limit, struct arena *arena, struct db_reports *ret_page,
-                    struct err *err) MUST_USE;
+/* ERR_NOT_FOUND. */
 bool db_report_get(struct db_conn *conn, int64_t deployment, int64_t report_seq, struct arena *arena, struct db_report *ret_report,
                    struct err *err) MUST_USE;
 bool db_report_insert(struct db_conn *tx, const struct db_report *report, struct err *err) MUST_USE;

@@ -120,7 +120,7 @@ static const struct config_key keys[] = {
         .help = "Percent by which that varies, so that polls spread."),
     KEY(fleet, flush, CONFIG_DURATION, "5s", .flags = CONFIG_RELOADABLE, .min = 1, .max = 60, .help = "Last-seen values reach the disk this often."),
     KEY(fleet, event_keep, CONFIG_DURATION, "90d", .flags = CONFIG_RELOADABLE, .min = 3600, .max = 315360000,
-        .help = "Events, and what DDI clients said of closed deployments, are kept for that long."),
+        .help = "Events, and what devices reported on the way of deployments that are closed since, are kept for that long."),
     KEY(fleet, firmware_grace, CONFIG_DURATION, "24h", .flags = CONFIG_RELOADABLE, .min = 0, .max = 2592000,
         .help = "A device may still fetch the image of a deployment that was closed not longer ago."),
     KEY(fleet, approval_above, CONFIG_INT, "0", .flags = CONFIG_RELOADABLE, .min = 0, .max = 10000000,

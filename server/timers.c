@@ -4,8 +4,8 @@
 #include "common/log.h"
 #include "db/certificate.h"
 #include "db/claim.h"
-#include "db/ddi.h"
 #include "db/delivery.h"
+#include "db/deployment.h"
 #include "db/event.h"
 #include "db/idempotency.h"
 #include "db/image.h"
@@ -33,17 +33,16 @@ static bool renew(struct db_conn *tx, void *arg, struct err *err) {
 static bool purge(struct db_conn *tx, void *arg, struct err *err) {
     struct server *server = arg;
     int64_t now = clock_now();
-    size_t removed;
-    size_t events, deliveries, claims, certificates, said;
+    size_t replies, events, images, deliveries, claims, certificates, deployments;
     const struct server_config *config = atomic_load(&server->live);
-    if (!db_idempotency_purge(tx, now, &removed, err) || !db_event_purge(tx, now - config->fleet.event_keep, &events, err) ||
-        !db_image_collect(tx, now, &removed, err) || !db_delivery_purge(tx, now - DELIVERY_KEEP_S, &deliveries, err) ||
+    if (!db_idempotency_purge(tx, now, &replies, err) || !db_event_purge(tx, now - config->fleet.event_keep, &events, err) ||
+        !db_image_collect(tx, now, &images, err) || !db_delivery_purge(tx, now - DELIVERY_KEEP_S, &deliveries, err) ||
         !db_claim_purge(tx, now - ENROLMENT_KEEP_S, &claims, err) ||
         !db_certificate_purge(tx, now - config->enrolment.renew_expired - ENROLMENT_KEEP_S, &certificates, err) ||
-        !db_ddi_log_purge(tx, now - config->fleet.event_keep, &said, err))
+        !db_deployment_prune(tx, now - config->fleet.event_keep, &deployments, err))
         return false;
-    atomic_store(&server->purge_again,
-                 events + deliveries + claims + certificates + said > 0); /* events go a slice at a time, so that nobody waits long for the writer */
+    /* A slice of each at a time, so that nobody waits long for the writer. */
+    atomic_store(&server->purge_again, replies + events + images + deliveries + claims + certificates + deployments > 0);
     return true;
 }
 

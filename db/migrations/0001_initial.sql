@@ -114,6 +114,7 @@ CREATE TABLE deployment (
     id INTEGER PRIMARY KEY,                -- from 1001 up
     device TEXT NOT NULL REFERENCES device (id),
     release INTEGER NOT NULL REFERENCES release (id),
+    product TEXT NOT NULL REFERENCES product (name), -- the release's
     state TEXT NOT NULL CHECK (state IN ('assigned', 'offered', 'downloading', 'downloaded', 'installing', 'rebooting', 'cancelling', 'confirmed',
         'failed', 'cancelled', 'superseded', 'timed-out')),
     origin TEXT NOT NULL CHECK (origin IN ('manual', 'rollout', 'latest')), -- an operator, a rollout, or the product's policy
@@ -125,15 +126,18 @@ CREATE TABLE deployment (
     error_text TEXT,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    closed_at INTEGER                      -- NULL: open
+    closed_at INTEGER,                     -- NULL: open
+    pruned INTEGER NOT NULL CHECK (pruned IN (0, 1)) -- 1: closed for so long that only the last report is left, and of a client's log nothing
 ) STRICT;
 
 CREATE UNIQUE INDEX deployment_one_open ON deployment (device) WHERE closed_at IS NULL;
 CREATE INDEX deployment_by_device ON deployment (device, id);
 CREATE INDEX deployment_by_release ON deployment (release, id);
+CREATE INDEX deployment_by_product ON deployment (product, id);
 CREATE INDEX deployment_by_state ON deployment (state, id);
+CREATE INDEX deployment_to_prune ON deployment (closed_at) WHERE pruned = 0 AND closed_at IS NOT NULL;
 
--- What a device reported; never changed.
+-- What a device reported; never changed. The last one of a deployment stays for ever.
 CREATE TABLE report (
     deployment INTEGER NOT NULL REFERENCES deployment (id),
     report_seq INTEGER NOT NULL,           -- counts per deployment

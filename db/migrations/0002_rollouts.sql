@@ -13,7 +13,6 @@ CREATE TABLE rollout (
     release INTEGER NOT NULL REFERENCES release (id),
     name TEXT NOT NULL,                    -- for people
     filter TEXT NOT NULL,                  -- over the product's devices; "": all of them
-    ids TEXT,                              -- instead of a filter: device ids, one a line, sorted
     salt INTEGER NOT NULL,                 -- makes the order of its devices its own
     mode TEXT NOT NULL CHECK (mode IN ('forced', 'optional')),
     continuous INTEGER NOT NULL CHECK (continuous IN (0, 1)), -- devices join while it runs
@@ -34,7 +33,8 @@ CREATE TABLE rollout (
     paused_at INTEGER,                     -- NULL: it is not paused
     held_s INTEGER NOT NULL,               -- seconds that it was paused before
     ended_at INTEGER,                      -- completed or stopped
-    revision INTEGER NOT NULL              -- the ETag: rises with every change of plan, state or phase
+    revision INTEGER NOT NULL,             -- the ETag: rises with every change of plan, state or phase
+    ids TEXT                               -- instead of a filter: device ids, one a line, sorted; long, so that it comes last
 ) STRICT;
 
 CREATE INDEX rollout_by_product ON rollout (product, id);

@@ -19,6 +19,10 @@ CREATE TABLE claim (
     CHECK ((spent_at IS NULL) = (spent_key IS NULL) AND (spent_at IS NULL) = (spent_device IS NULL))
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX claim_by_device ON claim (device, id) WHERE device IS NOT NULL;
+CREATE INDEX claim_by_product ON claim (product, id) WHERE product IS NOT NULL;
+CREATE INDEX claim_by_expiry ON claim (expires_at);
+
 -- A certificate that was issued to a device.
 CREATE TABLE certificate (
     id INTEGER PRIMARY KEY,                -- from 1 up

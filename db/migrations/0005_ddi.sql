@@ -21,9 +21,6 @@ CREATE TABLE ddi_action (
     log_bytes INTEGER NOT NULL
 ) STRICT;
 
--- For the purge of old logs.
-CREATE INDEX ddi_action_logged ON ddi_action (deployment) WHERE log_entries > 0;
-
 -- An operator's assignment to a device whose open deployment was fetched and not answered: made when that one closes. Never without an open deployment.
 CREATE TABLE deployment_waiting (
     device TEXT NOT NULL PRIMARY KEY REFERENCES device (id),

@@ -27,8 +27,8 @@ WHERE c.id > $1 AND c.device = $3 AND (CAST($4 AS TEXT) IS NULL OR d.product = $
 ORDER BY c.id LIMIT $2;
 
 -- name: certificate_insert
-INSERT INTO certificate (serial, device, spki_sha256, issuer_sha256, way, data, not_before, not_after, issued_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING;
+INSERT INTO certificate (id, serial, device, spki_sha256, issuer_sha256, way, data, not_before, not_after, issued_at)
+VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM certificate), $1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING;
 
 -- name: certificate_revoke
 UPDATE certificate SET revoked_at = $2 WHERE serial = $1 AND revoked_at IS NULL;

@@ -55,16 +55,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
 -- The oldest entry that may go.
 SELECT seq, bytes FROM ddi_log WHERE deployment = $1 AND closing = 0 ORDER BY seq LIMIT 1;
 
--- name: ddi_log_purge
--- Entries of deployments that have been closed for long, answers too.
-DELETE FROM ddi_log WHERE (deployment, seq) IN (
-    SELECT l.deployment, l.seq FROM ddi_action a CROSS JOIN deployment p ON p.id = a.deployment CROSS JOIN ddi_log l ON l.deployment = a.deployment
-    WHERE a.log_entries > 0 AND p.closed_at < $1 ORDER BY a.deployment LIMIT 1000);
+-- name: ddi_log_clear
+DELETE FROM ddi_log WHERE deployment = $1;
 
--- name: ddi_action_log_purged
--- Of these nothing is left.
-UPDATE ddi_action SET log_entries = 0, log_bytes = 0
-WHERE log_entries > 0 AND NOT EXISTS (SELECT 1 FROM ddi_log l WHERE l.deployment = ddi_action.deployment);
+-- name: ddi_action_log_cleared
+UPDATE ddi_action SET log_entries = 0, log_bytes = 0 WHERE deployment = $1;
 
 -- name: ddi_log_drop
 DELETE FROM ddi_log WHERE deployment = $1 AND seq = $2;

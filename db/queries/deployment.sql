@@ -4,55 +4,66 @@ SELECT device, id, release, state, rollout, CASE WHEN origin = 'manual' THEN 0 E
 FROM deployment WHERE closed_at IS NULL AND device >= $1 AND device <= $2 ORDER BY device;
 
 -- name: deployment_get
-SELECT p.id, p.device, p.release, r.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
+SELECT p.id, p.device, p.release, p.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
     p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
 FROM deployment p JOIN release r ON r.id = p.release
 WHERE p.id = $1;
 
--- The pages: newest first, ids below $1, $2 the limit, $3 product, $4 state, $5 1 for open ones only; NULL is "any".
+-- The pages: newest first, ids below $1, $2 the limit, $3 product, $4 state, $5 device, $6 release, $7 rollout; NULL is "any".
+-- One statement for each column that can lead, so that its index gives the page in order.
 
 -- name: deployment_list
-SELECT p.id, p.device, p.release, r.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
+SELECT p.id, p.device, p.release, p.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
     p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
-FROM deployment p CROSS JOIN release r ON r.id = p.release
-WHERE p.id < $1
-    AND (CAST($3 AS TEXT) IS NULL OR r.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4)
-    AND ($5 = 0 OR p.closed_at IS NULL)
+FROM deployment p CROSS JOIN release r
+WHERE r.id = p.release AND p.id < $1
+    AND (CAST($3 AS TEXT) IS NULL OR p.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4) AND (CAST($5 AS TEXT) IS NULL OR p.device = $5)
+    AND (CAST($6 AS BIGINT) IS NULL OR p.release = $6) AND (CAST($7 AS BIGINT) IS NULL OR p.rollout = $7)
+ORDER BY p.id DESC LIMIT $2;
+
+-- name: deployment_list_product
+SELECT p.id, p.device, p.release, p.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
+    p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
+FROM deployment p CROSS JOIN release r
+WHERE r.id = p.release AND p.id < $1 AND p.product = $3
+    AND (CAST($4 AS TEXT) IS NULL OR p.state = $4) AND (CAST($5 AS TEXT) IS NULL OR p.device = $5)
+    AND (CAST($6 AS BIGINT) IS NULL OR p.release = $6) AND (CAST($7 AS BIGINT) IS NULL OR p.rollout = $7)
 ORDER BY p.id DESC LIMIT $2;
 
 -- name: deployment_list_device
-SELECT p.id, p.device, p.release, r.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
+SELECT p.id, p.device, p.release, p.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
     p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
-FROM deployment p CROSS JOIN release r ON r.id = p.release
-WHERE p.device = $6 AND p.id < $1
-    AND (CAST($3 AS TEXT) IS NULL OR r.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4)
-    AND ($5 = 0 OR p.closed_at IS NULL)
+FROM deployment p CROSS JOIN release r
+WHERE r.id = p.release AND p.id < $1 AND p.device = $5
+    AND (CAST($3 AS TEXT) IS NULL OR p.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4)
+    AND (CAST($6 AS BIGINT) IS NULL OR p.release = $6) AND (CAST($7 AS BIGINT) IS NULL OR p.rollout = $7)
 ORDER BY p.id DESC LIMIT $2;
 
 -- name: deployment_list_release
-SELECT p.id, p.device, p.release, r.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
+SELECT p.id, p.device, p.release, p.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
     p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
-FROM deployment p CROSS JOIN release r ON r.id = p.release
-WHERE p.release = $7 AND p.id < $1 AND (CAST($6 AS TEXT) IS NULL OR p.device = $6)
-    AND (CAST($3 AS TEXT) IS NULL OR r.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4)
-    AND ($5 = 0 OR p.closed_at IS NULL)
+FROM deployment p CROSS JOIN release r
+WHERE r.id = p.release AND p.id < $1 AND p.release = $6
+    AND (CAST($3 AS TEXT) IS NULL OR p.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4)
+    AND (CAST($5 AS TEXT) IS NULL OR p.device = $5) AND (CAST($7 AS BIGINT) IS NULL OR p.rollout = $7)
 ORDER BY p.id DESC LIMIT $2;
 
 -- name: deployment_list_rollout
-SELECT p.id, p.device, p.release, r.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
+SELECT p.id, p.device, p.release, p.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
     p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
-FROM deployment p CROSS JOIN release r ON r.id = p.release
-WHERE p.rollout = $7 AND p.id < $1 AND (CAST($6 AS TEXT) IS NULL OR p.device = $6) AND (CAST($8 AS BIGINT) IS NULL OR p.release = $8)
-    AND (CAST($3 AS TEXT) IS NULL OR r.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4)
-    AND ($5 = 0 OR p.closed_at IS NULL)
+FROM deployment p CROSS JOIN release r
+WHERE r.id = p.release AND p.id < $1 AND p.rollout = $7
+    AND (CAST($3 AS TEXT) IS NULL OR p.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4)
+    AND (CAST($5 AS TEXT) IS NULL OR p.device = $5) AND (CAST($6 AS BIGINT) IS NULL OR p.release = $6)
 ORDER BY p.id DESC LIMIT $2;
 
 -- name: deployment_list_state
-SELECT p.id, p.device, p.release, r.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
+SELECT p.id, p.device, p.release, p.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
     p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
-FROM deployment p CROSS JOIN release r ON r.id = p.release
-WHERE p.state = $4 AND p.id < $1
-    AND (CAST($3 AS TEXT) IS NULL OR r.product = $3) AND ($5 = 0 OR p.closed_at IS NULL)
+FROM deployment p CROSS JOIN release r
+WHERE r.id = p.release AND p.id < $1 AND p.state = $4
+    AND (CAST($3 AS TEXT) IS NULL OR p.product = $3) AND (CAST($5 AS TEXT) IS NULL OR p.device = $5)
+    AND (CAST($6 AS BIGINT) IS NULL OR p.release = $6) AND (CAST($7 AS BIGINT) IS NULL OR p.rollout = $7)
 ORDER BY p.id DESC LIMIT $2;
 
 -- name: deployment_count
@@ -60,9 +71,10 @@ SELECT state, COUNT(*) AS count FROM deployment GROUP BY state;
 
 -- name: deployment_insert
 -- Ids are those of DDI actions: from 1001 up, without those whose digits after the first are all zero (a client reads the id one character too late).
-INSERT INTO deployment (id, device, release, state, origin, report_seq, report_count, created_at, updated_at, rollout, phase)
+INSERT INTO deployment (id, device, release, product, state, origin, report_seq, report_count, created_at, updated_at, rollout, phase, pruned)
 VALUES ((SELECT n.id + CASE WHEN REPLACE(SUBSTR(CAST(n.id AS TEXT), 2), '0', '') = '' THEN 1 ELSE 0 END
-    FROM (SELECT COALESCE(MAX(id), 1000) + 1 AS id FROM deployment) n), $1, $2, $3, $4, 0, 0, $5, $5, CAST($6 AS BIGINT), CAST($7 AS BIGINT))
+    FROM (SELECT COALESCE(MAX(id), 1000) + 1 AS id FROM deployment) n), $1, $2, (SELECT product FROM release WHERE id = $2),
+    $3, $4, 0, 0, $5, $5, CAST($6 AS BIGINT), CAST($7 AS BIGINT), 0)
 RETURNING id;
 
 -- name: deployment_move
@@ -80,6 +92,13 @@ WHERE id = $1 AND state = $2 AND report_seq < $4;
 
 -- name: deployment_report_count
 SELECT report_count FROM deployment WHERE id = $1;
+
+-- name: deployment_to_prune
+-- Closed before $1, the longest ago first.
+SELECT id FROM deployment WHERE pruned = 0 AND closed_at < $1 ORDER BY closed_at LIMIT $2;
+
+-- name: deployment_pruned
+UPDATE deployment SET pruned = 1 WHERE id = $1 AND closed_at IS NOT NULL;
 
 -- name: deployment_entitles
 -- By the index of devices: a device has few, a release has many ("+" keeps the other index out).

@@ -31,7 +31,7 @@ UPDATE device SET state = $3, revision = revision + 1 WHERE id = $1 AND state = 
 -- name: device_update
 -- NULL leaves a column as it is; attributes are merged. A mismatch that was told counts as settled when the identity is set.
 UPDATE device SET product = COALESCE(CAST($2 AS TEXT), product), hardware = COALESCE(CAST($3 AS TEXT), hardware),
-    mismatch = CASE WHEN $2 IS NULL AND $3 IS NULL THEN mismatch END,
+    mismatch = CASE WHEN COALESCE(CAST($2 AS TEXT), CAST($3 AS TEXT)) IS NULL THEN mismatch END,
     attributes = json_patch(attributes, COALESCE(CAST($4 AS TEXT), '{}')), revision = revision + 1
 WHERE id = $1;
 
@@ -128,8 +128,8 @@ ORDER BY d.id LIMIT $3;
 SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
     d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
     (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
-FROM device_seen s CROSS JOIN device d ON d.id = s.device
-WHERE s.device >= $1 AND s.device < $2 AND s.installed_version = $7
+FROM device_seen s CROSS JOIN device d
+WHERE d.id = s.device AND s.device >= $1 AND s.device < $2 AND s.installed_version = $7
     AND (CAST($4 AS TEXT) IS NULL OR d.product = $4) AND (CAST($5 AS TEXT) IS NULL OR d.hardware = $5) AND (CAST($6 AS TEXT) IS NULL OR d.state = $6)
     AND (CAST($8 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM device_tag g WHERE g.tag = $8 AND g.device = d.id))
 ORDER BY s.device LIMIT $3;
@@ -138,8 +138,8 @@ ORDER BY s.device LIMIT $3;
 SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
     d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
     (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
-FROM device_tag g CROSS JOIN device d ON d.id = g.device JOIN device_seen s ON s.device = d.id
-WHERE g.device >= $1 AND g.device < $2 AND g.tag = $8
+FROM device_tag g CROSS JOIN device d CROSS JOIN device_seen s
+WHERE d.id = g.device AND s.device = d.id AND g.device >= $1 AND g.device < $2 AND g.tag = $8
     AND (CAST($4 AS TEXT) IS NULL OR d.product = $4) AND (CAST($5 AS TEXT) IS NULL OR d.hardware = $5) AND (CAST($6 AS TEXT) IS NULL OR d.state = $6)
     AND (CAST($7 AS TEXT) IS NULL OR s.installed_version = $7)
 ORDER BY g.device LIMIT $3;

@@ -40,4 +40,4 @@ ORDER BY id DESC LIMIT $2;
 DELETE FROM event WHERE id IN (
     SELECT id FROM event WHERE time < $1 AND id < (SELECT MAX(id) FROM event)
       AND NOT EXISTS (SELECT 1 FROM webhook_delivery d WHERE d.event = event.id AND d.state = 'waiting')
-    ORDER BY id LIMIT 1000);
+    ORDER BY time, id LIMIT 1000);

@@ -34,28 +34,28 @@ UPDATE token SET secret_sha256 = $2, previous_sha256 = NULL, previous_until = NU
 WHERE id = $1 AND secret_sha256 <> $2;
 
 -- name: restore_ddi_token_list
-SELECT device AS name, token_sha256 AS secret, 0 AS time FROM ddi_device WHERE device > $1 ORDER BY device LIMIT $2;
+SELECT device AS name, token_sha256 AS secret FROM ddi_device WHERE device > $1 ORDER BY device LIMIT $2;
 
 -- name: restore_ddi_token
-UPDATE ddi_device SET token_sha256 = $2 WHERE device = $1 AND token_sha256 IS NOT NULL AND $3 = 0;
+UPDATE ddi_device SET token_sha256 = $2 WHERE device = $1 AND token_sha256 IS NOT NULL;
 
 -- Keys of devices, likewise: one that was replaced or revoked since the backup opens nothing, and one that was renewed goes on.
 
 -- name: restore_key_list
-SELECT id AS name, pin_current AS secret, 0 AS time FROM device WHERE id > $1 AND pin_current IS NOT NULL ORDER BY id LIMIT $2;
+SELECT id AS name, pin_current AS secret FROM device WHERE id > $1 AND pin_current IS NOT NULL ORDER BY id LIMIT $2;
 
 -- name: restore_key
 UPDATE device SET pin_current = $2, pin_next = NULL, revision = revision + 1
-WHERE id = $1 AND $3 = 0 AND (pin_current IS NULL OR pin_current <> $2)
+WHERE id = $1 AND (pin_current IS NULL OR pin_current <> $2)
     AND NOT EXISTS (SELECT 1 FROM device o WHERE o.id <> $1 AND (o.pin_current = $2 OR o.pin_next = $2));
 
 -- name: restore_next_key_list
-SELECT id AS name, pin_next AS secret, 0 AS time FROM device WHERE id > $1 AND pin_current IS NOT NULL ORDER BY id LIMIT $2;
+SELECT id AS name, pin_next AS secret FROM device WHERE id > $1 AND pin_current IS NOT NULL ORDER BY id LIMIT $2;
 
 -- name: restore_next_key
 UPDATE device SET revision = revision + 1,
     pin_next = CASE WHEN EXISTS (SELECT 1 FROM device o WHERE o.id <> $1 AND (o.pin_current = $2 OR o.pin_next = $2)) THEN NULL ELSE $2 END
-WHERE id = $1 AND $3 = 0 AND ((pin_next IS NULL) <> ($2 IS NULL) OR pin_next <> $2);
+WHERE id = $1 AND pin_next IS DISTINCT FROM $2;
 
 -- name: restore_certificate_list
 SELECT serial AS name, revoked_at AS time FROM certificate WHERE serial > $1 AND revoked_at IS NOT NULL ORDER BY serial LIMIT $2;

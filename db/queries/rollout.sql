@@ -13,8 +13,8 @@ SELECT o.id, o.product, o.release, r.version, r.sequence, o.name, o.filter, NULL
     o.state, o.halt, o.phase, o.matched, o.awaits_approval, o.work, o.created_by, o.changed_by, o.approved_by, o.created_at, o.approved_at,
     o.started_at, o.paused_at, o.held_s, o.ended_at, o.revision, r.withdrawn_at,
     (SELECT MIN(m.due_clock) FROM rollout_member m WHERE m.rollout = o.id AND m.due_clock IS NOT NULL) AS next_due_clock
-FROM rollout o CROSS JOIN release r ON r.id = o.release
-WHERE o.id < $1 AND (CAST($4 AS TEXT) IS NULL OR o.state = $4)
+FROM rollout o CROSS JOIN release r
+WHERE r.id = o.release AND o.id < $1 AND (CAST($4 AS TEXT) IS NULL OR o.state = $4)
 ORDER BY o.id DESC LIMIT $2;
 
 -- name: rollout_list_product
@@ -22,8 +22,8 @@ SELECT o.id, o.product, o.release, r.version, r.sequence, o.name, o.filter, NULL
     o.state, o.halt, o.phase, o.matched, o.awaits_approval, o.work, o.created_by, o.changed_by, o.approved_by, o.created_at, o.approved_at,
     o.started_at, o.paused_at, o.held_s, o.ended_at, o.revision, r.withdrawn_at,
     (SELECT MIN(m.due_clock) FROM rollout_member m WHERE m.rollout = o.id AND m.due_clock IS NOT NULL) AS next_due_clock
-FROM rollout o CROSS JOIN release r ON r.id = o.release
-WHERE o.product = $3 AND o.id < $1 AND (CAST($4 AS TEXT) IS NULL OR o.state = $4)
+FROM rollout o CROSS JOIN release r
+WHERE r.id = o.release AND o.product = $3 AND o.id < $1 AND (CAST($4 AS TEXT) IS NULL OR o.state = $4)
 ORDER BY o.id DESC LIMIT $2;
 
 -- The same, oldest first, ids above $1.
@@ -33,8 +33,8 @@ SELECT o.id, o.product, o.release, r.version, r.sequence, o.name, o.filter, NULL
     o.state, o.halt, o.phase, o.matched, o.awaits_approval, o.work, o.created_by, o.changed_by, o.approved_by, o.created_at, o.approved_at,
     o.started_at, o.paused_at, o.held_s, o.ended_at, o.revision, r.withdrawn_at,
     (SELECT MIN(m.due_clock) FROM rollout_member m WHERE m.rollout = o.id AND m.due_clock IS NOT NULL) AS next_due_clock
-FROM rollout o CROSS JOIN release r ON r.id = o.release
-WHERE o.id > $1 AND (CAST($4 AS TEXT) IS NULL OR o.state = $4)
+FROM rollout o CROSS JOIN release r
+WHERE r.id = o.release AND o.id > $1 AND (CAST($4 AS TEXT) IS NULL OR o.state = $4)
 ORDER BY o.id LIMIT $2;
 
 -- name: rollout_up_product
@@ -42,8 +42,8 @@ SELECT o.id, o.product, o.release, r.version, r.sequence, o.name, o.filter, NULL
     o.state, o.halt, o.phase, o.matched, o.awaits_approval, o.work, o.created_by, o.changed_by, o.approved_by, o.created_at, o.approved_at,
     o.started_at, o.paused_at, o.held_s, o.ended_at, o.revision, r.withdrawn_at,
     (SELECT MIN(m.due_clock) FROM rollout_member m WHERE m.rollout = o.id AND m.due_clock IS NOT NULL) AS next_due_clock
-FROM rollout o CROSS JOIN release r ON r.id = o.release
-WHERE o.product = $3 AND o.id > $1 AND (CAST($4 AS TEXT) IS NULL OR o.state = $4)
+FROM rollout o CROSS JOIN release r
+WHERE r.id = o.release AND o.product = $3 AND o.id > $1 AND (CAST($4 AS TEXT) IS NULL OR o.state = $4)
 ORDER BY o.id LIMIT $2;
 
 -- name: rollout_active
@@ -52,8 +52,8 @@ SELECT o.id, o.product, o.release, r.version, r.sequence, o.name, o.filter, NULL
     o.state, o.halt, o.phase, o.matched, o.awaits_approval, o.work, o.created_by, o.changed_by, o.approved_by, o.created_at, o.approved_at,
     o.started_at, o.paused_at, o.held_s, o.ended_at, o.revision, r.withdrawn_at,
     (SELECT MIN(m.due_clock) FROM rollout_member m WHERE m.rollout = o.id AND m.due_clock IS NOT NULL) AS next_due_clock
-FROM rollout o CROSS JOIN release r ON r.id = o.release
-WHERE o.state IN ('scheduled', 'running', 'paused') OR o.work IS NOT NULL
+FROM rollout o CROSS JOIN release r
+WHERE r.id = o.release AND (o.state IN ('scheduled', 'running', 'paused') OR o.work IS NOT NULL)
 ORDER BY o.product, r.sequence DESC, o.id DESC;
 
 -- name: rollout_active_count
@@ -177,9 +177,9 @@ WHERE rollout = $1 AND state = $5 AND phase = $3 AND device > $4
 ORDER BY device LIMIT $2;
 
 -- name: rollout_member_silent
--- Whose deadline is its phase's.
+-- Whose deadline is its phase's. Every id is above '': said so that the index by state is taken, not the whole rollout.
 SELECT device, phase, state, windows, deployment, due_clock, updated_at FROM rollout_member
-WHERE rollout = $1 AND state = $2 AND phase = $3 AND due_clock IS NULL
+WHERE rollout = $1 AND state = $2 AND phase = $3 AND device > '' AND due_clock IS NULL
 ORDER BY device LIMIT $4;
 
 -- name: rollout_member_due

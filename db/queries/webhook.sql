@@ -65,10 +65,10 @@ WHERE webhook = $1 AND event = $2 AND state = 'waiting';
 UPDATE webhook_delivery SET state = 'waiting', attempts = 0, next_at = $3 WHERE webhook = $1 AND event = $2 AND state <> 'waiting';
 
 -- name: delivery_overflow
--- Waiting ones of a webhook beyond the newest $2: dead.
+-- Waiting ones of a webhook beyond the newest $2: dead. "+": only what waits is looked at and sorted, not all that was delivered.
 UPDATE webhook_delivery SET state = 'dead', error = 'too many were waiting'
 WHERE webhook = $1 AND state = 'waiting' AND event IN (
-    SELECT event FROM webhook_delivery WHERE webhook = $1 AND state = 'waiting' ORDER BY event DESC LIMIT 1000 OFFSET $2);
+    SELECT event FROM webhook_delivery WHERE webhook = $1 AND state = 'waiting' ORDER BY +event DESC LIMIT 1000 OFFSET $2);
 
 -- name: delivery_clear
 DELETE FROM webhook_delivery WHERE webhook = $1;

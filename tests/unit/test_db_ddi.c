@@ -70,7 +70,7 @@ static void test_log_has_a_ceiling(void **state) {
 static bool run_purge(struct db_conn *tx, void *arg, struct err *err) {
     struct write_args *args = arg;
 
-    return db_ddi_log_purge(tx, args->number, args->out, err);
+    return db_deployment_prune(tx, args->number, args->out, err);
 }
 
 static size_t log_left(struct store *store, int64_t deployment) {
@@ -104,7 +104,7 @@ static void test_log_of_what_is_closed_goes(void **state) {
     assert_ok(WRITE(store, run_many, &again, &err), err);
     purge.number = NOW + 1;
     assert_ok(WRITE(store, run_purge, &purge, &err), err);
-    assert_int_equal(removed, DB_DDI_LOG_ENTRIES);
+    assert_int_equal(removed, 1);
     assert_int_equal(log_left(store, many.deployment), 0);
     assert_int_equal(log_left(store, again.deployment), 2);
     assert_ok(WRITE(store, run_purge, &purge, &err), err);
