@@ -24,7 +24,10 @@ bool api_allow(const struct api_call *call, const char *product, struct err *err
 }
 
 bool api_allow_list(const struct api_call *call, struct err *err) {
-    return api_allow(call, api_query(call, "product"), err);
+    const char *product = api_query(call, "product");
+    if (api_allow(call, product, err))
+        return true;
+    return product == NULL && err_set(err, ERR_SCOPE, "the token's scope '%s' is not for all products: name one by product=", call->route->scope);
 }
 
 bool api_still_allowed(struct api_call *call) {
@@ -135,8 +138,14 @@ bool api_check_attribute(const char *name, const char *value, struct err *err) {
                          VALUE_MAX_BYTES);
 }
 
+bool api_query_bool(const struct api_call *call, const char *name, bool *ret_value, struct err *err) {
+    const char *text = api_query(call, name);
+    *ret_value = text_equal(text, "true");
+    return text == NULL || *ret_value || text_equal(text, "false") || err_set_field(err, ERR_INVALID, name, "'%s' must be true or false", name);
+}
+
 bool api_number(const char *text, const char *what, int64_t *ret_number, struct err *err) {
-    if (text_to_int(text, 1, INT64_MAX, ret_number))
+    if (text[0] != '0' && text_to_int(text, 1, INT64_MAX, ret_number))
         return true;
     return err_set(err, ERR_NOT_FOUND, "%s '%.64s' does not exist", what, text);
 }

@@ -35,7 +35,10 @@ bool api_check_id(const char *text, const char *field, struct err *err) MUST_USE
 /* The name and the value (NULL: taken away) of a device's attribute. ERR_INVALID. */
 bool api_check_attribute(const char *name, const char *value, struct err *err) MUST_USE;
 
-/* A number that a path or a body gives as text: ids of deployments. ERR_NOT_FOUND for anything else: no such thing exists. */
+/* A parameter that is true or false; left out it is false. ERR_INVALID. */
+bool api_query_bool(const struct api_call *call, const char *name, bool *ret_value, struct err *err) MUST_USE;
+
+/* A number that a path or a body gives as text, in its one spelling: ids of deployments. ERR_NOT_FOUND for anything else: no such thing exists. */
 bool api_number(const char *text, const char *what, int64_t *ret_number, struct err *err) MUST_USE;
 
 #endif

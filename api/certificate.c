@@ -6,6 +6,7 @@
 #include "api/call.h"
 #include "api/cut.h"
 #include "api/enrol_shapes.h"
+#include "api/find.h"
 #include "api/handlers.h"
 #include "api/list.h"
 #include "api/shapes.h"
@@ -17,15 +18,13 @@ bool api_certificate_list(struct api_call *call, struct err *err) {
     struct api_list list;
     struct db_certificates page;
     struct db_certificate_filter filter = {.device = api_query(call, "device"), .product = api_query(call, "product")};
-    const char *before = api_query(call, "expires_before"), *in_use = api_query(call, "in_use");
+    const char *before = api_query(call, "expires_before");
     if (!api_allow_list(call, err) || !api_list_begin(call, true, &list, err))
         return false;
     if (before != NULL && !clock_parse_rfc3339(before, &filter.expires_before))
         return err_set_field(err, ERR_INVALID, "expires_before", "'expires_before' must be a time as RFC 3339 writes it");
-    if (in_use != NULL && strcmp(in_use, "true") != 0)
-        return err_set_field(err, ERR_INVALID, "in_use", "'in_use' must be true, or left out");
-    filter.in_use = in_use != NULL;
-    if (!db_certificate_list(call->db, &filter, list.after_number, list.limit, call->arena, &page, err))
+    if (!api_query_bool(call, "in_use", &filter.in_use, err) ||
+        !db_certificate_list(call->db, &filter, list.after_number, list.limit, call->arena, &page, err))
         return false;
     struct api_certificate *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)
@@ -40,8 +39,8 @@ bool api_certificate_list(struct api_call *call, struct err *err) {
 bool api_certificate_get(struct api_call *call, struct err *err) {
     struct db_certificate row;
     struct api_certificate reply;
-    return db_certificate_get(call->db, api_var(call, "serial"), call->arena, &row, err) && api_allow(call, row.product, err) &&
-           api_certificate_from(call->arena, &row, &reply, err) && api_reply_json(call, 0, &api_shape_certificate, &reply, err);
+    return api_find_certificate(call, &row, err) && api_certificate_from(call->arena, &row, &reply, err) &&
+           api_reply_json(call, 0, &api_shape_certificate, &reply, err);
 }
 
 static bool is_pin(bool has, const uint8_t pin[DB_PIN_SIZE], const struct db_certificate *certificate) {
@@ -67,9 +66,8 @@ bool api_certificate_revoke(struct api_call *call, struct err *err) {
     struct db_certificate row;
     struct api_certificate reply;
     const char *reason;
-    if (!db_certificate_get(call->db, api_var(call, "serial"), call->arena, &row, err) || !api_allow(call, row.product, err) ||
-        !api_reason(call, &reason, err) || !db_certificate_revoke(call->db, row.serial, call->now, err) || !drop_key(call, &row, err) ||
-        !api_cut_device(call, row.device, err))
+    if (!api_find_certificate(call, &row, err) || !api_reason(call, &reason, err) || !db_certificate_revoke(call->db, row.serial, call->now, err) ||
+        !drop_key(call, &row, err) || !api_cut_device(call, row.device, err))
         return false;
     row.revoked_at = call->now;
     const char *detail = api_detail(call, "device", row.device, "reason", reason, (char *)NULL);

@@ -7,6 +7,7 @@
 #include "api/enrol.h"
 #include "api/enrol_shapes.h"
 #include "api/env.h"
+#include "api/find.h"
 #include "api/handlers.h"
 #include "api/list.h"
 #include "api/secret.h"
@@ -40,16 +41,6 @@ bool api_claim_check(const struct db_claim *claim, const char *device, const uin
     return now < claim->expires_at || err_set(err, ERR_GONE, "the claim has expired");
 }
 
-/* Which product's tokens reach it: that of the claim, or of the device if there is one. */
-static bool reach(struct api_call *call, const char *device, const char *product, struct err *err) {
-    struct db_device row;
-    if (device == NULL || device[0] == '\0')
-        return api_allow(call, product, err);
-    if (db_device_get(call->db, device, call->arena, &row, err))
-        return api_allow(call, row.product, err);
-    return err->code == ERR_NOT_FOUND && api_allow(call, NULL, err);
-}
-
 bool api_claim_list(struct api_call *call, struct err *err) {
     struct api_list list;
     struct db_claims page;
@@ -65,18 +56,26 @@ bool api_claim_list(struct api_call *call, struct err *err) {
     return api_list_reply(call, &api_shape_claim, items, page.count, page.more ? items[page.count - 1].id : NULL, err);
 }
 
-static bool check_input(struct api_call *call, const struct api_claim_input *input, struct err *err) {
+static bool check_input(const struct api_claim_input *input, struct err *err) {
     if ((input->device == NULL) == (input->product == NULL))
         return err_set_field(err, ERR_INVALID, "device", "give either 'device' or 'product'");
     return (input->device == NULL || api_check_id(input->device, "device", err)) &&
-           (input->product == NULL || api_check_id(input->product, "product", err)) && reach(call, input->device, input->product, err);
+           (input->product == NULL || api_check_id(input->product, "product", err));
+}
+
+/* A device that is beyond the token's reach is refused in the words for one that does not exist. */
+static bool check_reach(struct api_call *call, const struct api_claim_input *input, struct err *err) {
+    const char *product;
+    if (!api_find_claim_product(call, input->device, input->product, &product, err))
+        return false;
+    return api_allow(call, product, err) || (input->device != NULL && api_allow(call, NULL, err));
 }
 
 bool api_claim_create(struct api_call *call, struct err *err) {
     struct api_claim_input input;
     uint64_t present;
     const char *secret;
-    if (!api_body(call, &api_shape_claim_input, &input, &present, err) || !check_input(call, &input, err))
+    if (!api_body(call, &api_shape_claim_input, &input, &present, err) || !check_input(&input, err) || !check_reach(call, &input, err))
         return false;
     struct db_claim claim = {
         .device = input.device != NULL ? input.device : "",
@@ -103,14 +102,10 @@ bool api_claim_create(struct api_call *call, struct err *err) {
     return api_reply_headerf(call, err, "Location", "/api/v1/claims/%s", claim.id) && api_reply_json(call, 201, &api_shape_new_claim, &reply, err);
 }
 
-static bool find(struct api_call *call, struct db_claim *ret_claim, struct err *err) {
-    return db_claim_get(call->db, api_var(call, "claim"), call->arena, ret_claim, err) && reach(call, ret_claim->device, ret_claim->product, err);
-}
-
 bool api_claim_get(struct api_call *call, struct err *err) {
     struct db_claim claim;
     struct api_claim reply;
-    if (!find(call, &claim, err))
+    if (!api_find_claim(call, &claim, err))
         return false;
     api_claim_from(&claim, call->now, &reply);
     return api_reply_etag(call, claim.revision, err) && api_reply_json(call, 0, &api_shape_claim, &reply, err);
@@ -118,7 +113,7 @@ bool api_claim_get(struct api_call *call, struct err *err) {
 
 bool api_claim_delete(struct api_call *call, struct err *err) {
     struct db_claim claim;
-    if (!find(call, &claim, err) || !api_if_match(call, claim.revision, err) || !db_claim_revoke(call->db, claim.id, call->now, err) ||
+    if (!api_find_claim(call, &claim, err) || !api_if_match(call, claim.revision, err) || !db_claim_revoke(call->db, claim.id, call->now, err) ||
         !api_audit(call, "claim.revoke", "claim", claim.id, NULL, err))
         return false;
     call->reply.status = 204;

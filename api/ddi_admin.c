@@ -1,7 +1,7 @@
 /* The operator's side of DDI: what a client said of itself, its token, and the log of an action. */
 #include <string.h>
 
-#include "api/call.h"
+#include "api/find.h"
 #include "api/handlers.h"
 #include "api/list.h"
 #include "api/shapes.h"
@@ -41,11 +41,6 @@ static const struct json_field new_token_fields[] = {
 };
 static const struct json_shape new_token_shape = JSON_SHAPE(struct new_token, new_token_fields);
 
-/* The device of the path, when the token reaches it. */
-static bool find_device(struct api_call *call, struct db_device *ret_device, struct err *err) {
-    return db_device_get(call->db, api_var(call, "device"), call->arena, ret_device, err) && api_allow(call, ret_device->product, err);
-}
-
 static bool audit(struct api_call *call, const char *action, const char *id, struct err *err) {
     const char *reason;
     return api_reason(call, &reason, err) && api_audit(call, action, "device", id, api_detail(call, "reason", reason, (char *)NULL), err);
@@ -73,13 +68,13 @@ static bool reply_client(struct api_call *call, const char *id, struct err *err)
 
 bool api_ddi_client_get(struct api_call *call, struct err *err) {
     struct db_device device;
-    return find_device(call, &device, err) && reply_client(call, device.id, err);
+    return api_find_device(call, api_var(call, "device"), &device, err) && reply_client(call, device.id, err);
 }
 
 bool api_ddi_client_ask(struct api_call *call, struct err *err) {
     struct db_device device;
-    return find_device(call, &device, err) && db_ddi_device_ask(call->db, device.id, err) && audit(call, "ddi.ask", device.id, err) &&
-           reply_client(call, device.id, err);
+    return api_find_device(call, api_var(call, "device"), &device, err) && db_ddi_device_ask(call->db, device.id, err) &&
+           audit(call, "ddi.ask", device.id, err) && reply_client(call, device.id, err);
 }
 
 static bool make_token(struct api_call *call, uint8_t ret_sha256[SHA256_SIZE], const char **ret_text, struct err *err) {
@@ -100,9 +95,9 @@ bool api_ddi_token_create(struct api_call *call, struct err *err) {
     struct new_token reply = {.client = &client};
     uint8_t sha256[SHA256_SIZE];
     const char *secret;
-    if (!find_device(call, &device, err) || !make_token(call, sha256, &secret, err) || !db_ddi_device_token(call->db, device.id, sha256, err) ||
-        !audit(call, "ddi.token", device.id, err) || !read_client(call, device.id, &client, err) ||
-        !api_reply_json(call, 201, &new_token_shape, &reply, err))
+    if (!api_find_device(call, api_var(call, "device"), &device, err) || !make_token(call, sha256, &secret, err) ||
+        !db_ddi_device_token(call->db, device.id, sha256, err) || !audit(call, "ddi.token", device.id, err) ||
+        !read_client(call, device.id, &client, err) || !api_reply_json(call, 201, &new_token_shape, &reply, err))
         return false;
     call->reply.stored_body = call->reply.body;
     call->reply.stored_body_len = call->reply.body_len;
@@ -112,7 +107,7 @@ bool api_ddi_token_create(struct api_call *call, struct err *err) {
 
 bool api_ddi_token_revoke(struct api_call *call, struct err *err) {
     struct db_device device;
-    return find_device(call, &device, err) && db_ddi_device_token(call->db, device.id, NULL, err) &&
+    return api_find_device(call, api_var(call, "device"), &device, err) && db_ddi_device_token(call->db, device.id, NULL, err) &&
            audit(call, "ddi.token-revoke", device.id, err) && reply_client(call, device.id, err);
 }
 
@@ -175,10 +170,8 @@ bool api_ddi_log_list(struct api_call *call, struct err *err) {
     struct db_deployment deployment;
     struct db_ddi_entries page;
     struct api_list list;
-    int64_t id;
-    if (!api_number(api_var(call, "deployment"), "deployment", &id, err) || !db_deployment_get(call->db, id, call->arena, &deployment, err) ||
-        !api_allow(call, deployment.product, err) || !api_list_begin(call, true, &list, err) ||
-        !db_ddi_log_list(call->db, id, list.after_number, list.limit, call->arena, &page, err))
+    if (!api_find_deployment(call, &deployment, err) || !api_list_begin(call, true, &list, err) ||
+        !db_ddi_log_list(call->db, deployment.id, list.after_number, list.limit, call->arena, &page, err))
         return false;
     struct entry *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)

@@ -1,6 +1,6 @@
 #include "db/decision.h"
 
-#include "api/call.h"
+#include "api/find.h"
 #include "api/handlers.h"
 #include "api/reply.h"
 #include "api/shapes.h"
@@ -117,8 +117,8 @@ bool api_decision_get(struct api_call *call, struct err *err) {
     struct db_device device;
     struct api_device shown;
     struct db_decision decision;
-    if (!db_device_get(call->db, api_var(call, "device"), call->arena, &device, err) || !api_allow(call, device.product, err) ||
-        !api_device_from(call->arena, &device, &shown, err) || !db_decision_get(call->db, device.id, call->now, call->arena, &decision, err))
+    if (!api_find_device(call, api_var(call, "device"), &device, err) || !api_device_from(call->arena, &device, &shown, err) ||
+        !db_decision_get(call->db, device.id, call->now, call->arena, &decision, err))
         return false;
     struct decision out = {
         .device = device.id,

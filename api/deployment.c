@@ -1,9 +1,10 @@
 #include "db/deployment.h"
 
-#include "api/call.h"
+#include "api/find.h"
 #include "api/handlers.h"
 #include "api/list.h"
 #include "api/shapes.h"
+#include "common/text.h"
 #include "db/device.h"
 
 static bool reply_deployment(struct api_call *call, int status, int64_t id, struct err *err) {
@@ -40,8 +41,8 @@ bool api_deployment_list(struct api_call *call, struct err *err) {
     };
     if (filter.by_state && !fleet_deployment_state_parse(api_query(call, "state"), &filter.state))
         return err_set_field(err, ERR_INVALID, "state", "'state' is no state of a deployment");
-    if (api_query(call, "rollout") != NULL && !api_number(api_query(call, "rollout"), "rollout", &filter.rollout, err))
-        return false;
+    if (api_query(call, "rollout") != NULL && !text_to_int(api_query(call, "rollout"), 1, INT64_MAX, &filter.rollout))
+        return err_set_field(err, ERR_INVALID, "rollout", "'rollout' must be a rollout's id");
     if (!db_deployment_list(call->db, &filter, list.after_number, list.limit, call->arena, &page, err))
         return false;
     struct api_deployment *items = arena_array(call->arena, page.count, sizeof(*items));
@@ -60,8 +61,7 @@ bool api_deployment_assign(struct api_call *call, struct err *err) {
     int64_t id;
     int64_t waits_for;
     if (!api_body(call, &api_shape_deployment_input, &input, NULL, err) || !api_check_id(input.device, "device", err) ||
-        (input.product != NULL && !api_check_id(input.product, "product", err)) ||
-        !db_device_get(call->db, input.device, call->arena, &device, err) || !api_allow(call, device.product, err))
+        (input.product != NULL && !api_check_id(input.product, "product", err)) || !api_find_device(call, input.device, &device, err))
         return false;
     const char *product = input.product != NULL ? input.product : device.product;
     if (product[0] == '\0')
@@ -79,27 +79,21 @@ bool api_deployment_assign(struct api_call *call, struct err *err) {
            (waits_for != 0 ? api_reply_json(call, 202, &waiting_shape, &waiting, err) : reply_deployment(call, 201, id, err));
 }
 
-/* The deployment of the path, when the token reaches it. */
-static bool find(struct api_call *call, int64_t *ret_id, struct err *err) {
-    struct db_deployment deployment;
-    return api_number(api_var(call, "deployment"), "deployment", ret_id, err) &&
-           db_deployment_get(call->db, *ret_id, call->arena, &deployment, err) && api_allow(call, deployment.product, err);
-}
-
 bool api_deployment_get(struct api_call *call, struct err *err) {
-    int64_t id;
-    return find(call, &id, err) && reply_deployment(call, 0, id, err);
+    struct db_deployment deployment;
+    return api_find_deployment(call, &deployment, err) && reply_deployment(call, 0, deployment.id, err);
 }
 
 /* Cancel and force-close: two degrees of the same word. */
 static bool end(struct api_call *call, const char *action, bool (*close)(struct db_conn *, int64_t, const char *, int64_t, struct err *),
                 struct err *err) {
-    int64_t id;
+    struct db_deployment deployment;
     const char *reason;
-    if (!find(call, &id, err) || !api_reason(call, &reason, err) || !close(call->db, id, reason != NULL ? reason : "", call->now, err))
+    if (!api_find_deployment(call, &deployment, err) || !api_reason(call, &reason, err) ||
+        !close(call->db, deployment.id, reason != NULL ? reason : "", call->now, err))
         return false;
     const char *detail = api_detail(call, "reason", reason, (char *)NULL);
-    return api_audit(call, action, "deployment", api_var(call, "deployment"), detail, err) && reply_deployment(call, 0, id, err);
+    return api_audit(call, action, "deployment", api_var(call, "deployment"), detail, err) && reply_deployment(call, 0, deployment.id, err);
 }
 
 bool api_deployment_cancel(struct api_call *call, struct err *err) {
@@ -111,10 +105,11 @@ bool api_deployment_force_close(struct api_call *call, struct err *err) {
 }
 
 bool api_deployment_retry(struct api_call *call, struct err *err) {
-    int64_t id;
+    struct db_deployment deployment;
     int64_t next;
     const char *reason;
-    if (!find(call, &id, err) || !api_reason(call, &reason, err) || !db_deployment_retry(call->db, id, call->now, &next, err))
+    if (!api_find_deployment(call, &deployment, err) || !api_reason(call, &reason, err) ||
+        !db_deployment_retry(call->db, deployment.id, call->now, &next, err))
         return false;
     const char *number = arena_printf(call->arena, "%lld", (long long)next);
     if (number == NULL)

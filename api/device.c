@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/call.h"
 #include "api/cut.h"
 #include "api/env.h"
+#include "api/find.h"
 #include "api/handlers.h"
 #include "api/list.h"
 #include "api/shapes.h"
@@ -20,11 +20,6 @@ static bool reply_device(struct api_call *call, int status, const char *id, stru
     struct api_device reply;
     return db_device_get(call->db, id, call->arena, &device, err) && api_device_from(call->arena, &device, &reply, err) &&
            api_reply_etag(call, device.revision, err) && api_reply_json(call, status, &api_shape_device, &reply, err);
-}
-
-/* The device of the path, when the token reaches it. */
-static bool find(struct api_call *call, struct db_device *ret_device, struct err *err) {
-    return db_device_get(call->db, api_var(call, "device"), call->arena, ret_device, err) && api_allow(call, ret_device->product, err);
 }
 
 static bool reply_list(struct api_call *call, const struct db_devices *page, const char *last, struct err *err) {
@@ -140,14 +135,14 @@ bool api_device_create(struct api_call *call, struct err *err) {
 
 bool api_device_get(struct api_call *call, struct err *err) {
     struct db_device device;
-    return find(call, &device, err) && reply_device(call, 0, device.id, err);
+    return api_find_device(call, api_var(call, "device"), &device, err) && reply_device(call, 0, device.id, err);
 }
 
 bool api_device_tags(struct api_call *call, struct err *err) {
     struct db_device device;
     struct api_tags_input input;
-    if (!find(call, &device, err) || !api_if_match(call, device.revision, err) || !api_body(call, &api_shape_tags_input, &input, NULL, err) ||
-        !check_tags(&input.tags, err))
+    if (!api_find_device(call, api_var(call, "device"), &device, err) || !api_if_match(call, device.revision, err) ||
+        !api_body(call, &api_shape_tags_input, &input, NULL, err) || !check_tags(&input.tags, err))
         return false;
     const struct db_texts tags = {.count = input.tags.count, .items = input.tags.items};
     const struct db_device_change change = {.tags = &tags};
@@ -185,8 +180,8 @@ bool api_device_patch(struct api_call *call, struct err *err) {
     struct db_device device;
     struct api_device_patch patch;
     uint64_t present;
-    if (!find(call, &device, err) || !api_if_match(call, device.revision, err) || !api_body(call, &api_shape_device_patch, &patch, &present, err) ||
-        !check_patch(call, &patch, present, err))
+    if (!api_find_device(call, api_var(call, "device"), &device, err) || !api_if_match(call, device.revision, err) ||
+        !api_body(call, &api_shape_device_patch, &patch, &present, err) || !check_patch(call, &patch, present, err))
         return false;
     const struct db_texts tags = {.count = patch.tags.count, .items = patch.tags.items};
     struct buf attributes CLEANUP(buf_free) = BUF_INIT(2 * PATCH_MAX);
@@ -208,7 +203,8 @@ bool api_device_patch(struct api_call *call, struct err *err) {
 static bool move(struct api_call *call, enum fleet_device_state to, const char *action, struct err *err) {
     struct db_device device;
     const char *reason;
-    if (!find(call, &device, err) || !api_reason(call, &reason, err) || !db_device_move(call->db, device.id, to, 0, call->now, err))
+    if (!api_find_device(call, api_var(call, "device"), &device, err) || !api_reason(call, &reason, err) ||
+        !db_device_move(call->db, device.id, to, 0, call->now, err))
         return false;
     if (to != FLEET_DEVICE_ACTIVE && !api_cut_device(call, device.id, err))
         return false;

@@ -16,6 +16,7 @@ struct stream {
     struct api_import *import;
     struct hash hash;
     uint64_t received;
+    bool dry_run;
     bool ended; /* the rows were checked together */
 };
 
@@ -51,7 +52,7 @@ static bool stream_begin(struct api_call *call, struct err *err) {
     if (stream == NULL)
         return err_no_memory(err);
     call->stream_state = stream;
-    if (hash_sha256_begin(&stream->hash, err) && api_import_new(call, &stream->import, err))
+    if (api_query_bool(call, "dry_run", &stream->dry_run, err) && hash_sha256_begin(&stream->hash, err) && api_import_new(call, &stream->import, err))
         return true;
     stream_free(call);
     return false;
@@ -84,13 +85,6 @@ static struct result result_of(const struct api_import *import, bool dry_run) {
     };
 }
 
-static bool read_dry_run(const struct api_call *call, bool *ret_dry_run, struct err *err) {
-    const char *value = api_query(call, "dry_run");
-    *ret_dry_run = text_equal(value, "true");
-    return value == NULL || *ret_dry_run || text_equal(value, "false") ||
-           err_set_field(err, ERR_INVALID, "dry_run", "'dry_run' must be true or false");
-}
-
 static bool refuse_rows(struct api_call *call, const struct api_import *import, struct err *err) {
     struct api_problem_rows *rows = arena_alloc(call->arena, sizeof(*rows));
     struct api_problem_row *items = arena_memdup(call->arena, import->errors, import->error_kept * sizeof(import->errors[0]));
@@ -111,18 +105,17 @@ static bool refuse_rows(struct api_call *call, const struct api_import *import, 
 /* On the worker: nothing is written yet. *ret_apply: everything is in order and meant. */
 static bool look_at_all(struct api_call *call, struct stream *stream, bool *ret_apply, struct err *err) {
     struct api_import *import = stream->import;
-    bool dry_run;
     *ret_apply = false;
     if (stream->ended) {
         *ret_apply = true;
         return true;
     }
-    if (!read_dry_run(call, &dry_run, err) || !api_import_end(call, import, err))
+    if (!api_import_end(call, import, err))
         return false;
     stream->ended = true;
-    if (import->error_count > 0 && !dry_run)
+    if (import->error_count > 0 && !stream->dry_run)
         return refuse_rows(call, import, err);
-    if (dry_run) {
+    if (stream->dry_run) {
         const struct result result = result_of(import, true);
         return api_reply_json(call, 200, &result_shape, &result, err);
     }
@@ -130,22 +123,9 @@ static bool look_at_all(struct api_call *call, struct stream *stream, bool *ret_
     return true;
 }
 
-/* While the body was on its way the device may have come, or gone to a product beyond the token's reach. */
-static bool still_within_reach(struct api_call *call, const char *id, struct err *err) {
-    CLEANUP(arena_clear) struct arena scratch;
-    struct db_device device;
-    struct err limited;
-    arena_init(&scratch, 1 << 20);
-    if (api_allow(call, NULL, &limited))
-        return true;
-    if (!db_device_get(call->db, id, &scratch, &device, err))
-        return err->code == ERR_NOT_FOUND;
-    return api_allow(call, device.product, err);
-}
-
 static bool apply_row(struct api_call *call, const struct api_import_row *row, struct err *err) {
     return row->effect == DB_IMPORT_UNCHANGED ||
-           (still_within_reach(call, row->row.id, err) && db_device_import(call->db, &row->row, call->now, err));
+           (api_import_check_reach(call, &row->row, err) && db_device_import(call->db, &row->row, call->now, err));
 }
 
 /* An import of many turns is in the audit with its first: what it has committed is told of even if it never comes to its end. */

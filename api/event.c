@@ -5,6 +5,7 @@
 #include "api/list.h"
 #include "api/shapes.h"
 #include "common/clock.h"
+#include "db/event_kind.h"
 
 struct event {
     const char *id;
@@ -42,6 +43,11 @@ bool api_event_write(struct arena *arena, const struct db_event *event, struct b
     return true;
 }
 
+bool api_event_read_kind(const struct api_call *call, const char **ret_kind, struct err *err) {
+    *ret_kind = api_query(call, "kind");
+    return *ret_kind == NULL || db_event_kind_known(*ret_kind) || err_set_field(err, ERR_INVALID, "kind", "'%.48s' is no kind of event", *ret_kind);
+}
+
 static bool read_since(struct api_call *call, int64_t *ret_since, struct err *err) {
     const char *since = api_query(call, "since");
     *ret_since = 0;
@@ -54,12 +60,11 @@ bool api_event_list(struct api_call *call, struct err *err) {
     struct api_list list;
     struct db_events page;
     struct db_event_filter filter = {
-        .kind = api_query(call, "kind"),
         .device = api_query(call, "device"),
         .product = api_query(call, "product"),
     };
-    if (!api_allow_list(call, err) || !api_list_begin(call, true, &list, err) || !read_since(call, &filter.since, err) ||
-        !db_event_list(call->db, &filter, list.after_number, list.limit, call->arena, &page, err))
+    if (!api_allow_list(call, err) || !api_list_begin(call, true, &list, err) || !api_event_read_kind(call, &filter.kind, err) ||
+        !read_since(call, &filter.since, err) || !db_event_list(call->db, &filter, list.after_number, list.limit, call->arena, &page, err))
         return false;
     struct event *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)

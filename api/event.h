@@ -2,11 +2,13 @@
 #ifndef PAWL_API_EVENT_H
 #define PAWL_API_EVENT_H
 
-#include "common/arena.h"
-#include "common/buf.h"
+#include "api/api.h"
 #include "db/event.h"
 
 /* Appends {"id","time","kind","device","product","detail"}, one line. */
 bool api_event_write(struct arena *arena, const struct db_event *event, struct buf *out, struct err *err) MUST_USE;
+
+/* kind= of the query; NULL: any. ERR_INVALID for one that no event has. */
+bool api_event_read_kind(const struct api_call *call, const char **ret_kind, struct err *err) MUST_USE;
 
 #endif

@@ -83,20 +83,26 @@ static bool check_row(const struct db_device_row *row, struct err *err) {
            (row->hardware == NULL || api_check_id(row->hardware, "hardware", err)) && check_attributes(&row->attributes, err);
 }
 
-/* Within the token's reach, before and after; then against the store. */
+bool api_import_check_reach(struct api_call *call, const struct db_device_row *row, struct err *err) {
+    CLEANUP(arena_clear) struct arena scratch;
+    struct db_device device;
+    struct err why;
+    arena_init(&scratch, 1 << 20);
+    if (api_allow(call, NULL, &why))
+        return true;
+    bool exists = db_device_get(call->db, row->id, &scratch, &device, err);
+    if (!exists && err->code != ERR_NOT_FOUND)
+        return false;
+    if (exists && !api_allow(call, device.product, &why))
+        return err_set(err, ERR_SCOPE, "device '%s' is of no product that the token reaches", row->id);
+    return (exists && row->product == NULL) || api_allow(call, row->product, err);
+}
+
 static bool check_against_store(struct api_call *call, struct api_import *import, const struct db_device_row *row, enum db_import_effect *ret_effect,
                                 struct err *err) {
-    CLEANUP(arena_clear) struct arena scratch;
-    enum db_import_effect effect;
-    const char *before;
-    arena_init(&scratch, 1 << 20);
-    if (!db_device_import_check(call->db, row, &scratch, &effect, &before, err))
+    if (!api_import_check_reach(call, row, err) || !db_device_import_check(call->db, row, ret_effect, err))
         return false;
-    bool is_new = effect == DB_IMPORT_CREATED;
-    if ((!is_new && !api_allow(call, before, err)) || ((is_new || row->product != NULL) && !api_allow(call, row->product, err)))
-        return false;
-    import->effects[effect]++;
-    *ret_effect = effect;
+    import->effects[*ret_effect]++;
     return true;
 }
 

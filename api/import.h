@@ -41,6 +41,10 @@ void api_import_free(struct api_import *import);
 /* A piece of the body. Bad rows are noted; false: the import as a whole cannot be (ERR_SCOPE, ERR_TOO_LARGE, ERR_NO_MEMORY …). */
 bool api_import_feed(struct api_call *call, struct api_import *import, const char *data, size_t len, struct err *err) MUST_USE;
 
+/* ERR_SCOPE unless the token reaches the row's device as it is, and as the row makes it. Asked again at each row that is applied: while the body was
+ * on its way the device may have come, or gone elsewhere. */
+bool api_import_check_reach(struct api_call *call, const struct db_device_row *row, struct err *err) MUST_USE;
+
 /* The body is complete: the last line, and what can be said about all rows together. */
 bool api_import_end(struct api_call *call, struct api_import *import, struct err *err) MUST_USE;
 

@@ -20,14 +20,17 @@ static bool read_policy(const char *text, enum fleet_policy *ret_policy, struct 
 bool api_product_list(struct api_call *call, struct err *err) {
     struct api_list list;
     struct db_products page;
+    struct err why;
+    size_t count = 0;
     if (!api_list_begin(call, false, &list, err) || !db_product_list(call->db, list.after, list.limit, call->arena, &page, err))
         return false;
     struct api_product *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)
         return err_no_memory(err);
     for (size_t i = 0; i < page.count; i++)
-        api_product_from(&page.items[i], &items[i]);
-    return api_list_reply(call, &api_shape_product, items, page.count, page.more ? page.items[page.count - 1].name : NULL, err);
+        if (api_allow(call, page.items[i].name, &why))
+            api_product_from(&page.items[i], &items[count++]);
+    return api_list_reply(call, &api_shape_product, items, count, page.more ? page.items[page.count - 1].name : NULL, err);
 }
 
 bool api_product_create(struct api_call *call, struct err *err) {

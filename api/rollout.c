@@ -3,19 +3,14 @@
 #include <string.h>
 
 #include "api/env.h"
+#include "api/find.h"
 #include "api/handlers.h"
 #include "api/list.h"
-#include "api/rollout_call.h"
+#include "api/rollout.h"
 #include "api/rollout_plan.h"
 #include "common/text.h"
 
-bool api_rollout_call_find(struct api_call *call, struct db_rollout *ret_rollout, struct err *err) {
-    int64_t id;
-    return api_number(api_var(call, "rollout"), "rollout", &id, err) && db_rollout_get(call->db, id, call->arena, ret_rollout, err) &&
-           api_allow(call, ret_rollout->plan.product, err);
-}
-
-bool api_rollout_call_reply(struct api_call *call, int status, int64_t id, struct err *err) {
+bool api_rollout_reply(struct api_call *call, int status, int64_t id, struct err *err) {
     struct db_rollout rollout;
     struct api_rollout reply;
     return db_rollout_get(call->db, id, call->arena, &rollout, err) && api_rollout_shape_from(call->arena, &rollout, call->now, &reply, err) &&
@@ -65,27 +60,27 @@ bool api_rollout_create(struct api_call *call, struct err *err) {
     if (number == NULL)
         return err_no_memory(err);
     return api_audit(call, "rollout.create", "rollout", number, told(call, NULL), err) &&
-           api_reply_headerf(call, err, "Location", "/api/v1/rollouts/%s", number) && api_rollout_call_reply(call, 201, id, err);
+           api_reply_headerf(call, err, "Location", "/api/v1/rollouts/%s", number) && api_rollout_reply(call, 201, id, err);
 }
 
 bool api_rollout_get(struct api_call *call, struct err *err) {
     struct db_rollout rollout;
-    return api_rollout_call_find(call, &rollout, err) && api_rollout_call_reply(call, 0, rollout.id, err);
+    return api_find_rollout(call, &rollout, err) && api_rollout_reply(call, 0, rollout.id, err);
 }
 
 bool api_rollout_patch(struct api_call *call, struct err *err) {
     struct db_rollout rollout;
     struct db_rollout_plan plan;
-    return api_rollout_call_find(call, &rollout, err) && api_if_match(call, rollout.revision, err) &&
+    return api_find_rollout(call, &rollout, err) && api_if_match(call, rollout.revision, err) &&
            api_rollout_plan_patch(call, &rollout.plan, &plan, err) &&
            db_rollout_update(call->db, rollout.id, rollout.revision, &plan, call->operator_.actor, err) &&
            api_audit(call, "rollout.update", "rollout", api_var(call, "rollout"), told(call, rollout.version), err) &&
-           api_rollout_call_reply(call, 0, rollout.id, err);
+           api_rollout_reply(call, 0, rollout.id, err);
 }
 
 bool api_rollout_delete(struct api_call *call, struct err *err) {
     struct db_rollout rollout;
-    if (!api_rollout_call_find(call, &rollout, err) || !api_if_match(call, rollout.revision, err) ||
+    if (!api_find_rollout(call, &rollout, err) || !api_if_match(call, rollout.revision, err) ||
         !db_rollout_delete(call->db, rollout.id, rollout.revision, err) ||
         !api_audit(call, "rollout.delete", "rollout", api_var(call, "rollout"), NULL, err))
         return false;
@@ -110,7 +105,7 @@ bool api_rollout_preview(struct api_call *call, struct err *err) {
 
 bool api_rollout_preview_draft(struct api_call *call, struct err *err) {
     struct db_rollout rollout;
-    if (!api_rollout_call_find(call, &rollout, err))
+    if (!api_find_rollout(call, &rollout, err))
         return false;
     if (rollout.state != FLEET_ROLLOUT_DRAFT && rollout.state != FLEET_ROLLOUT_SCHEDULED)
         return err_set(err, ERR_CONFLICT, "rollout %lld is %s: its devices are chosen, a preview is of a draft", (long long)rollout.id,
@@ -163,7 +158,7 @@ bool api_rollout_devices(struct api_call *call, struct err *err) {
     const char *device;
     int64_t phase;
     struct api_rollout_device *items;
-    if (!api_rollout_call_find(call, &rollout, err) || !api_list_begin(call, false, &list, err))
+    if (!api_find_rollout(call, &rollout, err) || !api_list_begin(call, false, &list, err))
         return false;
     if (filter.by_state && !fleet_member_state_parse(api_query(call, "state"), &filter.state))
         return err_set_field(err, ERR_INVALID, "state", "'state' is no state of a rollout's device");

@@ -1,5 +1,6 @@
+#include "api/find.h"
 #include "api/handlers.h"
-#include "api/rollout_call.h"
+#include "api/rollout.h"
 #include "api/rollout_shape.h"
 #include "api/shapes.h"
 
@@ -13,9 +14,9 @@ static bool move(struct api_call *call, enum fleet_rollout_event event, const ch
     struct db_rollout rollout;
     const char *reason;
     bool changed;
-    return api_rollout_call_find(call, &rollout, err) && api_reason(call, &reason, err) &&
+    return api_find_rollout(call, &rollout, err) && api_reason(call, &reason, err) &&
            db_rollout_move(call->db, rollout.id, event, call->now, &changed, err) &&
-           tell(call, action, api_detail(call, "reason", reason, (char *)NULL), changed, err) && api_rollout_call_reply(call, 0, rollout.id, err);
+           tell(call, action, api_detail(call, "reason", reason, (char *)NULL), changed, err) && api_rollout_reply(call, 0, rollout.id, err);
 }
 
 bool api_rollout_move_pause(struct api_call *call, struct err *err) {
@@ -42,7 +43,7 @@ bool api_rollout_move_start(struct api_call *call, struct err *err) {
     struct api_rollout_start_input input;
     uint64_t present;
     bool changed;
-    if (!api_rollout_call_find(call, &rollout, err) || !api_body(call, &api_rollout_shape_start, &input, &present, err))
+    if (!api_find_rollout(call, &rollout, err) || !api_body(call, &api_rollout_shape_start, &input, &present, err))
         return false;
     bool timed = (present & API_ROLLOUT_START_HAS_TIME) != 0;
     int64_t start_at = timed ? input.start_at : rollout.plan.start_at;
@@ -50,7 +51,7 @@ bool api_rollout_move_start(struct api_call *call, struct err *err) {
     enum fleet_rollout_event event = later ? FLEET_ROLLOUT_SCHEDULE : FLEET_ROLLOUT_START;
     return (!later || set_time(call, &rollout, start_at, err)) && db_rollout_move(call->db, rollout.id, event, call->now, &changed, err) &&
            tell(call, later ? "rollout.schedule" : "rollout.start", api_detail(call, "reason", input.reason, (char *)NULL), changed, err) &&
-           api_rollout_call_reply(call, 0, rollout.id, err);
+           api_rollout_reply(call, 0, rollout.id, err);
 }
 
 /* Who says what was seen approves nothing else. */
@@ -62,16 +63,15 @@ bool api_rollout_move_approve(struct api_call *call, struct err *err) {
     struct db_rollout rollout;
     const char *reason;
     bool changed;
-    return api_rollout_call_find(call, &rollout, err) && is_as_seen(call, &rollout, err) && api_reason(call, &reason, err) &&
+    return api_find_rollout(call, &rollout, err) && is_as_seen(call, &rollout, err) && api_reason(call, &reason, err) &&
            db_rollout_approve(call->db, rollout.id, call->operator_.actor, call->now, &changed, err) &&
            tell(call, "rollout.approve", api_detail(call, "reason", reason, (char *)NULL), changed, err) &&
-           api_rollout_call_reply(call, 0, rollout.id, err);
+           api_rollout_reply(call, 0, rollout.id, err);
 }
 
 bool api_rollout_move_retry(struct api_call *call, struct err *err) {
     struct db_rollout rollout;
     const char *reason;
-    return api_rollout_call_find(call, &rollout, err) && api_reason(call, &reason, err) && db_rollout_retry(call->db, rollout.id, call->now, err) &&
-           tell(call, "rollout.retry", api_detail(call, "reason", reason, (char *)NULL), true, err) &&
-           api_rollout_call_reply(call, 0, rollout.id, err);
+    return api_find_rollout(call, &rollout, err) && api_reason(call, &reason, err) && db_rollout_retry(call->db, rollout.id, call->now, err) &&
+           tell(call, "rollout.retry", api_detail(call, "reason", reason, (char *)NULL), true, err) && api_rollout_reply(call, 0, rollout.id, err);
 }

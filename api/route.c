@@ -67,7 +67,7 @@ const struct api_route api_routes[] = {
 
     GET("/api/v1/stats", "device:read", API_BY_PRODUCT, "product", api_stats_get),
 
-    LIST("/api/v1/products", "release:read", 0, "", api_product_list),
+    LIST("/api/v1/products", "release:read", API_BY_PRODUCT, "", api_product_list),
     POST("/api/v1/products", "release:publish", 4096, API_BY_PRODUCT, api_product_create),
     GET("/api/v1/products/{product}", "release:read", API_BY_PRODUCT, "", api_product_get),
     CHANGE("PUT", "/api/v1/products/{product}", "rollout:write", API_JSON, 4096, API_BY_PRODUCT, api_product_put),

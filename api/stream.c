@@ -101,12 +101,11 @@ bool api_stream_events(struct api_call *call, struct err *err) {
     *stream = (struct stream){
         .streams = call->env->streams,
         .said_at = call->now,
-        .kind = api_query(call, "kind"),
         .device = api_query(call, "device"),
         .product = api_query(call, "product"),
     };
-    if ((stream->product != NULL && !api_allow(call, stream->product, err)) || !begin_at(call, &stream->after, err) ||
-        !api_reply_header(call, "Cache-Control", "no-store", err))
+    if (!api_event_read_kind(call, &stream->kind, err) || (stream->product != NULL && !api_allow(call, stream->product, err)) ||
+        !begin_at(call, &stream->after, err) || !api_reply_header(call, "Cache-Control", "no-store", err))
         return false;
     call->reply.status = 200;
     call->reply.content_type = "text/event-stream";

@@ -164,19 +164,16 @@ static bool make_plan(struct db_conn *conn, const struct db_device_row *row, con
     return hot ? plan_change(conn, row, hot, arena, plan, err) : plan_new(conn, row, arena, plan, err);
 }
 
-bool db_device_import_check(struct db_conn *conn, const struct db_device_row *row, struct arena *arena, enum db_import_effect *ret_effect,
-                            const char **ret_product, struct err *err) {
+bool db_device_import_check(struct db_conn *conn, const struct db_device_row *row, enum db_import_effect *ret_effect, struct err *err) {
+    CLEANUP(arena_clear) struct arena arena;
     struct db_device_hot hot;
     struct plan plan;
     bool exists = db_registry_get(db_conn_db(conn), row->id, &hot);
-    const char *product = arena_strdup(arena, exists ? hot.product : "");
 
-    if (!product)
-        return err_no_memory(err);
-    if (!make_plan(conn, row, exists ? &hot : NULL, arena, &plan, err))
+    arena_init(&arena, 1 << 20);
+    if (!make_plan(conn, row, exists ? &hot : NULL, &arena, &plan, err))
         return false;
     *ret_effect = plan.effect;
-    *ret_product = product;
     return true;
 }
 
