@@ -6,6 +6,7 @@
 #include "api/poll.h"
 #include "api/reply.h"
 #include "common/hex.h"
+#include "common/json.h"
 #include "common/text.h"
 #include "trust/directive.h"
 
@@ -32,7 +33,7 @@ static bool read_check(const struct api_call *call, struct check *check, struct 
         return false;
     const char *sequence = api_query(call, "sequence");
     if (sequence != NULL && *sequence != '\0') {
-        if (!text_to_int(sequence, 0, INT64_C(9007199254740991), &seen->sequence))
+        if (!text_to_int(sequence, 0, JSON_INT_MAX, &seen->sequence))
             return err_set_field(err, ERR_INVALID, "sequence", "'sequence' must be a whole number");
         seen->sequence_known = true;
     }

@@ -4,15 +4,6 @@
 
 #include "common/hex.h"
 
-enum { LINE_BYTES = 48 };
-
-void certs_armour_write(struct buf *out, const void *der, size_t len) {
-    for (size_t at = 0; at < len; at += LINE_BYTES) {
-        base64_encode(out, (const char *)der + at, len - at < LINE_BYTES ? len - at : LINE_BYTES);
-        buf_byte(out, '\n');
-    }
-}
-
 static bool is_space(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }

@@ -5,6 +5,7 @@
 #include <openssl/pkcs7.h>
 
 #include "certs/armour.h"
+#include "common/hex.h"
 
 enum { REPLY_MAX = 1 << 20 };
 
@@ -38,7 +39,7 @@ static bool write_bundle(STACK_OF(X509) * *bundle, struct buf *out, struct err *
     PKCS7 *pkcs7 = wrap(bundle);
     int len = pkcs7 != NULL ? i2d_PKCS7(pkcs7, &der) : -1;
     if (len > 0)
-        certs_armour_write(out, der, (size_t)len);
+        base64_encode_lines(out, der, (size_t)len);
     OPENSSL_free(der);
     PKCS7_free(pkcs7);
     ERR_clear_error();

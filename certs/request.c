@@ -9,6 +9,7 @@
 #include "certs/armour.h"
 #include "certs/identity.h"
 #include "common/hash.h"
+#include "common/hex.h"
 #include "common/text.h"
 
 enum { RSA_EXPONENT_MIN = 65537 };
@@ -146,7 +147,7 @@ bool certs_request_make(const void *key_pem, size_t len, const char *common_name
     int der_len = i2d_X509_REQ(request, &der);
     if (der_len <= 0)
         return err_no_memory(err);
-    certs_armour_write(out, der, (size_t)der_len);
+    base64_encode_lines(out, der, (size_t)der_len);
     return buf_ok(out, "the request", err);
 }
 

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/hash.h"
+#include "common/json.h"
 #include "common/text.h"
 
 struct publish_args {
@@ -173,7 +174,7 @@ static bool count_on(struct making *making, struct err *err) {
     bool has_last = cli_tuf_last_release(&making->job.releases, args->product, &last);
     next->sequence = args->sequence != 0 ? args->sequence : has_last ? last.sequence + 1 : 1;
     next->security_version = has_last ? last.security_version : 0;
-    if (args->security_version != NULL && !text_to_int(args->security_version, 0, (INT64_C(1) << 53) - 1, &next->security_version))
+    if (args->security_version != NULL && !text_to_int(args->security_version, 0, JSON_INT_MAX, &next->security_version))
         return err_set_field(err, ERR_USAGE, "security-version", "--security-version '%s' is not a whole number from 0", args->security_version);
     if (!release_check(next, err)) {
         err->code = ERR_USAGE;

@@ -25,10 +25,6 @@ int64_t clock_now(void) {
     return now_us(CLOCK_REALTIME) / 1000000;
 }
 
-int64_t clock_now_us(void) {
-    return now_us(CLOCK_REALTIME);
-}
-
 int64_t clock_mono_ms(void) {
     return now_us(CLOCK_MONOTONIC) / 1000;
 }

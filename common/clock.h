@@ -7,7 +7,6 @@
 enum { CLOCK_RFC3339_SIZE = 21, CLOCK_HTTP_SIZE = 30 };
 
 int64_t clock_now(void);     /* UTC seconds since 1970 */
-int64_t clock_now_us(void);  /* the same in microseconds */
 int64_t clock_mono_ms(void); /* for deadlines: never steps */
 int64_t clock_mono_us(void);
 

@@ -51,17 +51,3 @@ bool csv_split(char *line, const char **ret_cells, size_t max, size_t *ret_count
     *ret_count = count;
     return true;
 }
-
-void csv_cell(struct buf *out, const char *text) {
-    if (text[strcspn(text, ",\"\r\n")] == '\0' && text[0] != ' ' && text[0] != '\t') {
-        buf_text(out, text);
-        return;
-    }
-    buf_byte(out, '"');
-    for (; *text != '\0'; text++) {
-        if (*text == '"')
-            buf_byte(out, '"');
-        buf_byte(out, *text);
-    }
-    buf_byte(out, '"');
-}

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { LINE_BYTES = 48 /* 64 digits */ };
+
 static const char hex_digits[] = "0123456789abcdef";
 static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char base64url_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -59,6 +61,13 @@ static void encode(struct buf *out, const void *data, size_t len, const char *di
 
 void base64_encode(struct buf *out, const void *data, size_t len) {
     encode(out, data, len, base64_digits, true);
+}
+
+void base64_encode_lines(struct buf *out, const void *data, size_t len) {
+    for (size_t at = 0; at < len; at += LINE_BYTES) {
+        base64_encode(out, (const char *)data + at, len - at < LINE_BYTES ? len - at : LINE_BYTES);
+        buf_byte(out, '\n');
+    }
 }
 
 void base64url_encode(struct buf *out, const void *data, size_t len) {

@@ -11,6 +11,7 @@ bool hex_is_digest(const char *text);                             /* exactly 64 
 /* RFC 4648 §4 with padding, and §5 (URL) without. */
 void base64_encode(struct buf *out, const void *data, size_t len);
 void base64url_encode(struct buf *out, const void *data, size_t len);
+void base64_encode_lines(struct buf *out, const void *data, size_t len); /* of 64 digits, each with its line feed: PEM, RFC 8951 */
 bool base64_decode(struct buf *out, const char *text, size_t len, struct err *err) MUST_USE; /* strict: no white space, exact padding */
 
 #endif

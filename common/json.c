@@ -10,8 +10,6 @@
 
 enum { DEPTH_MAX = 16, TEXT_MAX = 1024, LIST_MAX = 1000, BULK_MAX = 1024 * 1024 };
 
-static const int64_t integer_max = (INT64_C(1) << 53) - 1;
-
 /* Where the reader stands, for messages: "phases[1].percent". */
 struct reader {
     struct arena *arena;
@@ -213,7 +211,7 @@ static bool read_text(struct reader *reader, const struct json_field *field, con
 
 static bool read_int(struct reader *reader, const struct json_field *field, const json_t *json, void *place) {
     int64_t *value = place;
-    int64_t max = ceiling(field, integer_max);
+    int64_t max = ceiling(field, JSON_INT_MAX);
     int64_t found = json_integer_value(json);
     if (!json_is_integer(json) || found < field->min || found > max) {
         char expected[80];
@@ -430,7 +428,7 @@ static bool has_kind(const struct json_field *field, const json_t *json) {
     case JSON_BASE64:
         return json_is_string(json);
     case JSON_INT:
-        return json_is_integer(json) && json_integer_value(json) >= field->min && json_integer_value(json) <= ceiling(field, integer_max);
+        return json_is_integer(json) && json_integer_value(json) >= field->min && json_integer_value(json) <= ceiling(field, JSON_INT_MAX);
     case JSON_BOOL:
         return json_is_boolean(json);
     case JSON_TEXTS:
@@ -522,12 +520,6 @@ bool json_read_dirty(struct arena *arena, const void *data, size_t len, const st
             err_no_memory(err);
     }
     return read_json(arena, json, shape, ret_object, ret_present, err);
-}
-
-bool json_check(const void *data, size_t len, struct err *err) {
-    struct reader reader = {.err = err};
-    CLEANUP(free_json) json_t *json = parse(data, len, JSON_REJECT_DUPLICATES, err);
-    return json != NULL && check_numbers(&reader, json);
 }
 
 static int append_dump(const char *text, size_t len, void *out) {

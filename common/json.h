@@ -19,6 +19,9 @@ enum json_kind {
     JSON_MAP,     /* struct json_map       {"any name": "text", …}; a null among the values is a NULL */
 };
 
+/* 2^53 − 1: what every reader of JSON keeps exactly. */
+#define JSON_INT_MAX INT64_C(9007199254740991)
+
 enum json_flag {
     JSON_REQUIRED = 1,   /* reading: ERR_INVALID when it is missing */
     JSON_NULLABLE = 2,   /* reading: null is taken as absent; writing: absent is written as null instead of left out */
@@ -96,9 +99,6 @@ void json_write_map(struct buf *out, const struct json_map *map);
 
 /* Appends "text" with quotes and escapes. */
 void json_write_text(struct buf *out, const char *text);
-
-/* True when data is one JSON value within the reader's limits (depth, duplicates, size as given). */
-bool json_check(const void *data, size_t len, struct err *err) MUST_USE;
 
 /* Pretty-prints any JSON text (two spaces) onto *out; for --json on a terminal. */
 bool json_pretty(struct buf *out, const void *data, size_t len, struct err *err) MUST_USE;

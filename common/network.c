@@ -49,9 +49,9 @@ static bool bit_of(const struct network_address *address, unsigned bit) {
     return (address->bytes[bit / 8] & (0x80 >> (bit % 8))) != 0;
 }
 
-static bool holds(const struct network *network, const struct network_address *address) {
-    for (unsigned bit = 0; bit < network->bits; bit++)
-        if (bit_of(&network->base, bit) != bit_of(address, bit))
+static bool begins(const uint8_t *bytes, const uint8_t *prefix, unsigned bits) {
+    for (unsigned bit = 0; bit < bits; bit++)
+        if (((bytes[bit / 8] ^ prefix[bit / 8]) & (0x80 >> (bit % 8))) != 0)
             return false;
     return true;
 }
@@ -100,7 +100,7 @@ bool network_list_parse(const char *text, struct network_list *ret_list, struct 
 
 bool network_list_has(const struct network_list *list, const struct network_address *address) {
     for (size_t i = 0; i < list->count; i++)
-        if (holds(&list->items[i], address))
+        if (begins(address->bytes, list->items[i].base.bytes, list->items[i].bits))
             return true;
     return false;
 }
@@ -134,13 +134,6 @@ static const struct {
     {{0x20, 0x02, 0x00, 0x00}, 16}, /* 6to4 */
     {{0x3f, 0xff, 0x00, 0x00}, 20}, /* documentation */
 };
-
-static bool begins(const uint8_t *bytes, const uint8_t *prefix, unsigned bits) {
-    for (unsigned bit = 0; bit < bits; bit++)
-        if (((bytes[bit / 8] ^ prefix[bit / 8]) & (0x80 >> (bit % 8))) != 0)
-            return false;
-    return true;
-}
 
 bool network_is_public(const struct network_address *address) {
     if (is_v4(address)) {

@@ -6,7 +6,7 @@
 
 #include "common/err.h"
 
-/* Exit codes, documented in the manual pages; err_exit() maps an error to one. */
+/* Exit codes, documented in the manual pages. */
 enum program_exit {
     EXIT_OK = 0,
     EXIT_FAILED = 1,      /* anything not below */
@@ -23,7 +23,7 @@ enum program_exit {
 /* No core file of a process that has keys in memory. First thing in main(). */
 void program_refuse_core(void);
 
-int program_exit_code(const struct err *err);
+int program_exit_code(const struct err *err); /* one of the above */
 
 enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_INT, OPTION_TEXTS };
 
@@ -32,7 +32,7 @@ struct option_texts {
     const char *items[64];
 };
 
-/* One option: "--name VALUE". The place is .target + nothing: the table is built on the stack with pointers. */
+/* One option: "--name VALUE". Its table is built on the stack, because the targets are. */
 struct option {
     const char *name; /* without dashes */
     char letter;      /* 0: none */

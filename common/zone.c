@@ -19,7 +19,6 @@ static const int64_t time_min = INT64_C(-62072438400);
 static const int64_t time_max = INT64_C(253370764800);
 
 struct zone {
-    const char *name;
     size_t count;
     const int64_t *times; /* ascending */
     const int32_t *offsets;
@@ -147,7 +146,7 @@ static bool read_file(struct arena *arena, struct reader *reader, struct zone *z
 bool zone_parse(struct arena *arena, const char *name, const void *data, size_t len, const struct zone **ret_zone, struct err *err) {
     struct reader reader = {.at = data, .left = len};
     struct zone *zone = arena_alloc(arena, sizeof(*zone));
-    if (zone == NULL || (zone->name = arena_strdup(arena, name)) == NULL)
+    if (zone == NULL)
         return err_no_memory(err);
     if (!read_file(arena, &reader, zone, err))
         return err->code == ERR_NO_MEMORY ? false : err_prefix(err, "time zone '%s'", name);
@@ -164,7 +163,7 @@ bool zone_name_is_valid(const char *name) {
 }
 
 bool zone_load(struct arena *arena, const char *folder, const char *name, const struct zone **ret_zone, struct err *err) {
-    struct buf data CLEANUP(buf_free) = BUF_INIT(ZONE_FILE_MAX);
+    CLEANUP(buf_free) struct buf data = BUF_INIT(ZONE_FILE_MAX);
     if (!zone_name_is_valid(name))
         return err_set(err, ERR_INVALID, "'%.64s' is no time zone; expected a name like Europe/Berlin or UTC", name);
     char *path = arena_printf(arena, "%s/%s", folder != NULL ? folder : ZONE_FOLDER, name);
@@ -176,10 +175,6 @@ bool zone_load(struct arena *arena, const char *folder, const char *name, const 
         return err_set(err, ERR_INVALID, "time zone '%s' is not known here; expected a name like Europe/Berlin or UTC", name);
     }
     return zone_parse(arena, name, data.data != NULL ? data.data : "", data.len, ret_zone, err);
-}
-
-const char *zone_name(const struct zone *zone) {
-    return zone->name;
 }
 
 /* ---- the clock ---- */

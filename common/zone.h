@@ -20,8 +20,6 @@ bool zone_load(struct arena *arena, const char *folder, const char *name, const 
 /* The same from memory: a whole TZif file of version 2 or later. ERR_FORMAT. */
 bool zone_parse(struct arena *arena, const char *name, const void *data, size_t len, const struct zone **ret_zone, struct err *err) MUST_USE;
 
-const char *zone_name(const struct zone *zone);
-
 /* Seconds east of UTC at that moment. */
 int32_t zone_offset(const struct zone *zone, int64_t at);
 

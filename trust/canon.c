@@ -4,9 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json.h"
 #include "trust/profile.h"
-
-#define INTEGER_MAX INT64_C(9007199254740991) /* 2^53 − 1: what every JSON reader keeps exactly */
 
 /* Every byte of a file is printable ASCII (a line feed is written "\n" there), and brackets outside of strings nest at most CANON_DEPTH_MAX deep;
  * asked before the parser may recurse. */
@@ -117,7 +116,7 @@ static bool put_text(struct writer *writer, const char *text, size_t len, bool l
 }
 
 static bool put_integer(struct writer *writer, json_int_t value, struct err *err) {
-    if (value > INTEGER_MAX || value < -INTEGER_MAX)
+    if (value > JSON_INT_MAX || value < -JSON_INT_MAX)
         return err_set(err, ERR_FORMAT, "%s: an integer lies outside ±(2^53-1)", writer->what);
     char digits[24];
     size_t at = sizeof digits;

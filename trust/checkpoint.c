@@ -24,7 +24,7 @@ static const struct json_shape shape = JSON_SHAPE(struct document, fields);
 
 bool checkpoint_text(const struct checkpoint *checkpoint, struct buf *out, struct err *err) {
     char hash[SHA256_HEX_SIZE], time[CLOCK_RFC3339_SIZE];
-    hex_encode(checkpoint->hash, sizeof(checkpoint->hash), hash);
+    hex_encode(checkpoint->hash, sizeof checkpoint->hash, hash);
     clock_rfc3339(checkpoint->time, time);
     buf_printf(out, "pawl-audit-checkpoint-v1\n%lld\n%s\n%s\n", (long long)checkpoint->seq, hash, time);
     return buf_ok(out, "checkpoint", err);
@@ -33,7 +33,7 @@ bool checkpoint_text(const struct checkpoint *checkpoint, struct buf *out, struc
 bool checkpoint_sign(struct checkpoint *checkpoint, const struct key *key, struct err *err) {
     CLEANUP(buf_free) struct buf text = BUF_INIT(DOCUMENT_MAX);
     return checkpoint_text(checkpoint, &text, err) && key_sign(key, text.data, text.len, &checkpoint->signature, err) &&
-           (text_copy(checkpoint->key_id, sizeof(checkpoint->key_id), key_id(key)) || err_set(err, ERR_KEY, "the key's id is too long"));
+           (text_copy(checkpoint->key_id, sizeof checkpoint->key_id, key_id(key)) || err_set(err, ERR_KEY, "the key's id is too long"));
 }
 
 bool checkpoint_verify(const struct checkpoint *checkpoint, struct key *const *keys, size_t count, struct err *err) {
@@ -49,7 +49,7 @@ bool checkpoint_verify(const struct checkpoint *checkpoint, struct key *const *k
 
 bool checkpoint_write(const struct checkpoint *checkpoint, struct buf *out, struct err *err) {
     char hash[SHA256_HEX_SIZE], signature[SIGNATURE_HEX_MAX + 1];
-    hex_encode(checkpoint->hash, sizeof(checkpoint->hash), hash);
+    hex_encode(checkpoint->hash, sizeof checkpoint->hash, hash);
     hex_encode(checkpoint->signature.bytes, checkpoint->signature.len, signature);
     const struct document document = {
         .seq = checkpoint->seq, .time = checkpoint->time, .hash = hash, .key_id = checkpoint->key_id, .signature = signature};
@@ -67,9 +67,9 @@ bool checkpoint_read(const void *data, size_t len, struct checkpoint *ret_checkp
         return err_prefix(err, "checkpoint");
     struct checkpoint checkpoint = {.seq = document.seq, .time = document.time};
     size_t signature_len = strlen(document.signature);
-    if (!hex_is_digest(document.hash) || !hex_decode(document.hash, 2 * sizeof(checkpoint.hash), checkpoint.hash))
+    if (!hex_is_digest(document.hash) || !hex_decode(document.hash, 2 * sizeof checkpoint.hash, checkpoint.hash))
         return err_set(err, ERR_FORMAT, "checkpoint: 'hash' is not 64 lower-case hex digits");
-    if (!text_copy(checkpoint.key_id, sizeof(checkpoint.key_id), document.key_id) ||
+    if (!text_copy(checkpoint.key_id, sizeof checkpoint.key_id, document.key_id) ||
         !hex_decode(document.signature, signature_len, checkpoint.signature.bytes))
         return err_set(err, ERR_FORMAT, "checkpoint: 'signature' is not lower-case hex");
     checkpoint.signature.len = signature_len / 2;

@@ -5,9 +5,8 @@
 
 #include "common/clock.h"
 #include "common/hex.h"
+#include "common/json.h"
 #include "common/text.h"
-
-#define NUMBER_MAX INT64_C(9007199254740991) /* 2^53 − 1 */
 
 static const char *const action_names[] = {[DIRECTIVE_NONE] = "none", [DIRECTIVE_HOLD] = "hold", [DIRECTIVE_INSTALL] = "install"};
 
@@ -22,15 +21,6 @@ bool directive_nonce_check(const char *nonce, struct err *err) {
                                  DIRECTIVE_NONCE_MAX);
 }
 
-void directive_set_release(struct directive *directive, const struct release *release) {
-    directive->path = release->path;
-    directive->length = release->length;
-    directive->sha256 = release->sha256;
-    directive->version = release->version;
-    directive->sequence = release->sequence;
-    directive->security_version = release->security_version;
-}
-
 /* What every directive, written or read, fulfils. */
 static bool check(const struct directive *directive, enum err_code code, struct err *err) {
     struct err ignored;
@@ -43,7 +33,7 @@ static bool check(const struct directive *directive, enum err_code code, struct 
     if (directive->issued_at < 1 || directive->expires_at <= directive->issued_at ||
         directive->expires_at - directive->issued_at > DIRECTIVE_LIFETIME_S)
         return err_set(err, code, "directive: 'expires' is not within %d seconds after 'issued'", DIRECTIVE_LIFETIME_S);
-    if (directive->timestamp_version < 0 || directive->timestamp_version > NUMBER_MAX)
+    if (directive->timestamp_version < 0 || directive->timestamp_version > JSON_INT_MAX)
         return err_set(err, code, "directive: 'timestamp_version' is out of range");
     if (directive->action != DIRECTIVE_INSTALL) {
         return (directive->path == NULL && directive->deployment == NULL && !directive->optional) ||

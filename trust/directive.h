@@ -38,9 +38,6 @@ struct directive {
 /* Lower-case hex of even length within the limits. */
 bool directive_nonce_check(const char *nonce, struct err *err) MUST_USE;
 
-/* Fills the release part. Pointers are borrowed from the release. */
-void directive_set_release(struct directive *directive, const struct release *release);
-
 /* Appends the signed document. ERR_INTERNAL when the statement is not complete. Thread-safe with one key. */
 bool directive_write(struct buf *out, const struct directive *directive, const struct key *key, struct err *err) MUST_USE;
 

@@ -6,13 +6,12 @@
 #include "common/hex.h"
 #include "trust/profile.h"
 
-/* Key ids stand in messages and in file names: visible characters only. */
-static bool keyid_is_fine(const char *keyid) {
+bool envelope_keyid_check(const char *keyid, const char *what, struct err *err) {
     size_t len = strlen(keyid);
+    bool fine = len >= 1 && len <= ENVELOPE_KEYID_MAX;
     for (size_t i = 0; i < len; i++)
-        if (keyid[i] <= ' ' || keyid[i] > '~')
-            return false;
-    return len >= 1 && len <= ENVELOPE_KEYID_MAX;
+        fine = fine && keyid[i] > ' ' && keyid[i] <= '~';
+    return fine || err_set(err, ERR_FORMAT, "%s: a key id has 1 to %d visible characters", what, ENVELOPE_KEYID_MAX);
 }
 
 static bool read_signature(struct arena *arena, const json_t *entry, const char *what, struct envelope_signature *ret_signature, struct err *err) {
@@ -20,8 +19,8 @@ static bool read_signature(struct arena *arena, const json_t *entry, const char 
     const char *hex = json_string_value(json_object_get(entry, "sig"));
     if ((PROFILE_STRICT && json_object_size(entry) != 2) || keyid == NULL || hex == NULL)
         return err_set(err, ERR_FORMAT, "%s: a signature has exactly the texts 'keyid' and 'sig'", what);
-    if (!keyid_is_fine(keyid))
-        return err_set(err, ERR_FORMAT, "%s: a key id has 1 to %d visible characters", what, ENVELOPE_KEYID_MAX);
+    if (!envelope_keyid_check(keyid, what, err))
+        return false;
     size_t hex_len = strlen(hex);
     if (hex_len > 2 * (size_t)KEY_SIGNATURE_MAX) {
         if (PROFILE_STRICT)

@@ -47,6 +47,9 @@ bool envelope_parse(struct arena *arena, const void *data, size_t len, size_t ma
                     struct err *err) MUST_USE;
 void envelope_free(struct envelope *envelope);
 
+/* Key ids stand in messages: 1 to ENVELOPE_KEYID_MAX visible characters. ERR_FORMAT naming the document. */
+bool envelope_keyid_check(const char *keyid, const char *what, struct err *err) MUST_USE;
+
 /* Counts the distinct public key bytes among signers that made a valid signature. ERR_SIGNATURE: none did; ERR_THRESHOLD: fewer than the threshold,
  * or the threshold itself is not within 1 … distinct keys. `what` names the document and `role` the keys in messages. */
 enum verdict envelope_verify(const struct envelope *envelope, const struct signers *signers, const char *what, const char *role,

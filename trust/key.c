@@ -38,7 +38,6 @@ enum { P256_POINT_SIZE = 65, ED25519_SIZE = 32, POINT_UNCOMPRESSED = 4 };
 
 static const char pem_begin[] = "-----BEGIN PUBLIC KEY-----\n";
 static const char pem_end[] = "-----END PUBLIC KEY-----\n";
-enum { PEM_LINE = 64 };
 
 /* A SubjectPublicKeyInfo in DER. */
 struct der {
@@ -89,16 +88,9 @@ static bool is_ed25519(const struct der *der) {
 }
 
 static void append_pem(struct buf *out, const struct der *der) {
-    CLEANUP(buf_free) struct buf base64 = BUF_INIT(2 * DER_MAX);
-    base64_encode(&base64, der->bytes, der->len);
     buf_text(out, pem_begin);
-    for (size_t at = 0; at < base64.len; at += PEM_LINE) {
-        buf_append(out, base64.data + at, base64.len - at < PEM_LINE ? base64.len - at : PEM_LINE);
-        buf_byte(out, '\n');
-    }
+    base64_encode_lines(out, der->bytes, der->len);
     buf_text(out, pem_end);
-    if (base64.failed != ERR_NONE)
-        out->failed = base64.failed;
 }
 
 /* The one form of keyval.public. */
@@ -199,9 +191,12 @@ static bool pkey_to_der(const EVP_PKEY *pkey, struct der *ret_der, struct err *e
     return true;
 }
 
-/* The key object of TUF, whose canonical form gives the key id. */
+json_t *key_object(const struct key *key) {
+    return json_pack("{s:s, s:{s:s}, s:s}", "keytype", key_keytype(key), "keyval", "public", key->public_text, "scheme", key_scheme(key));
+}
+
 static bool fill_id(struct key *key, struct err *err) {
-    json_t *object = json_pack("{s:s, s:{s:s}, s:s}", "keytype", key_keytype(key), "keyval", "public", key->public_text, "scheme", key_scheme(key));
+    json_t *object = key_object(key);
     if (object == NULL)
         return err_no_memory(err);
     CLEANUP(buf_free) struct buf bytes = BUF_INIT(2 * KEY_PUBLIC_MAX);
@@ -315,10 +310,6 @@ bool key_from_pem(const char *pem, struct key **ret_key, struct err *err) {
 
 enum key_type key_type(const struct key *key) {
     return key->type;
-}
-
-bool key_is_private(const struct key *key) {
-    return key->private_part;
 }
 
 const char *key_keytype(const struct key *key) {

@@ -20,6 +20,8 @@ enum {
     KEY_PASSPHRASE_MAX = 1024 /* bytes */
 };
 
+struct json_t; /* jansson's */
+
 /* Immutable once made; any number of threads may sign and verify with one key. */
 struct key;
 
@@ -46,12 +48,14 @@ void key_free(struct key *key);     /* NULL is fine; wipes */
 void key_cleanup(struct key **key); /* fits CLEANUP(key_cleanup) */
 
 enum key_type key_type(const struct key *key);
-bool key_is_private(const struct key *key);
 const char *key_keytype(const struct key *key); /* as in TUF: "ecdsa" */
 const char *key_scheme(const struct key *key);  /* as in TUF: "ecdsa-sha2-nistp256" */
 const char *key_public(const struct key *key);  /* keyval.public: PEM (ends in a line feed) or hex */
 
-/* TUF key id: SHA-256 over the canonical form of the key object, in hex. */
+/* The key object of TUF; new reference, NULL without memory. */
+struct json_t *key_object(const struct key *key) MUST_USE;
+
+/* TUF key id: SHA-256 over the canonical form of that object, in hex. */
 const char *key_id(const struct key *key);
 
 /* True when both hold the same public key bytes (DER SubjectPublicKeyInfo), whatever their ids say. This is what signatures are counted by. */
@@ -68,12 +72,11 @@ bool key_verify(const struct key *key, const void *data, size_t len, const void 
 bool key_check_file(int fd, struct err *err) MUST_USE;
 
 /* Detached signature of a whole file, ECDSA P-256 over SHA-256 as `openssl dgst -sha256 -verify` takes it; the file is streamed. fd is read from
- * its start. ERR_KEY for another type of key; ERR_INVALID as key_check_file(); verify: ERR_SIGNATURE. */
+ * its start. ERR_KEY for another type of key; ERR_INVALID as key_check_file(). */
 bool key_sign_file(const struct key *key, int fd, struct key_signature *ret_signature, struct err *err) MUST_USE;
-bool key_verify_file(const struct key *key, int fd, const void *signature, size_t signature_len, struct err *err) MUST_USE;
 
-/* Verifies when the file's SHA-256 is known already (the server hashes an upload as it arrives): digest is 32 bytes. There is no signing of a digest:
- * whoever signs must see that the file is no metadata. */
+/* Verifies one by the file's SHA-256, 32 bytes; ERR_SIGNATURE. There is no signing of a digest: whoever signs must see that the file is no metadata.
+ */
 bool key_verify_digest(const struct key *key, const uint8_t digest[32], const void *signature, size_t signature_len, struct err *err) MUST_USE;
 
 /* From PEM SubjectPublicKeyInfo as key_export_pem() and OpenSSL write it; P-256 or Ed25519. ERR_KEY. */

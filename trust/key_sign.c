@@ -67,13 +67,11 @@ bool key_check_file(int fd, struct err *err) {
         got = pread(fd, &first, 1, 0);
     } while (got < 0 && errno == EINTR);
     if (got < 0)
-        return err_errno(err, "reading the file to sign or verify");
-    return (got == 1 || err_set(err, ERR_LENGTH, "the file to sign or verify is empty")) && require_no_metadata(first, err);
+        return err_errno(err, "reading the file to sign");
+    return (got == 1 || err_set(err, ERR_LENGTH, "the file to sign is empty")) && require_no_metadata(first, err);
 }
 
-typedef int update_function(EVP_MD_CTX *context, const void *data, size_t len);
-
-static bool digest_file(int fd, EVP_MD_CTX *context, update_function *update, struct err *err) {
+static bool digest_file(int fd, EVP_MD_CTX *context, struct err *err) {
     uint8_t chunk[FILE_CHUNK];
     off_t at = 0;
     for (;;) {
@@ -81,12 +79,12 @@ static bool digest_file(int fd, EVP_MD_CTX *context, update_function *update, st
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return err_errno(err, "reading the file to sign or verify");
+            return err_errno(err, "reading the file to sign");
         if (got == 0)
             return true;
         if (at == 0 && !require_no_metadata(chunk[0], err))
             return false;
-        if (update(context, chunk, (size_t)got) != 1)
+        if (EVP_DigestSignUpdate(context, chunk, (size_t)got) != 1)
             return key_failed(err, ERR_INTERNAL, "hashing the file failed");
         at += got;
     }
@@ -99,36 +97,20 @@ bool key_sign_file(const struct key *key, int fd, struct key_signature *ret_sign
         return err_set(err, ERR_KEY, "key %.16s… has no private part here", key->id);
     struct key_signature signature = {.len = sizeof signature.bytes};
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool fine = context != NULL && EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key->pkey) == 1;
-    if (!fine) {
-        key_failed(err, ERR_INTERNAL, "signing with key %.16s… failed", key->id);
-    } else {
-        fine = digest_file(fd, context, EVP_DigestSignUpdate, err) && (EVP_DigestSignFinal(context, signature.bytes, &signature.len) == 1 ||
-                                                                       key_failed(err, ERR_INTERNAL, "signing with key %.16s… failed", key->id));
-    }
+    bool begun = context != NULL && EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key->pkey) == 1;
+    bool whole = begun && digest_file(fd, context, err);
+    bool fine = whole && EVP_DigestSignFinal(context, signature.bytes, &signature.len) == 1;
     EVP_MD_CTX_free(context);
-    if (fine)
-        *ret_signature = signature;
-    return fine;
+    if (begun && !whole)
+        return false;
+    if (!fine)
+        return key_failed(err, ERR_INTERNAL, "signing with key %.16s… failed", key->id);
+    *ret_signature = signature;
+    return true;
 }
 
 static bool refuse_signature(const struct key *key, struct err *err) {
     return key_failed(err, ERR_SIGNATURE, "the detached signature is not one of key %.16s… over this file", key->id);
-}
-
-bool key_verify_file(const struct key *key, int fd, const void *signature, size_t signature_len, struct err *err) {
-    if (!require_p256(key, err))
-        return false;
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool fine = context != NULL && EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key->pkey) == 1;
-    if (!fine) {
-        key_failed(err, ERR_INTERNAL, "verifying with key %.16s… failed", key->id);
-    } else {
-        fine = digest_file(fd, context, EVP_DigestVerifyUpdate, err) &&
-               (EVP_DigestVerifyFinal(context, signature, signature_len) == 1 || refuse_signature(key, err));
-    }
-    EVP_MD_CTX_free(context);
-    return fine;
 }
 
 bool key_verify_digest(const struct key *key, const uint8_t digest[32], const void *signature, size_t signature_len, struct err *err) {

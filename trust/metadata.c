@@ -77,7 +77,7 @@ static bool read_head(struct metadata *metadata, const json_t *body, struct err 
         return err_set(err, ERR_FORMAT, "%s: 'spec_version' is not 1.x", metadata->name);
     if (expires == NULL || !clock_parse_rfc3339(expires, &metadata->expires_at))
         return err_set(err, ERR_FORMAT, "%s: 'expires' is not a time like 2026-11-22T08:00:00Z", metadata->name);
-    return metadata_read_number(metadata, body, "version", 1, METADATA_NUMBER_MAX, &metadata->version, err);
+    return metadata_read_number(metadata, body, "version", 1, JSON_INT_MAX, &metadata->version, err);
 }
 
 static bool parse(struct metadata *metadata, const char *name, const void *data, size_t len, struct err *err) {

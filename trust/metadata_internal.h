@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "common/json.h"
 #include "trust/metadata.h"
 
 /* {keyid: {keytype, keyval, scheme}} into metadata->keys. */
@@ -23,7 +24,5 @@ bool metadata_read_number(const struct metadata *metadata, const json_t *object,
 
 /* hashes.sha256 as 64 hex digits; NULL when there is no "hashes". */
 bool metadata_read_sha256(const struct metadata *metadata, const json_t *object, const char **ret_sha256, struct err *err) MUST_USE;
-
-#define METADATA_NUMBER_MAX INT64_C(9007199254740991)
 
 #endif

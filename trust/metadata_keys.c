@@ -23,11 +23,6 @@ static bool read_key(const struct metadata *metadata, const char *id, const json
     return err_prefix(err, "%s: key %s", metadata->name, id);
 }
 
-static bool keyid_is_fine(const char *id) {
-    size_t len = strlen(id);
-    return len >= 1 && len <= ENVELOPE_KEYID_MAX && strchr(id, ' ') == NULL;
-}
-
 bool metadata_read_keys(struct metadata *metadata, const json_t *keys, struct err *err) {
     size_t count = json_object_size(keys);
     if (!json_is_object(keys) || count > METADATA_KEYS_MAX)
@@ -39,10 +34,8 @@ bool metadata_read_keys(struct metadata *metadata, const json_t *keys, struct er
     const char *id = NULL;
     json_t *object = NULL;
     json_object_foreach((json_t *)keys, id, object) {
-        if (!keyid_is_fine(id))
-            return err_set(err, ERR_FORMAT, "%s: a key id has 1 to %d visible characters", metadata->name, ENVELOPE_KEYID_MAX);
         struct key *key = NULL;
-        if (!read_key(metadata, id, object, &key, err))
+        if (!envelope_keyid_check(id, metadata->name, err) || !read_key(metadata, id, object, &key, err))
             return false;
         list[metadata->key_count++] = (struct signer){.id = id, .key = key};
     }

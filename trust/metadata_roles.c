@@ -18,10 +18,10 @@ static bool read_file(const struct metadata *metadata, const char *name, const j
     struct metadata_file file = {.name = name, .length = -1};
     if (!file_name_is_fine(name))
         return err_set(err, ERR_FORMAT, "%s: 'meta' names a file that is none of a role", metadata->name);
-    if (!metadata_read_number(metadata, object, "version", 1, METADATA_NUMBER_MAX, &file.version, err) ||
+    if (!metadata_read_number(metadata, object, "version", 1, JSON_INT_MAX, &file.version, err) ||
         !metadata_read_sha256(metadata, object, &file.sha256, err))
         return false;
-    if (json_object_get(object, "length") != NULL && !metadata_read_number(metadata, object, "length", 1, METADATA_NUMBER_MAX, &file.length, err))
+    if (json_object_get(object, "length") != NULL && !metadata_read_number(metadata, object, "length", 1, JSON_INT_MAX, &file.length, err))
         return false;
     *ret_file = file;
     return true;
@@ -61,7 +61,7 @@ static bool read_target(const struct metadata *metadata, const char *path, const
     size_t len = strlen(path);
     if (len < 1 || len > RELEASE_PATH_MAX)
         return err_set(err, ERR_FORMAT, "%s: a target path has 1 to %d bytes", metadata->name, RELEASE_PATH_MAX);
-    if (!metadata_read_number(metadata, entry, "length", 0, METADATA_NUMBER_MAX, &target.length, err) ||
+    if (!metadata_read_number(metadata, entry, "length", 0, JSON_INT_MAX, &target.length, err) ||
         !read_target_hash(metadata, entry, &target.sha256, err))
         return false;
     if (PROFILE_STRICT && target.sha256 == NULL)

@@ -5,10 +5,9 @@
 
 #include "common/clock.h"
 #include "common/hex.h"
+#include "common/json.h"
 #include "common/text.h"
 #include "common/version.h"
-
-#define NUMBER_MAX INT64_C(9007199254740991) /* 2^53 − 1 */
 
 static const char *const encryption_names[] = {[RELEASE_PLAIN] = "none", [RELEASE_AGE] = "age"};
 
@@ -84,8 +83,8 @@ static bool numbers_check(const struct release *release, struct err *err) {
         int64_t value, min, max;
     } rules[] = {
         {"length", release->length, 1, RELEASE_LENGTH_MAX},
-        {"sequence", release->sequence, 1, NUMBER_MAX},
-        {"security_version", release->security_version, 0, NUMBER_MAX},
+        {"sequence", release->sequence, 1, JSON_INT_MAX},
+        {"security_version", release->security_version, 0, JSON_INT_MAX},
         {"requires_sequence", release->requires_sequence, 0, release->sequence - 1},
         {"plain_length", release->plain_length, 0, RELEASE_LENGTH_MAX},
         {"created", release->created_at, 1, INT64_C(253402300799)},
@@ -329,9 +328,4 @@ bool release_runs_on(const struct release *release, const char *hardware) {
         if (text_equal(release->hardware[i], hardware))
             return true;
     return false;
-}
-
-const char *release_hashed_path(struct arena *arena, const struct release *release) {
-    const char *file = strrchr(release->path, '/') + 1;
-    return arena_printf(arena, "%.*s%s.%s", (int)(file - release->path), release->path, release->sha256, file);
 }

@@ -64,7 +64,4 @@ bool release_may_follow(const struct release *before, const struct release *afte
 /* Hardware ids are compared exactly. */
 bool release_runs_on(const struct release *release, const char *hardware) MUST_USE;
 
-/* "<product>/<version>/<sha256>.<file>": what TUF clients ask for under consistent snapshots. NULL at the arena's ceiling. */
-const char *release_hashed_path(struct arena *arena, const struct release *release) MUST_USE;
-
 #endif

@@ -78,12 +78,8 @@ int64_t repository_expiry(enum metadata_role role, int64_t now) {
 /* Enters the keys into `keys` by id. */
 static int add_keys(json_t *keys, const struct repository_signers *signers) {
     int failed = 0;
-    for (size_t i = 0; i < signers->count; i++) {
-        const struct key *key = signers->keys[i];
-        json_t *object = json_pack("{s:s, s:{s:s}, s:s}", "keytype", key_keytype(key), "keyval", "public", key_public(key), "scheme",
-                                   key_scheme(key));
-        failed |= json_object_set_new(keys, key_id(key), object);
-    }
+    for (size_t i = 0; i < signers->count; i++)
+        failed |= json_object_set_new(keys, key_id(signers->keys[i]), key_object(signers->keys[i]));
     return failed;
 }
 

@@ -233,10 +233,3 @@ bool seal_open(const struct seal_identities *identities, const struct seal_sourc
     OPENSSL_cleanse(file_key, sizeof file_key);
     return fine && open_chunks(&stream, &from, sink, err);
 }
-
-uint64_t seal_sealed_length(uint64_t plain_length, size_t recipient_count) {
-    static const char version[] = "age-encryption.org/v1\n";
-    enum { STANZA = sizeof "-> X25519 " - 1 + 43 + 1 + 43 + 1, CODE = sizeof "--- " - 1 + 43 + 1 };
-    uint64_t chunks = plain_length == 0 ? 1 : (plain_length + SEAL_CHUNK_SIZE - 1) / SEAL_CHUNK_SIZE;
-    return sizeof version - 1 + recipient_count * STANZA + CODE + PAYLOAD_SALT_SIZE + plain_length + chunks * SEAL_TAG_SIZE;
-}

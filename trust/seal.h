@@ -18,7 +18,7 @@ struct seal_recipient {
     uint8_t public_key[SEAL_KEY_SIZE];
 };
 
-/* Who can open. Secret: wipe with seal_identity_wipe(). */
+/* Who can open. Secret: OPENSSL_cleanse() or explicit_bzero() what holds one. */
 struct seal_identity {
     uint8_t secret_key[SEAL_KEY_SIZE];
 };
@@ -70,8 +70,5 @@ bool seal_seal(const struct seal_recipients *recipients, const struct seal_sourc
  * the whole was genuine and complete: on false throw away what the sink has. ERR_FORMAT: not an age file, or cut in its header. ERR_DECRYPT: no
  * identity opens it, or it was changed, cut, or extended. */
 bool seal_open(const struct seal_identities *identities, const struct seal_source *source, const struct seal_sink *sink, struct err *err) MUST_USE;
-
-/* How long the sealed form of a plain text of this length is, for this many recipients. */
-uint64_t seal_sealed_length(uint64_t plain_length, size_t recipient_count);
 
 #endif

@@ -1037,7 +1037,7 @@ def test_graph_traversal(client, repo, graph):
 
 
 TREE = [
-    ("targets", "A", {"paths": ["*.doc", "*.md"]}),
+    ("targets", "A", {"paths": ["*.doc", "*.md", "foo-?.tgz"]}),
     ("targets", "B", {"paths": ["releases/*/*"]}),
     ("B", "C", {"paths": ["releases/x/*"]}),
     ("B", "D", {"paths": ["releases/y/*.zip"]}),
@@ -1045,6 +1045,9 @@ TREE = [
 TREE_FILES = [
     ("targets", b"targetfile content", "targetfile"),
     ("A", b"README by A", "README.md"),
+    ("A", b"nested README by A", "releases/README.md"),
+    ("A", b"foo 1", "foo-1.tgz"),
+    ("A", b"foo alpha", "foo-alpha.tgz"),
     ("C", b"x release by C", "releases/x/x_v1"),
     ("D", b"y release by D", "releases/y/y_v1.zip"),
     ("D", b"z release by D", "releases/z/z_v1.zip"),
@@ -1055,6 +1058,10 @@ SEARCHES = {
     "targetpath with separators x": ("releases/x/x_v1", True, "BC"),
     "targetpath with separators y": ("releases/y/y_v1.zip", True, "BD"),
     "targetpath is not delegated by all roles in the chain": ("releases/z/z_v1.zip", False, "B"),
+    "wildcard does not match path separator": ("releases/README.md", False, ""),
+    "targetpath matches question mark wildcard": ("foo-1.tgz", True, "A"),
+    "targetpath does not match question mark wildcard": ("foo-alpha.tgz", False, ""),
+    "targetpath matching is case sensitive": ("README.MD", False, ""),
 }
 
 
@@ -1066,6 +1073,20 @@ def test_targetfile_search(client, repo, search):
     assert client.download(path) == (0 if found else 1)
     assert client.downloaded() == ([repo.artifacts[path]] if found else [])
     assert repo.metadata_requests[4:] == [(role, 1) for role in visited]
+
+
+def test_delegation_not_in_snapshot(client, repo):
+    """A role that the snapshot does not list is not asked for, and nobody behind it either."""
+    assert client.init() == 0
+    publish_graph(repo, [("targets", "delegated", {"paths": ["delegatedpath/*"]}), ("targets", "other")], [("other", b"content", "delegatedpath/foo")])
+    del repo.snapshot["meta"]["delegated.json"]
+    repo.publish("snapshot", "timestamp")
+    assert client.refresh() == 0
+    repo.metadata_requests.clear()
+    assert client.download("delegatedpath/foo") == 1
+    assert client.error == "E_MIX"
+    assert client.version("delegated") is None and client.version("other") is None
+    assert repo.metadata_requests == [("root", 2), ("timestamp", None)]
 
 
 def diamond(client, repo):

@@ -13,6 +13,7 @@
 #include "certs/pem.h"
 #include "certs/pkcs7.h"
 #include "certs/request.h"
+#include "common/hex.h"
 #include "tests/unit/certs_make.h"
 
 enum { NOW = 1800000000, DAY = 86400 };
@@ -50,7 +51,7 @@ static void request_of(EVP_PKEY *key, const struct spoil *spoil, struct buf *out
     buf_append(&bytes, der, (size_t)len);
     if (spoil->tail)
         buf_byte(&bytes, 0);
-    certs_armour_write(out, bytes.data, bytes.len);
+    base64_encode_lines(out, bytes.data, bytes.len);
     buf_free(&bytes);
     OPENSSL_free(der);
     EVP_PKEY_free(other);
@@ -148,11 +149,6 @@ static void test_armour(void **state) {
         assert_false(certs_armour_read(bad[i], strlen(bad[i]), "it", &der, &err));
         assert_int_equal(err.code, ERR_INVALID);
     }
-    struct buf lines CLEANUP(buf_free) = BUF_INIT(1000);
-    char zeros[100] = {0};
-    certs_armour_write(&lines, zeros, sizeof(zeros));
-    assert_int_equal(strcspn(lines.data, "\n"), 64);
-    assert_int_equal(lines.data[lines.len - 1], '\n');
 }
 
 static void write_key(EVP_PKEY *key, const char *path, const char *passphrase) {

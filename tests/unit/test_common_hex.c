@@ -75,6 +75,21 @@ static void test_base64_vectors(void **state) {
     }
 }
 
+static void test_base64_lines(void **state) {
+    static const struct { size_t len, lines, last; } rows[] = {{0, 0, 0}, {1, 1, 4}, {47, 1, 64}, {48, 1, 64}, {49, 2, 4}, {96, 2, 64}};
+    static const char zeros[96] = {0};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CLEANUP(buf_free) struct buf out = BUF_INIT(200);
+        base64_encode_lines(&out, zeros, rows[i].len);
+        size_t full = rows[i].lines == 0 ? 0 : rows[i].lines - 1;
+        assert_int_equal(out.len, rows[i].lines == 0 ? 0 : full * 65 + rows[i].last + 1);
+        for (size_t line = 1; line <= full; line++)
+            assert_int_equal(out.data[line * 65 - 1], '\n');
+        assert_true(out.len == 0 || out.data[out.len - 1] == '\n');
+    }
+}
+
 static void test_base64_is_strict(void **state) {
     static const char *const bad[] = {
         "Z", "Zg", "Zg=", "Zg===", "Zg==Zg==", "Zh==", "Zm9=", "Zm 9", "Zm9v\n", "Z===", "====", "Zm9_", "=m9v", "Zm=v"};
@@ -101,11 +116,8 @@ static void test_base64_ceiling(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hex),
-        cmocka_unit_test(test_digest),
-        cmocka_unit_test(test_base64_vectors),
-        cmocka_unit_test(test_base64_is_strict),
-        cmocka_unit_test(test_base64_ceiling),
+        cmocka_unit_test(test_hex),          cmocka_unit_test(test_digest),           cmocka_unit_test(test_base64_vectors),
+        cmocka_unit_test(test_base64_lines), cmocka_unit_test(test_base64_is_strict), cmocka_unit_test(test_base64_ceiling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

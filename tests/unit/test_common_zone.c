@@ -128,7 +128,6 @@ static void test_extremes(void **state) {
     (void)state;
     arena_init(&arena, 1 << 20);
     const struct zone *zone = load(&arena, "Europe/Berlin");
-    assert_string_equal(zone_name(zone), "Europe/Berlin");
     for (size_t i = 0; i < ARRAY_LEN(times); i++) {
         struct zone_local local = zone_local(zone, times[i]);
         assert_in_range(local.minute, 0, 1439);

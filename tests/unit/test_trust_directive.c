@@ -38,8 +38,13 @@ static void scene_open(struct scene *scene) {
         .timestamp_version = 12,
         .action = DIRECTIVE_INSTALL,
         .deployment = "17",
+        .path = scene->release.path,
+        .length = scene->release.length,
+        .sha256 = scene->release.sha256,
+        .version = scene->release.version,
+        .sequence = scene->release.sequence,
+        .security_version = scene->release.security_version,
     };
-    directive_set_release(&scene->said, &scene->release);
     scene->expect = (struct directive_expect){
         .signers = &scene->signers, .device = device, .spki_sha256 = spki, .nonce = nonce, .has_clock = true, .now = SIM_NOW + 1};
 }
