@@ -6,7 +6,7 @@
  *       resumed   the same with the session of the connection before
  *       keepalive GETs on open connections
  *       ranges    GETs of 128 KiB pieces of an image of SIZE bytes, on open connections
- *       idle      one GET on each connection, then holds them until standard input ends
+ *       idle      one GET on each connection, opened a few at one time as a fleet's would be; then holds them until standard input ends
  * Certificates are CERT_PREFIX0.pem/.key to CERT_PREFIX<CERTS-1>.pem/.key, given to connections in turn. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,7 +25,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-enum { MAX_CERTS = 256, MAX_HEAD = 16384, RANGE_BYTES = 128 * 1024 };
+enum { MAX_CERTS = 256, MAX_HEAD = 16384, RANGE_BYTES = 128 * 1024, IDLE_AT_ONCE = 64 };
 enum mode { MODE_FULL, MODE_RESUMED, MODE_KEEPALIVE, MODE_RANGES, MODE_IDLE, MODE_COUNT };
 
 static const char *const mode_names[MODE_COUNT] = {"full", "resumed", "keepalive", "ranges", "idle"};
@@ -213,7 +213,7 @@ static bool advance(struct client *client) {
         }
         if (take(client, buffer, (size_t)got)) {
             finish(client);
-            if (!begin(client))
+            if (load.mode == MODE_IDLE || !begin(client))
                 return false;
         }
     }
@@ -234,22 +234,29 @@ static void report(double seconds) {
     fflush(stdout);
 }
 
+/* Opens further connections as far as may be busy at one time. Returns how many are busy. */
+static int open_more(struct client *clients, int *opened, int busy) {
+    int most = load.mode == MODE_IDLE ? IDLE_AT_ONCE : load.connections;
+    for (; *opened < load.connections && busy < most; (*opened)++) {
+        struct client *client = &clients[*opened];
+        client->fd = -1;
+        client->cert = *opened % load.certs;
+        busy += begin(client) && advance(client);
+    }
+    return busy;
+}
+
 static void run(struct client *clients) {
     struct epoll_event events[256];
-    int active = 0;
-    for (int i = 0; i < load.connections; i++) {
-        clients[i].fd = -1;
-        clients[i].cert = i % load.certs;
-        active += begin(&clients[i]) && advance(&clients[i]);
-    }
-    while (active > 0) {
+    int opened = 0;
+    for (int busy = 0; (busy = open_more(clients, &opened, busy)) > 0;) {
         int count = epoll_wait(load.epoll_fd, events, 256, 10000);
         if (count == 0) {
             errno = 0;
             die("no reply for 10 s");
         }
         for (int i = 0; i < count; i++)
-            active -= !advance(events[i].data.ptr);
+            busy -= !advance(events[i].data.ptr);
     }
 }
 
