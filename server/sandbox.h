@@ -11,8 +11,8 @@ bool sandbox_early(struct err *err) MUST_USE;
  * (NULL: none) and in the system's. *ret_active: false where the kernel or the build has no Landlock (or with sanitizers). */
 bool sandbox_files(const struct server_config *config, const char *config_file, bool *ret_active, struct err *err) MUST_USE;
 
-/* After everything is started: system calls by an allow-list without execve, for all threads; connect only if asked for. *ret_active: false with
- * sanitizers or without kernel support. */
+/* Before the first client: system calls by an allow-list, for all threads; none that makes a process, connect only if asked for. *ret_active: false
+ * with sanitizers or without kernel support. */
 bool sandbox_syscalls(bool connects, bool *ret_active, struct err *err) MUST_USE;
 
 #endif
