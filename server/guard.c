@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <ucontext.h>
 
@@ -29,7 +30,9 @@ bool guard_copy(void *to, const void *from, size_t len) {
     if (sigsetjmp(guard_return, 0) != 0)
         return false;
     guard_active = 1;
+    atomic_signal_fence(memory_order_seq_cst); /* the copy stays between the two */
     memcpy(to, from, len);
+    atomic_signal_fence(memory_order_seq_cst);
     guard_active = 0;
     return true;
 }
