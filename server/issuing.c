@@ -24,18 +24,24 @@ bool issuing_open(const struct server_config *config, struct certs_issuer **ret_
     return true;
 }
 
-bool issuing_use(struct server *server, struct certs_issuer **issuer_take, struct err *err) {
+static bool is_in_use(const struct server *server, const struct certs_issuer *issuer) {
+    return certs_issue_same(issuer, atomic_load(&server->issuing.issuer));
+}
+
+bool issuing_has_room(const struct server *server, const struct certs_issuer *issuer, struct err *err) {
+    return issuer == NULL || is_in_use(server, issuer) || server->issuer_count < SERVER_ISSUERS ||
+           err_set(err, ERR_CONFIG, "%d issuing CAs were taken since the start; restart the server", SERVER_ISSUERS);
+}
+
+void issuing_take(struct server *server, struct certs_issuer **issuer_take) {
     struct certs_issuer *issuer CLEANUP(issuing_drop) = *issuer_take;
     *issuer_take = NULL;
-    if (certs_issue_same(issuer, atomic_load(&server->issuing.issuer)))
-        return true;
-    if (issuer != NULL && server->issuer_count == SERVER_ISSUERS)
-        return err_set(err, ERR_CONFIG, "%d issuing CAs were taken since the start; restart the server", SERVER_ISSUERS);
+    if (is_in_use(server, issuer))
+        return;
     atomic_store(&server->issuing.issuer, issuer);
     if (issuer != NULL)
         server->issuers[server->issuer_count++] = issuer;
     issuer = NULL;
-    return true;
 }
 
 void issuing_drop(struct certs_issuer **issuer) {

@@ -8,9 +8,12 @@
  * ERR_PASSPHRASE. The caller's. */
 bool issuing_open(const struct server_config *config, struct certs_issuer **ret_issuer, struct err *err) MUST_USE;
 
-/* Every certificate from here on comes from this one (NULL: none is issued); the ones before are kept to the end, because a certificate may be on its
- * way with any of them. ERR_CONFIG: too many were. One thread at a time. */
-bool issuing_use(struct server *server, struct certs_issuer **issuer_take, struct err *err) MUST_USE;
+/* May it be taken? ERR_CONFIG: too many were since the start. */
+bool issuing_has_room(const struct server *server, const struct certs_issuer *issuer, struct err *err) MUST_USE;
+
+/* Every certificate from here on comes from this one (NULL: none is issued), for which there is room; the ones before are kept to the end, because a
+ * certificate may be on its way with any of them. One thread at a time. */
+void issuing_take(struct server *server, struct certs_issuer **issuer_take);
 
 void issuing_drop(struct certs_issuer **issuer); /* fits CLEANUP */
 

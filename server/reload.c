@@ -5,8 +5,19 @@
 #include "common/log.h"
 #include "server/administrators.h"
 #include "server/commands.h"
+#include "server/expiry.h"
+#include "server/issuing.h"
+#include "server/listeners.h"
 
 enum { ARENA_BYTES = 65536 };
+
+/* One reading. All of them stay until the process ends: threads may be looking at any. */
+struct reload {
+    struct reload *before;
+    struct server_config config;
+    struct db_token grants; /* [admin] certificate_scopes */
+    struct arena arena;     /* what grants points to */
+};
 
 /* Keys that need a restart keep what they have; their names are collected. */
 static bool keep_fixed(struct server_config *fresh, const struct server_config *live, struct buf *ignored, struct err *err) {
@@ -21,7 +32,8 @@ static bool keep_fixed(struct server_config *fresh, const struct server_config *
     return true;
 }
 
-struct reload *reload_read(struct server *server, struct buf *ignored, struct err *err) {
+/* ignored: "[listen] device, [store] data": keys that changed and need a restart; "": none. NULL: the reading is no good, *err says why. */
+static struct reload *read_again(struct server *server, struct buf *ignored, struct err *err) {
     struct reload *reload = calloc(1, sizeof(*reload));
     if (reload == NULL) {
         err_no_memory(err);
@@ -49,7 +61,8 @@ void reload_settings(const struct server_config *config, struct api_settings *se
     settings->renew_expired_s = config->enrolment.renew_expired;
 }
 
-void reload_take(struct server *server, struct reload *reload) {
+/* Puts it in force, for every thread. */
+static void take(struct server *server, struct reload *reload) {
     reload->before = server->reloads;
     server->reloads = reload;
     reload_settings(&reload->config, &server->env.settings);
@@ -58,6 +71,39 @@ void reload_take(struct server *server, struct reload *reload) {
     log_set_level((enum log_level)reload->config.log.level);
     auth_throttle_limit(&server->throttle, reload->config.limits.auth_failures);
     auth_throttle_limit(&server->enrolments, reload->config.enrolment.requests);
+}
+
+/* The files of [tls] and [enrolment] where the configuration says that they are: all of them, or none. */
+static bool take_files(struct server *server, const struct server_config *config, struct err *err) {
+    struct listeners listeners;
+    struct certs_issuer *issuer CLEANUP(issuing_drop) = NULL;
+    if (!administrators_check_authorities(config, err) || !issuing_open(config, &issuer, err) || !issuing_has_room(server, issuer, err) ||
+        !listeners_fill(config, &listeners, err) || !wire_reload(server->wire, &listeners.settings, err))
+        return false;
+    issuing_take(server, &issuer);
+    return true;
+}
+
+void reload_run(struct server *server) {
+    struct buf ignored CLEANUP(buf_free) = BUF_INIT(4096);
+    struct err err;
+    struct reload *fresh = read_again(server, &ignored, &err);
+    if (fresh == NULL)
+        log_err(LOG_ERROR, "configuration not reloaded, the old one stays", &err);
+    bool files = take_files(server, fresh != NULL ? &fresh->config : atomic_load(&server->live), &err);
+    if (files)
+        log_event(LOG_INFO, "certificates reloaded", (char *)NULL);
+    else
+        log_err(LOG_ERROR, "certificates not reloaded, the old ones stay", &err);
+    if (files && fresh != NULL) {
+        take(server, fresh);
+        if (ignored.len > 0)
+            log_event(LOG_WARN, "changes that need a restart are ignored", "keys", ignored.data, (char *)NULL);
+        log_event(LOG_INFO, "configuration reloaded", (char *)NULL);
+    } else {
+        reload_free(fresh);
+    }
+    expiry_forget(server);
 }
 
 void reload_free(struct reload *reload) {

@@ -4,22 +4,13 @@
 
 #include "server/server.h"
 
-/* One reading. All of them stay until the process ends: threads may be looking at any. */
-struct reload {
-    struct reload *before;
-    struct server_config config;
-    struct db_token grants; /* [admin] certificate_scopes */
-    struct arena arena;     /* what grants points to */
-};
+struct reload;
 
-/* Reads file and environment. *ret_ignored: "[listen] device, [store] data": keys that changed and need a restart; "": none. NULL: the reading is no
- * good, *err says why. */
-struct reload *reload_read(struct server *server, struct buf *ignored, struct err *err);
+/* Reads file, environment, certificates and CAs again, puts them in force for every thread, and logs what became of it. A configuration that is no
+ * good, or names files that are none, changes nothing; the files of the old one are read again all the same. The main thread's. */
+void reload_run(struct server *server);
 
-/* Puts it in force, for every thread. The server keeps it. */
-void reload_take(struct server *server, struct reload *reload);
-
-void reload_free(struct reload *reload); /* and all before it */
+void reload_free(struct reload *newest); /* and all before it; NULL is fine */
 
 /* What the handlers work with. */
 void reload_settings(const struct server_config *config, struct api_settings *settings);

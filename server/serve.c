@@ -19,6 +19,7 @@
 #include "server/deliveries.h"
 #include "server/expiry.h"
 #include "server/issuing.h"
+#include "server/listeners.h"
 #include "server/online.h"
 #include "server/readiness.h"
 #include "server/reload.h"
@@ -27,88 +28,6 @@
 #include "server/server.h"
 #include "server/timers.h"
 #include "server/webhook.h"
-
-/* The listeners of the settings in the order they are started, and where they were asked to be. */
-struct listeners {
-    struct wire_settings settings;
-    char hosts[4][64];
-    const char *names[4];
-};
-
-static bool add_listener(struct listeners *listeners, const struct server_config *config, const char *text, const char *name,
-                         const struct wire_listener *listener, struct err *err) {
-    if (strcmp(text, "off") == 0)
-        return true;
-    size_t i = listeners->settings.listener_count;
-    uint16_t port;
-    char what[32];
-    snprintf(what, sizeof(what), "%s %s%s", listener->role == API_TOKEN ? "[ddi]" : "[listen]", name, listener->role == API_TOKEN ? "_listen" : "");
-    if (!server_config_address(text, what, listeners->hosts[i], &port, err))
-        return false;
-    struct wire_listener *out = &listeners->settings.listeners[i];
-    *out = *listener;
-    out->address = listeners->hosts[i];
-    out->port = port;
-    out->certificate_file = config->tls.certificate;
-    out->key_file = config->tls.key;
-    listeners->names[i] = name;
-    listeners->settings.listener_count++;
-    return true;
-}
-
-static bool fill_listeners(const struct server_config *config, struct listeners *listeners, struct err *err) {
-    const struct wire_listener device = {
-        .role = API_DEVICE,
-        .client_certificate = WIRE_CERTIFICATE_REQUIRED,
-        .clients = {.ca = config->tls.device_ca, .crl = config->tls.device_crl},
-        .identity_from_cn = config->tls.identity == SERVER_IDENTITY_CN,
-        .proxied = true,
-    };
-    const struct wire_listener enrol = {
-        .role = API_ENROL,
-        .client_certificate = WIRE_CERTIFICATE_REQUESTED,
-        .clients = {.ca = config->tls.device_ca, .crl = config->tls.device_crl},
-        .identity_from_cn = config->tls.identity == SERVER_IDENTITY_CN,
-        .proxied = true,
-        .factories = {.ca = config->enrolment.factory_ca, .crl = config->enrolment.factory_crl},
-        .factory_from_cn = config->enrolment.factory_identity == SERVER_IDENTITY_CN,
-    };
-    const struct wire_listener token = {
-        .role = API_TOKEN,
-        .client_certificate = WIRE_CERTIFICATE_NONE,
-        .proxied = true,
-    };
-    const struct wire_listener admin = {
-        .role = API_ADMIN,
-        .client_certificate = config->tls.admin_ca != NULL ? WIRE_CERTIFICATE_REQUESTED : WIRE_CERTIFICATE_NONE,
-        .clients = {.ca = config->tls.admin_ca, .crl = config->tls.admin_crl},
-    };
-    memset(listeners, 0, sizeof(*listeners));
-    listeners->settings = (struct wire_settings){
-        .workers = (int)config->listen.workers,
-        .handshake_deadline_ms = config->limits.handshake_timeout * 1000,
-        .head_deadline_ms = config->limits.head_timeout * 1000,
-        .idle_deadline_ms = config->limits.idle_timeout * 1000,
-        .body_min_bytes_per_s = config->limits.body_min_rate,
-        .reply_min_bytes_per_s = config->limits.reply_min_rate,
-        .max_connections = config->limits.connections,
-        .reserved_admin_connections = config->limits.admin_connections,
-        .max_connections_per_address = config->limits.connections_per_address,
-        .max_connections_per_device = config->limits.connections_per_device,
-        .max_handshakes = config->limits.handshakes,
-        .max_downloads = config->limits.downloads,
-        .max_rollout_downloads = config->limits.rollout_downloads,
-        .download_rate = config->limits.download_rate,
-        .device_download_rate = config->limits.device_download_rate,
-        .admit = auth_may_connect,
-    };
-    if (!network_list_parse(config->listen.proxies, &listeners->settings.proxies, err))
-        return err_prefix(err, "[listen] proxies");
-    return add_listener(listeners, config, config->listen.device, "device", &device, err) &&
-           add_listener(listeners, config, config->listen.enrol, "enrol", &enrol, err) &&
-           add_listener(listeners, config, config->ddi.token_listen, "token", &token, err) &&
-           add_listener(listeners, config, config->listen.admin, "admin", &admin, err);
-}
 
 /* A commit failed on the disk: nothing is acknowledged any more, and the process ends. */
 static void on_fatal(void *context, const struct err *err) {
@@ -138,9 +57,11 @@ static bool find_key(struct server *server, const struct signers *signers, const
 }
 
 static void disconnect(struct server *server, const char *device_id) {
+    pthread_mutex_lock(&server->wire_lock);
     struct wire *wire = atomic_load(&server->wire);
     if (wire != NULL)
         wire_disconnect_device(wire, device_id);
+    pthread_mutex_unlock(&server->wire_lock);
 }
 
 static struct api_ddi_settings ddi_settings(const struct server_config *config) {
@@ -160,9 +81,11 @@ static struct api_ddi_settings ddi_settings(const struct server_config *config) 
 /* The writer thread, after events were committed. */
 static void tell_news(void *context) {
     struct server *server = context;
+    pthread_mutex_lock(&server->wire_lock);
     struct wire *wire = atomic_load(&server->wire);
     if (wire != NULL && atomic_load(&server->streams.open) > 0)
         wire_tell_news(wire);
+    pthread_mutex_unlock(&server->wire_lock);
     deliveries_wake(server);
 }
 
@@ -232,7 +155,10 @@ static bool open_all(struct server *server, struct err *err) {
 
 static void close_all(struct server *server) {
     backups_end(server);
-    wire_stop(atomic_exchange(&server->wire, NULL));
+    pthread_mutex_lock(&server->wire_lock);
+    struct wire *wire = atomic_exchange(&server->wire, NULL);
+    pthread_mutex_unlock(&server->wire_lock);
+    wire_stop(wire);
     rollouts_stop(server);
     deliveries_stop(server);
     db_reader_close(server->main_reader);
@@ -249,60 +175,6 @@ static void close_all(struct server *server) {
         certs_issue_free(server->issuers[i]);
 }
 
-/* One line with the addresses that are really bound. */
-static void log_ready(struct server *server, const struct listeners *listeners) {
-    char places[4][96];
-    const char *device = NULL, *enrol = NULL, *token = NULL, *admin = NULL;
-    for (size_t i = 0; i < listeners->settings.listener_count; i++) {
-        const char *host = listeners->hosts[i];
-        bool brackets = strchr(host, ':') != NULL;
-        snprintf(places[i], sizeof(places[i]), "%s%s%s:%d", brackets ? "[" : "", host, brackets ? "]" : "", wire_port(server->wire, i));
-        if (strcmp(listeners->names[i], "device") == 0)
-            device = places[i];
-        else if (strcmp(listeners->names[i], "enrol") == 0)
-            enrol = places[i];
-        else if (strcmp(listeners->names[i], "token") == 0)
-            token = places[i];
-        else
-            admin = places[i];
-    }
-    log_event(LOG_INFO, "ready", "version", PAWL_VERSION, "device", device, "enrol", enrol, "token", token, "admin", admin, (char *)NULL);
-}
-
-/* The files of [tls] where the configuration says that they are. */
-static bool reload_files(struct server *server, const struct server_config *config) {
-    struct listeners listeners;
-    struct err err;
-    struct certs_issuer *issuer CLEANUP(issuing_drop) = NULL;
-    bool done = administrators_check_authorities(config, &err) && issuing_open(config, &issuer, &err) && fill_listeners(config, &listeners, &err) &&
-                wire_reload(server->wire, &listeners.settings, &err) && issuing_use(server, &issuer, &err);
-    expiry_forget(server);
-    if (done)
-        log_event(LOG_INFO, "certificates reloaded", (char *)NULL);
-    else
-        log_err(LOG_ERROR, "certificates not reloaded, the old ones stay", &err);
-    return done;
-}
-
-/* A configuration that is no good, or names files that are none, changes nothing; the files of the old one are read again all the same. */
-static void reload(struct server *server) {
-    struct buf ignored CLEANUP(buf_free) = BUF_INIT(4096);
-    struct err err;
-    struct reload *fresh = reload_read(server, &ignored, &err);
-    if (fresh == NULL)
-        log_err(LOG_ERROR, "configuration not reloaded, the old one stays", &err);
-    if (!reload_files(server, fresh != NULL ? &fresh->config : atomic_load(&server->live))) {
-        reload_free(fresh);
-        return;
-    }
-    if (fresh == NULL)
-        return;
-    reload_take(server, fresh);
-    if (ignored.len > 0)
-        log_event(LOG_WARN, "changes that need a restart are ignored", "keys", ignored.data, (char *)NULL);
-    log_event(LOG_INFO, "configuration reloaded", (char *)NULL);
-}
-
 /* Until SIGTERM, SIGINT or a failed store. */
 static void loop(struct server *server, const sigset_t *signals) {
     struct timers timers = {0};
@@ -313,7 +185,7 @@ static void loop(struct server *server, const sigset_t *signals) {
         if (signal == SIGTERM || signal == SIGINT)
             return;
         if (signal == SIGHUP) {
-            reload(server);
+            reload_run(server);
             alarms_reset(&alarms);
         }
         timers_run(&timers, server, clock_mono_ms());
@@ -321,31 +193,34 @@ static void loop(struct server *server, const sigset_t *signals) {
     }
 }
 
+/* What the sandbox closes over: later only the files that a reload reads, the folder of next keys and the passphrase stay within reach. */
+static bool read_files(struct server *server, struct err *err) {
+    const struct server_config *config = &server->config;
+    struct certs_issuer *issuer CLEANUP(issuing_drop) = NULL;
+    if (!file_exists(config->store.data))
+        return err_set(err, ERR_CONFIG, "[store] data: %s is not there; 'pawld init' makes it", config->store.data);
+    if (!administrators_check_authorities(config, err) || !issuing_open(config, &issuer, err))
+        return false;
+    issuing_take(server, &issuer);
+    return network_list_parse(config->webhooks.allow, &server->webhook_networks, err) &&
+           administrators_scopes(&server->arena, config->admin.certificate_scopes, &server->first_grants, err) &&
+           online_load(config, &server->timestamp_key, &server->directive_key, err) && online_load_audit(config, &server->checkpoints.key, err) &&
+           client_token_load(config, &server->gateway, err) && backups_begin(server, err);
+}
+
+/* Behind both sandboxes before the first client comes. */
 static bool start(struct server *server, const struct listeners *listeners, struct err *err) {
     bool files = false, syscalls = false;
-    struct certs_issuer *issuer CLEANUP(issuing_drop) = NULL;
-    if (!file_exists(server->config.store.data))
-        return err_set(err, ERR_CONFIG, "[store] data: %s is not there; 'pawld init' makes it", server->config.store.data);
-    /* The key files are read before the sandbox closes over them; later only the folder of next keys and the passphrase stay within reach. */
-    if (!backups_begin(server, err) || !webhook_global_start(err) ||
-        !network_list_parse(server->config.webhooks.allow, &server->webhook_networks, err) ||
-        !administrators_scopes(&server->arena, server->config.admin.certificate_scopes, &server->first_grants, err) ||
-        !administrators_check_authorities(&server->config, err) || !issuing_open(&server->config, &issuer, err) ||
-        !issuing_use(server, &issuer, err) || !online_load(&server->config, &server->timestamp_key, &server->directive_key, err) ||
-        !client_token_load(&server->config, &server->gateway, err) || !online_load_audit(&server->config, &server->checkpoints.key, err) ||
-        !sandbox_files(&server->config, server->config_file, &files, err) || !open_all(server, err))
+    if (!webhook_global_start(err) || !read_files(server, err) || !sandbox_files(&server->config, server->config_file, &files, err) ||
+        !open_all(server, err) || !sandbox_syscalls(server->config.webhooks.enabled, &syscalls, err))
         return false;
+    if (!files || !syscalls)
+        log_event(LOG_WARN, "sandbox incomplete", "landlock", files ? "on" : "off", "seccomp", syscalls ? "on" : "off", (char *)NULL);
     struct wire *wire = wire_start(&listeners->settings, &server->env, server->db, err);
     if (wire == NULL)
         return false;
     atomic_store(&server->wire, wire);
-    if (!rollouts_start(server, err) || !deliveries_start(server, err))
-        return false;
-    if (!sandbox_syscalls(server->config.webhooks.enabled, &syscalls, err))
-        return false;
-    if (!files || !syscalls)
-        log_event(LOG_WARN, "sandbox incomplete", "landlock", files ? "on" : "off", "seccomp", syscalls ? "on" : "off", (char *)NULL);
-    return true;
+    return rollouts_start(server, err) && deliveries_start(server, err);
 }
 
 static int serve(struct server *server) {
@@ -358,11 +233,11 @@ static int serve(struct server *server) {
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
-    if (!sandbox_early(&err) || !fill_listeners(&server->config, &listeners, &err) || !start(server, &listeners, &err)) {
+    if (!sandbox_early(&err) || !listeners_fill(&server->config, &listeners, &err) || !start(server, &listeners, &err)) {
         close_all(server);
         return commands_fail(&err);
     }
-    log_ready(server, &listeners);
+    listeners_log_ready(&listeners, server->wire);
     loop(server, &signals);
     atomic_store(&server->draining, true);
     bool failed = atomic_load(&server->store_failed);
@@ -391,14 +266,14 @@ int commands_serve(int argc, char **argv) {
         return EXIT_OK;
     }
     struct server *server = calloc(1, sizeof(*server));
-    if (server == NULL || !commands_config(path, &server->config, &err)) {
-        int code = server != NULL ? commands_fail(&err) : EXIT_FAILED;
+    if (server == NULL ? !err_no_memory(&err) : !commands_config(path, &server->config, &err)) {
         free(server);
-        return code;
+        return commands_fail(&err);
     }
     log_setup((enum log_level)server->config.log.level, (enum log_format)server->config.log.format);
     auth_throttle_init(&server->throttle, server->config.limits.auth_failures);
     auth_throttle_init(&server->enrolments, server->config.enrolment.requests);
+    pthread_mutex_init(&server->wire_lock, NULL);
     pthread_mutex_init(&server->expiry.lock, NULL);
     arena_init(&server->arena, 65536);
     server->started_at = clock_now();

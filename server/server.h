@@ -71,7 +71,8 @@ struct server {
     struct api_env env;
     struct api_served served;
     struct db *db;
-    struct wire *_Atomic wire; /* NULL until it is started */
+    struct wire *_Atomic wire; /* NULL until it is started, and when it is being stopped */
+    pthread_mutex_t wire_lock; /* held by the writer's thread, which outlives the wire, while it uses it */
     struct api_images *images;
     struct api_streams streams;
     struct network_list webhook_networks;
