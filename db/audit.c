@@ -16,15 +16,10 @@ static const struct db_column last_columns[] = {DB_COLUMN(DB_INT, struct chain_r
 static const struct db_shape last_shape = DB_SHAPE(struct chain_row, last_columns);
 
 static bool read_last(struct db_conn *conn, struct chain_row *ret_last, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_AUDIT_LAST);
-    struct chain_row last = {.seq = 0};
     bool row;
 
-    if (!db_query_next(stmt, &row, err) || (row && !db_query_read(stmt, &last_shape, NULL, &last, err)))
-        return false;
-    db_query_end(stmt);
-    *ret_last = last;
-    return true;
+    *ret_last = (struct chain_row){.seq = 0};
+    return db_query_maybe(db_query_begin(conn, DB_QUERY_AUDIT_LAST), &last_shape, NULL, ret_last, &row, err);
 }
 
 bool db_audit_append(struct db_conn *tx, const struct chain_row *row, struct err *err) {
@@ -52,16 +47,10 @@ bool db_audit_append(struct db_conn *tx, const struct chain_row *row, struct err
 
 bool db_audit_list(struct db_conn *conn, int64_t after, size_t limit, struct arena *arena, struct db_audits *ret_page, struct err *err) {
     struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_AUDIT_LIST);
-    struct db_audits page = {.count = 0};
-    void *items;
 
     db_query_int(stmt, 1, after);
     db_query_int(stmt, 2, (int64_t)limit + 1);
-    if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
-        return false;
-    page.items = items;
-    *ret_page = page;
-    return true;
+    return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
 }
 
 bool db_audit_verify(struct db_conn *conn, int64_t *ret_rows, struct err *err) {

@@ -101,15 +101,13 @@ static bool carry_devices(struct db_conn *tx, struct db_carry *carry, struct err
         CLEANUP(arena_clear) struct arena arena;
         struct db_stmt *stmt = db_query_begin(carry->from, DB_QUERY_RESTORE_DEVICE_LIST);
         const struct device_row *rows;
-        void *items;
         size_t count;
 
         arena_init(&arena, 4 << 20);
         db_query_text(stmt, 1, after);
         db_query_int(stmt, 2, PAGE + 1);
-        if (!db_query_page(stmt, &device_shape, PAGE, &arena, &items, &count, &more, err))
+        if (!db_query_page(stmt, &device_shape, PAGE, &arena, &rows, &count, &more, err))
             return false;
-        rows = items;
         for (size_t i = 0; i < count; i++)
             if (!write_device(tx, &rows[i], &carry->devices, err))
                 return false;
@@ -144,15 +142,13 @@ static bool carry_part(struct db_conn *tx, const struct part *part, struct db_ca
         CLEANUP(arena_clear) struct arena arena;
         struct db_stmt *stmt = db_query_begin(carry->from, part->list);
         const struct named_row *rows;
-        void *items;
         size_t count;
 
         arena_init(&arena, 1 << 20);
         db_query_text(stmt, 1, after);
         db_query_int(stmt, 2, PAGE + 1);
-        if (!db_query_page(stmt, &named_shapes[part->kind], PAGE, &arena, &items, &count, &more, err))
+        if (!db_query_page(stmt, &named_shapes[part->kind], PAGE, &arena, &rows, &count, &more, err))
             return false;
-        rows = items;
         for (size_t i = 0; i < count; i++)
             if (!write_named(tx, part, &rows[i], carry, err))
                 return false;

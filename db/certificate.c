@@ -39,8 +39,6 @@ bool db_certificate_list(struct db_conn *conn, const struct db_certificate_filte
                          struct db_certificates *ret_page, struct err *err) {
     bool one = filter->device && filter->device[0];
     struct db_stmt *stmt = db_query_begin(conn, one ? DB_QUERY_CERTIFICATE_LIST_DEVICE : DB_QUERY_CERTIFICATE_LIST);
-    struct db_certificates page = {.count = 0};
-    void *items;
 
     db_query_int(stmt, 1, after);
     db_query_int(stmt, 2, (int64_t)limit + 1);
@@ -48,11 +46,7 @@ bool db_certificate_list(struct db_conn *conn, const struct db_certificate_filte
     db_query_opt_text(stmt, 4, filter->product);
     db_query_opt_int(stmt, 5, filter->expires_before != 0, filter->expires_before);
     db_query_int(stmt, 6, filter->in_use);
-    if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
-        return false;
-    page.items = items;
-    *ret_page = page;
-    return true;
+    return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
 }
 
 bool db_certificate_insert(struct db_conn *tx, const struct db_certificate *certificate, struct err *err) {
@@ -86,24 +80,12 @@ bool db_certificate_revoke(struct db_conn *tx, const char *serial, int64_t now, 
 
 bool db_certificate_count(struct db_conn *conn, const char *device, int64_t since, int64_t *ret_count, struct err *err) {
     struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_CERTIFICATE_COUNT);
-    bool row;
 
     db_query_text(stmt, 1, device);
     db_query_int(stmt, 2, since);
-    if (!db_query_next(stmt, &row, err))
-        return false;
-    *ret_count = row ? db_query_column_int(stmt, "number") : 0;
-    db_query_end(stmt);
-    return true;
+    return db_query_number(stmt, "count", ret_count, err);
 }
 
 bool db_certificate_purge(struct db_conn *tx, int64_t before, size_t *ret_removed, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_CERTIFICATE_PURGE);
-    int64_t changes;
-
-    db_query_int(stmt, 1, before);
-    if (!db_query_run(stmt, &changes, err))
-        return false;
-    *ret_removed = (size_t)changes;
-    return true;
+    return db_query_purge(db_query_begin(tx, DB_QUERY_CERTIFICATE_PURGE), before, ret_removed, err);
 }

@@ -12,14 +12,6 @@ static const struct db_shape shape = DB_SHAPE(struct db_checkpoint, columns);
 static const struct db_column row_columns[] = {DB_COLUMN(DB_INT, struct chain_row, seq), DB_COLUMN(DB_FIXED, struct chain_row, hash)};
 static const struct db_shape row_shape = DB_SHAPE(struct chain_row, row_columns);
 
-/* The one row, or *ret_object as it is. */
-static bool read_row(struct db_stmt *stmt, const struct db_shape *of, struct arena *arena, void *ret_object, bool *ret_row, struct err *err) {
-    if (!db_query_next(stmt, ret_row, err) || (*ret_row && !db_query_read(stmt, of, arena, ret_object, err)))
-        return false;
-    db_query_end(stmt);
-    return true;
-}
-
 bool db_checkpoint_row(struct db_conn *conn, int64_t seq, struct chain_row *ret_row, struct err *err) {
     struct db_stmt *stmt = db_query_begin(conn, seq == 0 ? DB_QUERY_AUDIT_LAST : DB_QUERY_AUDIT_HASH);
     struct chain_row row = {.seq = 0};
@@ -27,7 +19,7 @@ bool db_checkpoint_row(struct db_conn *conn, int64_t seq, struct chain_row *ret_
 
     if (seq != 0)
         db_query_int(stmt, 1, seq);
-    if (!read_row(stmt, &row_shape, NULL, &row, &found, err))
+    if (!db_query_maybe(stmt, &row_shape, NULL, &row, &found, err))
         return false;
     if (!found && seq != 0)
         return err_set(err, ERR_NOT_FOUND, "audit: there is no row %lld", (long long)seq);
@@ -51,7 +43,7 @@ bool db_checkpoint_last(struct db_conn *conn, struct arena *arena, struct db_che
     struct db_checkpoint checkpoint = {.seq = 0};
     bool found;
 
-    if (!read_row(stmt, &shape, arena, &checkpoint, &found, err))
+    if (!db_query_maybe(stmt, &shape, arena, &checkpoint, &found, err))
         return false;
     *ret_checkpoint = checkpoint;
     return true;

@@ -27,8 +27,6 @@ bool db_claim_list(struct db_conn *conn, const struct db_claim_filter *filter, c
     struct db_stmt *stmt = db_query_begin(conn, by_device    ? DB_QUERY_CLAIM_LIST_DEVICE
                                                 : by_product ? DB_QUERY_CLAIM_LIST_PRODUCT
                                                              : DB_QUERY_CLAIM_LIST);
-    struct db_claims page = {.count = 0};
-    void *items;
 
     db_query_text(stmt, 1, after);
     db_query_int(stmt, 2, (int64_t)limit + 1);
@@ -36,26 +34,14 @@ bool db_claim_list(struct db_conn *conn, const struct db_claim_filter *filter, c
         db_query_text(stmt, 3, filter->device);
     if (by_device || by_product)
         db_query_opt_text(stmt, 4, filter->product);
-    if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
-        return false;
-    page.items = items;
-    *ret_page = page;
-    return true;
-}
-
-static bool check_product(struct db_conn *tx, const char *product, struct err *err) {
-    CLEANUP(arena_clear) struct arena arena;
-    struct db_product found;
-
-    arena_init(&arena, 16384);
-    return !product || !product[0] || db_product_get(tx, product, &arena, &found, err);
+    return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
 }
 
 bool db_claim_insert(struct db_conn *tx, const struct db_claim *claim, struct err *err) {
     struct db_stmt *stmt;
     int64_t changes;
 
-    if (!check_product(tx, claim->product, err))
+    if (!db_product_check(tx, claim->product, err))
         return false;
     stmt = db_query_begin(tx, DB_QUERY_CLAIM_INSERT);
     db_query_text(stmt, 1, claim->id);
@@ -96,12 +82,5 @@ bool db_claim_spend(struct db_conn *tx, const char *id, const char *device, cons
 }
 
 bool db_claim_purge(struct db_conn *tx, int64_t before, size_t *ret_removed, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_CLAIM_PURGE);
-    int64_t changes;
-
-    db_query_int(stmt, 1, before);
-    if (!db_query_run(stmt, &changes, err))
-        return false;
-    *ret_removed = (size_t)changes;
-    return true;
+    return db_query_purge(db_query_begin(tx, DB_QUERY_CLAIM_PURGE), before, ret_removed, err);
 }

@@ -172,15 +172,9 @@ static const struct db_shape entry_shape = DB_SHAPE(struct db_ddi_entry, entry_c
 bool db_ddi_log_list(struct db_conn *conn, int64_t deployment, int64_t after, size_t limit, struct arena *arena, struct db_ddi_entries *ret_page,
                      struct err *err) {
     struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_DDI_LOG_LIST);
-    struct db_ddi_entries page = {.count = 0};
-    void *items;
 
     db_query_int(stmt, 1, deployment);
     db_query_int(stmt, 2, after);
     db_query_int(stmt, 3, (int64_t)limit + 1);
-    if (!db_query_page(stmt, &entry_shape, limit, arena, &items, &page.count, &page.more, err))
-        return false;
-    page.items = items;
-    *ret_page = page;
-    return true;
+    return db_query_page(stmt, &entry_shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
 }

@@ -82,8 +82,10 @@ static bool drop_oldest(struct step *step, int64_t *entries, int64_t *bytes, boo
     int64_t seq, size;
 
     db_query_int(stmt, 1, step->deployment.id);
-    if (!db_query_next(stmt, ret_dropped, err) || !*ret_dropped)
-        return !*ret_dropped;
+    if (!db_query_next(stmt, ret_dropped, err))
+        return false;
+    if (!*ret_dropped)
+        return true;
     seq = db_query_column_int(stmt, "seq");
     size = db_query_column_int(stmt, "bytes");
     db_query_end(stmt);
@@ -137,8 +139,10 @@ static bool write_log(struct step *step, struct err *err) {
     stmt = db_query_begin(step->tx, DB_QUERY_DDI_ACTION_LOG);
     db_query_int(stmt, 1, step->deployment.id);
     db_query_int(stmt, 2, (int64_t)details.len);
-    if (!db_query_next(stmt, &more, err) || !more)
-        return more ? false : err_set(err, ERR_INTERNAL, "database: action %lld is gone", (long long)step->deployment.id);
+    if (!db_query_next(stmt, &more, err))
+        return false;
+    if (!more)
+        return err_set(err, ERR_INTERNAL, "database: action %lld is gone", (long long)step->deployment.id);
     seq = db_query_column_int(stmt, "log_seq");
     entries = db_query_column_int(stmt, "log_entries");
     bytes = db_query_column_int(stmt, "log_bytes");

@@ -50,18 +50,12 @@ bool db_delivery_get(struct db_conn *conn, const char *webhook, int64_t event, s
 bool db_delivery_list(struct db_conn *conn, const char *webhook, const char *state, int64_t after, size_t limit, struct arena *arena,
                       struct db_deliveries *ret_page, struct err *err) {
     struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_DELIVERY_LIST);
-    struct db_deliveries page = {.count = 0};
-    void *items;
 
     db_query_text(stmt, 1, webhook);
     db_query_int(stmt, 2, after > 0 ? after : INT64_MAX);
     db_query_int(stmt, 3, (int64_t)limit + 1);
     db_query_opt_text(stmt, 4, state);
-    if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
-        return false;
-    page.items = items;
-    *ret_page = page;
-    return true;
+    return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
 }
 
 bool db_delivery_due(struct db_conn *conn, const char *webhook, int64_t now, struct arena *arena, bool *ret_due, struct db_delivery *ret_delivery,
@@ -70,10 +64,7 @@ bool db_delivery_due(struct db_conn *conn, const char *webhook, int64_t now, str
 
     db_query_text(stmt, 1, webhook);
     db_query_int(stmt, 2, now);
-    if (!db_query_next(stmt, ret_due, err) || (*ret_due && !db_query_read(stmt, &shape, arena, ret_delivery, err)))
-        return false;
-    db_query_end(stmt);
-    return true;
+    return db_query_maybe(stmt, &shape, arena, ret_delivery, ret_due, err);
 }
 
 bool db_delivery_outcome(struct db_conn *tx, const struct db_delivery_outcome *outcome, struct err *err) {

@@ -56,8 +56,6 @@ static enum db_query leading_query(const struct db_deployment_filter *filter) {
 bool db_deployment_list(struct db_conn *conn, const struct db_deployment_filter *filter, int64_t after, size_t limit, struct arena *arena,
                         struct db_deployments *ret_page, struct err *err) {
     struct db_stmt *stmt = db_query_begin(conn, leading_query(filter));
-    struct db_deployments page = {.count = 0};
-    void *items;
 
     db_query_int(stmt, 1, after > 0 ? after : INT64_MAX);
     db_query_int(stmt, 2, (int64_t)limit + 1);
@@ -66,11 +64,7 @@ bool db_deployment_list(struct db_conn *conn, const struct db_deployment_filter 
     db_query_opt_text(stmt, 5, filter->device);
     db_query_opt_int(stmt, 6, filter->release != 0, filter->release);
     db_query_opt_int(stmt, 7, filter->rollout != 0, filter->rollout);
-    if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
-        return false;
-    page.items = items;
-    *ret_page = page;
-    return true;
+    return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
 }
 
 bool db_deployment_count(struct db_conn *conn, int64_t ret_by_state[FLEET_DEPLOYMENT_STATE_COUNT], struct err *err) {
@@ -127,9 +121,8 @@ static bool move_row(struct db_conn *tx, int64_t id, enum fleet_deployment_state
     db_query_opt_text(stmt, 4, reason);
     db_query_int(stmt, 5, now);
     db_query_opt_int(stmt, 6, !fleet_deployment_is_open(to), now);
-    if (!db_query_next(stmt, &row, err) || (row && !db_query_read(stmt, &moved_shape, NULL, ret_moved, err)))
+    if (!db_query_maybe(stmt, &moved_shape, NULL, ret_moved, &row, err))
         return false;
-    db_query_end(stmt);
     return row || err_set(err, ERR_CONFLICT, "deployment %lld was moved meanwhile", (long long)id);
 }
 
@@ -152,7 +145,6 @@ bool db_deployment_apply(struct db_conn *tx, int64_t id, enum fleet_deployment_s
 static bool insert_row(struct db_conn *tx, const char *device, int64_t release, enum fleet_deployment_state state,
                        const struct db_deployment_source *source, int64_t now, int64_t *ret_id, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_DEPLOYMENT_INSERT);
-    bool row;
 
     db_query_text(stmt, 1, device);
     db_query_int(stmt, 2, release);
@@ -161,12 +153,7 @@ static bool insert_row(struct db_conn *tx, const char *device, int64_t release, 
     db_query_int(stmt, 5, now);
     db_query_opt_int(stmt, 6, source->rollout != 0, source->rollout);
     db_query_opt_int(stmt, 7, source->rollout != 0, source->phase);
-    if (!db_query_next(stmt, &row, err))
-        return false;
-    if (!row)
-        return err_set(err, ERR_INTERNAL, "database: the new deployment of device '%s' has no id", device);
-    *ret_id = db_query_column_int(stmt, "id");
-    return db_query_run(stmt, NULL, err);
+    return db_query_number(stmt, "id", ret_id, err);
 }
 
 bool db_deployment_quarantine(struct db_conn *tx, enum db_query query, const char *device, int64_t release, struct err *err) {

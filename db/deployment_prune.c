@@ -30,18 +30,17 @@ static bool prune_one(struct db_conn *tx, int64_t id, int64_t *rows, struct err 
 bool db_deployment_prune(struct db_conn *tx, int64_t before, size_t *ret_pruned, struct err *err) {
     CLEANUP(arena_clear) struct arena arena;
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_DEPLOYMENT_TO_PRUNE);
+    const struct row *closed;
     size_t count, pruned = 0;
     int64_t rows = 0;
-    void *items;
-    bool more;
 
     arena_init(&arena, 1 << 20);
     db_query_int(stmt, 1, before);
     db_query_int(stmt, 2, SLICE_DEPLOYMENTS);
-    if (!db_query_page(stmt, &shape, SLICE_DEPLOYMENTS, &arena, &items, &count, &more, err))
+    if (!db_query_page(stmt, &shape, SLICE_DEPLOYMENTS, &arena, &closed, &count, NULL, err))
         return false;
-    for (const struct row *row = items; pruned < count && rows < SLICE_ROWS; pruned++)
-        if (!prune_one(tx, row[pruned].id, &rows, err))
+    for (; pruned < count && rows < SLICE_ROWS; pruned++)
+        if (!prune_one(tx, closed[pruned].id, &rows, err))
             return false;
     *ret_pruned = pruned;
     return true;

@@ -50,17 +50,13 @@ static bool check_number(struct step *step, struct err *err) {
     const struct db_report_new *report = step->report;
     struct db_stmt *stmt = db_query_begin(step->tx, DB_QUERY_DEPLOYMENT_REPORT_COUNT);
     int64_t count = 0;
-    bool row;
 
     if (report->report_seq <= step->deployment.report_seq)
         return err_set_field(err, ERR_CONFLICT, "report_seq", "deployment %lld: report %lld after report %lld goes backwards",
                              (long long)report->deployment, (long long)report->report_seq, (long long)step->deployment.report_seq);
     db_query_int(stmt, 1, report->deployment);
-    if (!db_query_next(stmt, &row, err))
+    if (!db_query_number(stmt, "report_count", &count, err))
         return false;
-    if (row)
-        count = db_query_column_int(stmt, "report_count");
-    db_query_end(stmt);
     if (count >= DB_MAX_REPORTS && !is_last_word(report->event))
         return err_set(err, ERR_RATE, "deployment %lld: %d reports at most", (long long)report->deployment, DB_MAX_REPORTS);
     return true;
@@ -166,14 +162,13 @@ static bool write_quarantine(struct step *step, struct err *err) {
 /* A rejection that led into quarantine is not asked again. */
 static bool is_held(struct step *step, bool *ret_held, struct err *err) {
     struct db_stmt *stmt = db_query_begin(step->tx, DB_QUERY_QUARANTINE_HELD);
-    bool row;
+    int64_t held = 0;
 
     db_query_text(stmt, 1, step->hot.id);
     db_query_int(stmt, 2, step->release.id);
-    if (!db_query_next(stmt, &row, err))
+    if (!db_query_number(stmt, "held", &held, err))
         return false;
-    *ret_held = row && db_query_column_int(stmt, "held") != 0;
-    db_query_end(stmt);
+    *ret_held = held != 0;
     return true;
 }
 

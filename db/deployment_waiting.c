@@ -14,19 +14,10 @@ bool db_deployment_must_wait(const struct db_device_hot *hot) {
 
 bool db_deployment_waiting_take(struct db_conn *tx, const char *device, int64_t *ret_release, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_DEPLOYMENT_WAITING_TAKE);
-    int64_t release = 0;
-    bool row;
 
+    *ret_release = 0;
     db_query_text(stmt, 1, device);
-    if (!db_query_next(stmt, &row, err))
-        return false;
-    if (row) {
-        release = db_query_column_int(stmt, "release");
-        if (!db_query_run(stmt, NULL, err))
-            return false;
-    }
-    *ret_release = release;
-    return true;
+    return db_query_number(stmt, "release", ret_release, err);
 }
 
 bool db_deployment_assign_or_wait(struct db_conn *tx, const char *device, int64_t release_id, int64_t now, int64_t *ret_id, int64_t *ret_waits_for,

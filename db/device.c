@@ -121,7 +121,6 @@ bool db_device_list(struct db_conn *conn, const struct db_device_filter *filter,
     const char *prefix = filter->id_prefix ? filter->id_prefix : "";
     char first[DB_ID_SIZE + 1], beyond[DB_ID_SIZE + 1];
     struct db_devices page = {.count = 0};
-    void *items;
 
     if (strlen(prefix) >= DB_ID_SIZE || strlen(after) >= DB_ID_SIZE)
         return err_set(err, ERR_INVALID, "device id: %d bytes at most", DB_ID_SIZE - 1);
@@ -139,21 +138,10 @@ bool db_device_list(struct db_conn *conn, const struct db_device_filter *filter,
     db_query_text(stmt, 6, filter->by_state ? fleet_device_state_name(filter->state) : NULL);
     db_query_opt_text(stmt, 7, filter->version);
     db_query_opt_text(stmt, 8, filter->tag);
-    if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
-        return false;
-    page.items = items;
-    if (!complete(conn, arena, page.items, page.count, err))
+    if (!db_query_page(stmt, &shape, limit, arena, &page.items, &page.count, &page.more, err) || !complete(conn, arena, page.items, page.count, err))
         return false;
     *ret_page = page;
     return true;
-}
-
-static bool check_product(struct db_conn *tx, const char *product, struct err *err) {
-    CLEANUP(arena_clear) struct arena arena;
-    struct db_product found;
-
-    arena_init(&arena, 16384);
-    return !given(product) || db_product_get(tx, product, &arena, &found, err);
 }
 
 /* A key identifies one device alone; one of a revoked certificate none any more, or that certificate would be good again. */
@@ -210,7 +198,7 @@ static bool insert_device(struct db_conn *tx, const struct db_device_new *device
 bool db_device_insert(struct db_conn *tx, const struct db_device_new *device, int64_t now, struct err *err) {
     if (!text_is_id(device->id))
         return err_set_field(err, ERR_INVALID, "id", "device id: 1 to 64 of A-Z a-z 0-9 . _ : -");
-    return check_product(tx, device->product, err) && (!device->pin || db_device_check_pin(tx, device->id, device->pin, err)) &&
+    return db_product_check(tx, device->product, err) && (!device->pin || db_device_check_pin(tx, device->id, device->pin, err)) &&
            insert_device(tx, device, now, err) && insert_seen(tx, device->id, err) && write_tags(tx, device->id, &device->tags, err) &&
            db_event_insert(tx, now, "registered", device->id, "", err) && db_registry_touch(tx, device->id, true, err);
 }
@@ -265,12 +253,12 @@ bool db_device_move(struct db_conn *tx, const char *id, enum fleet_device_state 
 /* Floors belong to (device, product): a device with a history does not change its line. */
 bool db_device_check_product(struct db_conn *tx, const struct db_device_hot *hot, const char *product, struct err *err) {
     if (!given(product) || !hot->product[0] || strcmp(hot->product, product) == 0)
-        return check_product(tx, product, err);
+        return db_product_check(tx, product, err);
     if (hot->open_deployment)
         return err_set_field(err, ERR_CONFLICT, "product", "device '%s' has an open deployment of product '%s'", hot->id, hot->product);
     if (hot->floor.sequence > 0)
         return err_set_field(err, ERR_CONFLICT, "product", "device '%s' has confirmed releases of product '%s'", hot->id, hot->product);
-    return check_product(tx, product, err);
+    return db_product_check(tx, product, err);
 }
 
 bool db_device_update(struct db_conn *tx, const char *id, int64_t revision, const struct db_device_change *change, struct err *err) {

@@ -73,14 +73,11 @@ bool db_device_installed(struct db_conn *tx, const struct db_device_hot *hot, in
 
 /* ERR_NONE and true also when there is nothing to fill. */
 static bool fill(struct db_conn *tx, const struct db_device_hot *hot, const struct db_observation *seen, struct err *err) {
-    CLEANUP(arena_clear) struct arena arena;
     const char *product = hot->product[0] ? NULL : seen->product;
     const char *hardware = hot->hardware[0] ? NULL : seen->hardware;
-    struct db_product found;
     struct db_stmt *stmt;
 
-    arena_init(&arena, 16384);
-    if (given(product) && !db_product_get(tx, product, &arena, &found, err)) {
+    if (!db_product_check(tx, product, err)) {
         if (err->code != ERR_NOT_FOUND)
             return false;
         err->code = ERR_NONE; /* no such product yet: it is asked again at the next poll */

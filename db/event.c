@@ -65,45 +65,28 @@ bool db_event_get(struct db_conn *conn, int64_t id, struct arena *arena, struct 
     return db_query_one(stmt, &shape, arena, ret_event, "event", which, err);
 }
 
-/* A single number, or this when there is no row. */
-static bool read_id(struct db_stmt *stmt, int64_t none, int64_t *ret_id, struct err *err) {
-    bool row;
-
-    if (!db_query_next(stmt, &row, err))
-        return false;
-    *ret_id = row ? db_query_column_int(stmt, "id") : none;
-    db_query_end(stmt);
-    return true;
-}
-
 bool db_event_newest(struct db_conn *conn, int64_t *ret_id, struct err *err) {
-    return read_id(db_query_begin(conn, DB_QUERY_EVENT_NEWEST), 0, ret_id, err);
+    return db_query_number(db_query_begin(conn, DB_QUERY_EVENT_NEWEST), "id", ret_id, err);
 }
 
 bool db_event_after(struct db_conn *conn, int64_t after, size_t limit, struct arena *arena, struct db_events *ret_page, struct err *err) {
     struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_EVENT_AFTER);
-    struct db_events page = {.count = 0};
-    void *items;
 
     db_query_int(stmt, 1, after);
     db_query_int(stmt, 2, (int64_t)limit + 1);
-    if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
-        return false;
-    page.items = items;
-    *ret_page = page;
-    return true;
+    return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
 }
 
 /* The first id that is young enough: ids and times go the same way, but for a clock that was set. */
 static bool first_since(struct db_conn *conn, int64_t since, int64_t *ret_first, struct err *err) {
     struct db_stmt *stmt;
 
-    *ret_first = 0;
+    *ret_first = since > 0 ? INT64_MAX : 0;
     if (since <= 0)
         return true;
     stmt = db_query_begin(conn, DB_QUERY_EVENT_SINCE);
     db_query_int(stmt, 1, since);
-    return read_id(stmt, INT64_MAX, ret_first, err);
+    return db_query_number(stmt, "id", ret_first, err);
 }
 
 bool db_event_insert_product(struct db_conn *tx, int64_t now, const char *kind, const char *product, const char *detail, struct err *err) {
@@ -115,10 +98,8 @@ bool db_event_insert_product(struct db_conn *tx, int64_t now, const char *kind, 
 bool db_event_list(struct db_conn *conn, const struct db_event_filter *filter, int64_t after, size_t limit, struct arena *arena,
                    struct db_events *ret_page, struct err *err) {
     bool by_device = filter->device && filter->device[0], by_kind = filter->kind && filter->kind[0];
-    struct db_events page = {.count = 0};
     struct db_stmt *stmt;
     int64_t first;
-    void *items;
 
     if (!first_since(conn, filter->since, &first, err))
         return false;
@@ -131,20 +112,9 @@ bool db_event_list(struct db_conn *conn, const struct db_event_filter *filter, i
     if (by_device)
         db_query_text(stmt, 4, filter->device);
     db_query_opt_text(stmt, 5, filter->product);
-    if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
-        return false;
-    page.items = items;
-    *ret_page = page;
-    return true;
+    return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
 }
 
 bool db_event_purge(struct db_conn *tx, int64_t before, size_t *ret_removed, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_EVENT_PURGE);
-    int64_t changes;
-
-    db_query_int(stmt, 1, before);
-    if (!db_query_run(stmt, &changes, err))
-        return false;
-    *ret_removed = (size_t)changes;
-    return true;
+    return db_query_purge(db_query_begin(tx, DB_QUERY_EVENT_PURGE), before, ret_removed, err);
 }

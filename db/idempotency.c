@@ -48,12 +48,5 @@ bool db_idempotency_insert(struct db_conn *tx, const struct db_idempotency *repl
 }
 
 bool db_idempotency_purge(struct db_conn *tx, int64_t now, size_t *ret_removed, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_IDEMPOTENCY_PURGE);
-    int64_t changes;
-
-    db_query_int(stmt, 1, now - KEPT_S);
-    if (!db_query_run(stmt, &changes, err))
-        return false;
-    *ret_removed = (size_t)changes;
-    return true;
+    return db_query_purge(db_query_begin(tx, DB_QUERY_IDEMPOTENCY_PURGE), now - KEPT_S, ret_removed, err);
 }

@@ -229,27 +229,14 @@ bool db_image_get(struct db_conn *conn, const char *sha256, struct db_image *ret
 
 bool db_image_list(struct db_conn *conn, const char *after, size_t limit, struct arena *arena, struct db_images *ret_page, struct err *err) {
     struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_IMAGE_LIST);
-    struct db_images page = {.count = 0};
-    void *items;
 
     db_query_text(stmt, 1, after);
     db_query_int(stmt, 2, (int64_t)limit + 1);
-    if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
-        return false;
-    page.items = items;
-    *ret_page = page;
-    return true;
+    return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
 }
 
 bool db_image_total(struct db_conn *conn, int64_t *ret_bytes, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_IMAGE_TOTAL);
-    bool row;
-
-    if (!db_query_next(stmt, &row, err))
-        return false;
-    *ret_bytes = row ? db_query_column_int(stmt, "bytes") : 0;
-    db_query_end(stmt);
-    return true;
+    return db_query_number(db_query_begin(conn, DB_QUERY_IMAGE_TOTAL), "bytes", ret_bytes, err);
 }
 
 bool db_image_forget_unreferenced(struct db_conn *conn, struct err *err) {

@@ -49,14 +49,10 @@ bool db_metadata_retire(struct db_conn *tx, const char *role, struct err *err) {
 static bool check_version(struct db_conn *tx, const char *role, int64_t version, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_METADATA_CURRENT);
     int64_t current = 0;
-    bool row;
 
     db_query_text(stmt, 1, role);
-    if (!db_query_next(stmt, &row, err))
+    if (!db_query_number(stmt, "version", &current, err))
         return false;
-    if (row)
-        current = db_query_column_int(stmt, "version");
-    db_query_end(stmt);
     if (version <= current)
         return err_set(err, ERR_ROLLBACK, "%s version %lld is not above the stored %lld", role, (long long)version, (long long)current);
     if (strcmp(role, "root") == 0 && version != current + 1)

@@ -92,13 +92,10 @@ static bool read_row(struct db_conn *conn, int64_t rollout, const char *device, 
     };
     static const struct db_shape shape = DB_SHAPE(struct row, columns);
     struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_ROLLOUT_MEMBER_OFFER);
-    bool ok;
 
     db_query_int(stmt, 1, rollout);
     db_query_text(stmt, 2, device);
-    ok = db_query_next(stmt, ret_found, err) && (!*ret_found || db_query_read(stmt, &shape, NULL, ret_row, err));
-    db_query_end(stmt);
-    return ok;
+    return db_query_maybe(stmt, &shape, NULL, ret_row, ret_found, err);
 }
 
 bool db_offer_rollouts_stored(struct db_conn *conn, const struct db_catalog *catalog, const struct db_device_hot *hot, int64_t now,

@@ -19,18 +19,20 @@ bool db_product_get(struct db_conn *conn, const char *name, struct arena *arena,
     return db_query_one(stmt, &shape, arena, ret_product, "product", name, err);
 }
 
+bool db_product_check(struct db_conn *conn, const char *name, struct err *err) {
+    CLEANUP(arena_clear) struct arena arena;
+    struct db_product product;
+
+    arena_init(&arena, 16384);
+    return !name || !name[0] || db_product_get(conn, name, &arena, &product, err);
+}
+
 bool db_product_list(struct db_conn *conn, const char *after, size_t limit, struct arena *arena, struct db_products *ret_page, struct err *err) {
     struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_PRODUCT_LIST);
-    struct db_products page = {.count = 0};
-    void *items;
 
     db_query_text(stmt, 1, after);
     db_query_int(stmt, 2, (int64_t)limit + 1);
-    if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
-        return false;
-    page.items = items;
-    *ret_page = page;
-    return true;
+    return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
 }
 
 bool db_product_insert(struct db_conn *tx, const struct db_product *product, struct err *err) {
@@ -50,10 +52,7 @@ bool db_product_insert(struct db_conn *tx, const struct db_product *product, str
 
 bool db_product_update(struct db_conn *tx, const struct db_product *product, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_PRODUCT_UPDATE);
-    struct arena arena;
-    struct db_product found;
     int64_t changes;
-    bool exists;
 
     db_query_text(stmt, 1, product->name);
     db_query_text(stmt, 2, product->description ? product->description : "");
@@ -63,8 +62,5 @@ bool db_product_update(struct db_conn *tx, const struct db_product *product, str
         return false;
     if (changes == 1)
         return db_catalog_touch(tx, err);
-    arena_init(&arena, 16384);
-    exists = db_product_get(tx, product->name, &arena, &found, err);
-    arena_clear(&arena);
-    return exists ? err_set(err, ERR_PRECONDITION, "product '%s' was changed meanwhile", product->name) : false;
+    return db_product_check(tx, product->name, err) && err_set(err, ERR_PRECONDITION, "product '%s' was changed meanwhile", product->name);
 }

@@ -21,6 +21,9 @@ struct db_products {
 
 bool db_product_get(struct db_conn *conn, const char *name, struct arena *arena, struct db_product *ret_product, struct err *err) MUST_USE;
 
+/* ERR_NOT_FOUND: there is no such product. NULL and "" name none, and that is fine. */
+bool db_product_check(struct db_conn *conn, const char *name, struct err *err) MUST_USE;
+
 /* Sorted by name; after: name of the last one of the page before, or "". */
 bool db_product_list(struct db_conn *conn, const char *after, size_t limit, struct arena *arena, struct db_products *ret_page,
                      struct err *err) MUST_USE;

@@ -1,5 +1,6 @@
 /* Statements, as the files of db/ use them: prepared at open, parameters $1, $2 …, columns read by name. Implemented by the engine
- * (db/sqlite_query.c). Use: db_query_begin, bind, then one of run, one, page, or next … end. A failed bind is remembered and reported by the step. */
+ * (db/sqlite_query.c). Use: db_query_begin, bind, then one of run, maybe, number, one, page,
+ * texts, or next … end. A failed bind is remembered and reported by the step. */
 #ifndef PAWL_DB_QUERY_H
 #define PAWL_DB_QUERY_H
 
@@ -55,7 +56,8 @@ struct db_shape {
 #define DB_SHAPE(object, table)                                                                                                                      \
     { .columns = (table), .count = ARRAY_LEN(table), .size = sizeof(object) }
 
-/* The next row: *ret_row false at the end. After it, db_query_read() as often as wished. db_query_end() when stopping before the end. */
+/* The next row: *ret_row false at the end. After it, db_query_read() as often as wished; a read that fails ends the statement. db_query_end() when
+ * stopping before the end. */
 bool db_query_next(struct db_stmt *stmt, bool *ret_row, struct err *err) MUST_USE;
 void db_query_end(struct db_stmt *stmt);
 bool db_query_read(struct db_stmt *stmt, const struct db_shape *shape, struct arena *arena, void *ret_object, struct err *err) MUST_USE;
@@ -64,12 +66,23 @@ int64_t db_query_column_int(struct db_stmt *stmt, const char *name);
 /* Runs a statement whose rows do not matter. ret_changes (may be NULL): rows changed. ERR_CONFLICT for a broken constraint. */
 bool db_query_run(struct db_stmt *stmt, int64_t *ret_changes, struct err *err) MUST_USE;
 
+/* Runs a statement whose $1 is a time; *ret_removed: rows that were older. */
+bool db_query_purge(struct db_stmt *stmt, int64_t before, size_t *ret_removed, struct err *err) MUST_USE;
+
+/* The first row, if there is one: *ret_row false leaves *ret_object as it was. Reads only the columns of the shape. */
+bool db_query_maybe(struct db_stmt *stmt, const struct db_shape *shape, struct arena *arena, void *ret_object, bool *ret_row,
+                    struct err *err) MUST_USE;
+
+/* One column of the first row, NULL is 0; without a row *ret_number stays as it was. */
+bool db_query_number(struct db_stmt *stmt, const char *column, int64_t *ret_number, struct err *err) MUST_USE;
+
 /* Exactly one row, or ERR_NOT_FOUND "<what> '<which>'". */
 bool db_query_one(struct db_stmt *stmt, const struct db_shape *shape, struct arena *arena, void *ret_object, const char *what, const char *which,
                   struct err *err) MUST_USE;
 
-/* Up to limit rows, contiguous, in the arena; *ret_more when there was one more (the statement must have been given limit + 1). */
-bool db_query_page(struct db_stmt *stmt, const struct db_shape *shape, size_t limit, struct arena *arena, void **ret_items, size_t *ret_count,
+/* Up to limit rows, contiguous, in the arena. ret_items: of a pointer to the shape's struct; NULL for no rows. ret_more (may be NULL): there was one
+ * more (the statement must have been given limit + 1). */
+bool db_query_page(struct db_stmt *stmt, const struct db_shape *shape, size_t limit, struct arena *arena, void *ret_items, size_t *ret_count,
                    bool *ret_more, struct err *err) MUST_USE;
 
 /* One column of texts. */

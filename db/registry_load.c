@@ -68,11 +68,7 @@ static struct db_stmt *range(struct db_conn *conn, enum db_query query, const ch
 /* At most one row into *hot; fine when there is none. */
 static bool read_part(struct db_conn *conn, enum db_query query, const struct db_shape *shape, const char *id, struct db_device_hot *hot,
                       bool *ret_row, struct err *err) {
-    struct db_stmt *stmt = range(conn, query, id, id);
-    bool ok = db_query_next(stmt, ret_row, err) && (!*ret_row || db_query_read(stmt, shape, NULL, hot, err));
-
-    db_query_end(stmt);
-    return ok;
+    return db_query_maybe(range(conn, query, id, id), shape, NULL, hot, ret_row, err);
 }
 
 static bool read_quarantine(struct db_conn *conn, const char *id, struct db_device_hot *hot, struct err *err) {

@@ -87,7 +87,6 @@ bool db_release_list(struct db_conn *conn, const char *product, int64_t after, s
     bool of_product = product && product[0];
     struct db_stmt *stmt = db_query_begin(conn, of_product ? DB_QUERY_RELEASE_LIST_PRODUCT : DB_QUERY_RELEASE_LIST);
     struct db_releases page = {.count = 0};
-    void *items;
 
     if (of_product) {
         db_query_int(stmt, 1, after);
@@ -96,26 +95,16 @@ bool db_release_list(struct db_conn *conn, const char *product, int64_t after, s
         db_query_int(stmt, 1, after > 0 ? after : INT64_MAX);
     }
     db_query_int(stmt, 2, (int64_t)limit + 1);
-    if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
-        return false;
-    page.items = items;
-    if (!read_hardware(conn, arena, page.items, page.count, err))
+    if (!db_query_page(stmt, &shape, limit, arena, &page.items, &page.count, &page.more, err) ||
+        !read_hardware(conn, arena, page.items, page.count, err))
         return false;
     *ret_page = page;
     return true;
 }
 
 bool db_release_all(struct db_conn *conn, struct arena *arena, struct db_release **ret_items, size_t *ret_count, struct err *err) {
-    void *items;
-    size_t count;
-    bool more;
-
-    if (!db_query_page(db_query_begin(conn, DB_QUERY_RELEASE_ALL), &shape, SIZE_MAX, arena, &items, &count, &more, err) ||
-        !read_hardware(conn, arena, items, count, err))
-        return false;
-    *ret_items = items;
-    *ret_count = count;
-    return true;
+    return db_query_page(db_query_begin(conn, DB_QUERY_RELEASE_ALL), &shape, SIZE_MAX, arena, ret_items, ret_count, NULL, err) &&
+           read_hardware(conn, arena, *ret_items, *ret_count, err);
 }
 
 bool db_release_rule(const struct db_release *release, struct fleet_release *ret_rule, struct err *err) {
@@ -182,7 +171,6 @@ static bool check_image(struct db_conn *tx, const struct db_release *release, st
 
 static bool insert_row(struct db_conn *tx, const struct db_release *release, int64_t *ret_id, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_RELEASE_INSERT);
-    bool row;
 
     db_query_text(stmt, 1, release->path);
     db_query_text(stmt, 2, release->product);
@@ -198,24 +186,17 @@ static bool insert_row(struct db_conn *tx, const struct db_release *release, int
     db_query_text(stmt, 12, release->notes ? release->notes : "");
     db_query_int(stmt, 13, release->signed_at);
     db_query_int(stmt, 14, release->published_at);
-    if (!db_query_next(stmt, &row, err))
+    *ret_id = 0;
+    if (!db_query_number(stmt, "id", ret_id, err))
         return false;
-    if (!row)
-        return err_set(err, ERR_CONFLICT, "release %s: this path or version exists", release->path);
-    *ret_id = db_query_column_int(stmt, "id");
-    return db_query_run(stmt, NULL, err);
+    return *ret_id != 0 || err_set(err, ERR_CONFLICT, "release %s: this path or version exists", release->path);
 }
 
 bool db_release_insert(struct db_conn *tx, const struct db_release *release, int64_t *ret_id, struct err *err) {
-    struct arena arena;
-    struct db_product product;
     int64_t id;
-    bool known;
 
-    arena_init(&arena, 16384);
-    known = db_product_get(tx, release->product, &arena, &product, err);
-    arena_clear(&arena);
-    if (!known || !check_image(tx, release, err) || !check_order(tx, release, err) || !insert_row(tx, release, &id, err))
+    if (!db_product_check(tx, release->product, err) || !check_image(tx, release, err) || !check_order(tx, release, err) ||
+        !insert_row(tx, release, &id, err))
         return false;
     for (size_t i = 0; i < release->hardware.count; i++) {
         struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_RELEASE_HARDWARE_INSERT);
@@ -232,19 +213,16 @@ bool db_release_insert(struct db_conn *tx, const struct db_release *release, int
 
 bool db_release_withdraw(struct db_conn *tx, int64_t id, int64_t now, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_RELEASE_WITHDRAW);
-    struct arena arena;
+    CLEANUP(arena_clear) struct arena arena;
     struct db_release release;
     int64_t changes;
-    bool found;
 
+    arena_init(&arena, 1 << 20);
     db_query_int(stmt, 1, id);
     db_query_int(stmt, 2, now);
     if (!db_query_run(stmt, &changes, err))
         return false;
     if (changes == 1)
         return db_catalog_touch(tx, err);
-    arena_init(&arena, 1 << 20);
-    found = db_release_get(tx, id, &arena, &release, err);
-    arena_clear(&arena);
-    return found ? err_set(err, ERR_CONFLICT, "release %lld is withdrawn already", (long long)id) : false;
+    return db_release_get(tx, id, &arena, &release, err) && err_set(err, ERR_CONFLICT, "release %lld is withdrawn already", (long long)id);
 }

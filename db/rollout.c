@@ -108,13 +108,10 @@ static const struct db_shape window_shape = DB_SHAPE(struct db_rollout_window, w
 static bool read_phases(struct db_conn *conn, struct db_rollout *rollout, struct arena *arena, struct err *err) {
     struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_ROLLOUT_PHASES);
     struct phase_row *rows;
-    void *items;
-    bool more;
 
     db_query_int(stmt, 1, rollout->id);
-    if (!db_query_page(stmt, &phase_shape, FLEET_PHASE_MAX, arena, &items, &rollout->plan.phase_count, &more, err))
+    if (!db_query_page(stmt, &phase_shape, FLEET_PHASE_MAX, arena, &rows, &rollout->plan.phase_count, NULL, err))
         return false;
-    rows = items;
     rollout->plan.phases = arena_array(arena, rollout->plan.phase_count + 1, sizeof *rollout->plan.phases);
     if (!rollout->plan.phases)
         return err_no_memory(err);
@@ -128,14 +125,9 @@ static bool read_phases(struct db_conn *conn, struct db_rollout *rollout, struct
 
 static bool read_windows(struct db_conn *conn, struct db_rollout *rollout, struct arena *arena, struct err *err) {
     struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_ROLLOUT_WINDOWS);
-    void *items;
-    bool more;
 
     db_query_int(stmt, 1, rollout->id);
-    if (!db_query_page(stmt, &window_shape, DB_ROLLOUT_MAX_WINDOWS, arena, &items, &rollout->plan.window_count, &more, err))
-        return false;
-    rollout->plan.windows = items;
-    return true;
+    return db_query_page(stmt, &window_shape, DB_ROLLOUT_MAX_WINDOWS, arena, &rollout->plan.windows, &rollout->plan.window_count, NULL, err);
 }
 
 /* The text, one a line, into an array. */
@@ -184,11 +176,9 @@ bool db_rollout_get(struct db_conn *conn, int64_t id, struct arena *arena, struc
 static bool read_page(struct db_conn *conn, struct db_stmt *stmt, size_t limit, struct arena *arena, struct db_rollouts *ret_page, struct err *err) {
     struct db_rollouts page = {.count = 0};
     struct row *rows;
-    void *items;
 
-    if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
+    if (!db_query_page(stmt, &shape, limit, arena, &rows, &page.count, &page.more, err))
         return false;
-    rows = items;
     page.items = arena_array(arena, page.count + 1, sizeof *page.items);
     if (!page.items)
         return err_no_memory(err);

@@ -29,11 +29,9 @@ static const struct db_shape shape = DB_SHAPE(struct row, columns);
 static bool read_page(struct db_stmt *stmt, size_t limit, int64_t held_s, struct arena *arena, struct db_rollout_members *ret_page, struct err *err) {
     struct db_rollout_members page = {.count = 0};
     struct row *rows;
-    void *items;
 
-    if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
+    if (!db_query_page(stmt, &shape, limit, arena, &rows, &page.count, &page.more, err))
         return false;
-    rows = items;
     page.items = arena_array(arena, page.count + 1, sizeof *page.items);
     if (!page.items)
         return err_no_memory(err);
@@ -92,13 +90,10 @@ bool db_rollout_member_due(struct db_conn *conn, int64_t rollout, int64_t clock,
 static bool read_member(struct db_conn *conn, int64_t rollout, const char *device, struct arena *arena, struct row *ret_row, bool *ret_found,
                         struct err *err) {
     struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_ROLLOUT_MEMBER_GET);
-    bool ok;
 
     db_query_int(stmt, 1, rollout);
     db_query_text(stmt, 2, device);
-    ok = db_query_next(stmt, ret_found, err) && (!*ret_found || db_query_read(stmt, &shape, arena, ret_row, err));
-    db_query_end(stmt);
-    return ok;
+    return db_query_maybe(stmt, &shape, arena, ret_row, ret_found, err);
 }
 
 static bool count(struct db_conn *tx, int64_t rollout, int64_t phase, const int64_t deltas[FLEET_MEMBER_STATE_COUNT], struct err *err) {

@@ -157,14 +157,10 @@ bool db_rollout_apply(struct db_conn *tx, struct db_rollout *rollout, enum fleet
 static bool check_active_count(struct db_conn *tx, const struct db_rollout *rollout, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_ROLLOUT_ACTIVE_COUNT);
     int64_t count = 0;
-    bool row;
 
     db_query_text(stmt, 1, rollout->plan.product);
-    if (!db_query_next(stmt, &row, err))
+    if (!db_query_number(stmt, "count", &count, err))
         return false;
-    if (row)
-        count = db_query_column_int(stmt, "count");
-    db_query_end(stmt);
     return count < DB_ROLLOUT_MAX_ACTIVE || err_set(err, ERR_CONFLICT, "product '%s' has %lld rollouts under way, %d is the most: end one first",
                                                     rollout->plan.product, (long long)count, DB_ROLLOUT_MAX_ACTIVE);
 }

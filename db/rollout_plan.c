@@ -164,7 +164,6 @@ static bool insert_row(struct db_conn *tx, const struct db_rollout_plan *plan, c
                        struct err *err) {
     struct db_stmt *stmt;
     int64_t salt;
-    bool row;
 
     if (!db_query_run(db_query_begin(tx, DB_QUERY_ROLLOUT_NUMBER), NULL, err))
         return false;
@@ -182,12 +181,7 @@ static bool insert_row(struct db_conn *tx, const struct db_rollout_plan *plan, c
     db_query_opt_int(stmt, 10, plan->max_in_flight != 0, plan->max_in_flight);
     db_query_text(stmt, 11, actor);
     db_query_int(stmt, 12, now);
-    if (!db_query_next(stmt, &row, err))
-        return false;
-    if (!row)
-        return err_set(err, ERR_INTERNAL, "database: the new rollout '%s' has no id", plan->name);
-    *ret_id = db_query_column_int(stmt, "id");
-    return db_query_run(stmt, NULL, err);
+    return db_query_number(stmt, "id", ret_id, err);
 }
 
 bool db_rollout_create(struct db_conn *tx, const struct db_rollout_plan *plan, const char *actor, int64_t now, int64_t *ret_id, struct err *err) {

@@ -52,19 +52,14 @@ static const struct db_shape tag_shape = DB_SHAPE(struct tag_row, tag_columns);
 
 static bool read_tags(struct scan *scan, const char *first, const char *last, struct page *page, struct err *err) {
     struct db_stmt *stmt;
-    void *items;
-    bool more;
 
     if ((scan->needs & FLEET_FILTER_TAGS) == 0)
         return true;
     stmt = db_query_begin(scan->conn, DB_QUERY_ROLLOUT_SCAN_TAGS);
     db_query_text(stmt, 1, first);
     db_query_text(stmt, 2, last);
-    if (!db_query_page(stmt, &tag_shape, SIZE_MAX, &scan->arena, &items, &page->tag_count, &more, err))
-        return false;
-    page->tags = items;
     page->tag_at = 0;
-    return true;
+    return db_query_page(stmt, &tag_shape, SIZE_MAX, &scan->arena, &page->tags, &page->tag_count, NULL, err);
 }
 
 /* {"a": <the object>} by descriptor. */
@@ -166,16 +161,13 @@ static bool scan_product(struct scan *scan, struct err *err) {
     while (more) {
         struct db_stmt *stmt = db_query_begin(scan->conn, attributes ? DB_QUERY_ROLLOUT_SCAN_ATTRIBUTES : DB_QUERY_ROLLOUT_SCAN);
         struct page page = {.device_count = 0};
-        void *items;
 
         arena_clear(&scan->arena);
         db_query_text(stmt, 1, scan->target->product);
         db_query_text(stmt, 2, after);
         db_query_int(stmt, 3, PAGE_ROWS + 1);
-        if (!db_query_page(stmt, attributes ? &attribute_shape : &id_shape, PAGE_ROWS, &scan->arena, &items, &page.device_count, &more, err))
-            return false;
-        page.devices = items;
-        if (!look_at_page(scan, &page, err))
+        if (!db_query_page(stmt, attributes ? &attribute_shape : &id_shape, PAGE_ROWS, &scan->arena, &page.devices, &page.device_count, &more, err) ||
+            !look_at_page(scan, &page, err))
             return false;
         if (page.device_count > 0)
             snprintf(after, sizeof after, "%s", page.devices[page.device_count - 1].id);
@@ -191,9 +183,8 @@ static bool scan_one(struct scan *scan, const char *id, struct err *err) {
 
     arena_clear(&scan->arena);
     db_query_text(stmt, 1, id);
-    if (!db_query_next(stmt, &found, err) || (found && !db_query_read(stmt, &attribute_shape, &scan->arena, &row, err)))
+    if (!db_query_maybe(stmt, &attribute_shape, &scan->arena, &row, &found, err))
         return false;
-    db_query_end(stmt);
     if (!found) {
         scan->unknown++;
         return true;

@@ -182,8 +182,10 @@ bool db_query_read(struct db_stmt *stmt, const struct db_shape *shape, struct ar
     for (size_t i = 0; i < shape->count; i++) {
         const struct db_column *column = &shape->columns[i];
 
-        if (!read_column(stmt, column, arena, (char *)ret_object + column->offset, err))
+        if (!read_column(stmt, column, arena, (char *)ret_object + column->offset, err)) {
+            db_query_end(stmt); /* an open one would hold a reader to its moment, and the log with it */
             return false;
+        }
     }
     return true;
 }
@@ -199,18 +201,51 @@ bool db_query_run(struct db_stmt *stmt, int64_t *ret_changes, struct err *err) {
     return true;
 }
 
+bool db_query_purge(struct db_stmt *stmt, int64_t before, size_t *ret_removed, struct err *err) {
+    int64_t changes;
+
+    db_query_int(stmt, 1, before);
+    if (!db_query_run(stmt, &changes, err))
+        return false;
+    *ret_removed = (size_t)changes;
+    return true;
+}
+
+/* Nothing more is wanted of it. One that writes is run to its end, where the engine looks at its constraints. */
+static bool leave(struct db_stmt *stmt, struct err *err) {
+    if (!sqlite3_stmt_readonly(stmt->handle))
+        return db_query_run(stmt, NULL, err);
+    db_query_end(stmt);
+    return true;
+}
+
+bool db_query_maybe(struct db_stmt *stmt, const struct db_shape *shape, struct arena *arena, void *ret_object, bool *ret_row, struct err *err) {
+    if (!db_query_next(stmt, ret_row, err))
+        return false;
+    return !*ret_row || (db_query_read(stmt, shape, arena, ret_object, err) && leave(stmt, err));
+}
+
+bool db_query_number(struct db_stmt *stmt, const char *column, int64_t *ret_number, struct err *err) {
+    bool row;
+
+    if (!db_query_next(stmt, &row, err))
+        return false;
+    if (!row)
+        return true;
+    *ret_number = db_query_column_int(stmt, column);
+    return leave(stmt, err);
+}
+
 bool db_query_one(struct db_stmt *stmt, const struct db_shape *shape, struct arena *arena, void *ret_object, const char *what, const char *which,
                   struct err *err) {
-    bool row, ok;
+    bool row;
 
     if (!db_query_next(stmt, &row, err))
         return false;
     if (!row)
         return err_set(err, ERR_NOT_FOUND, "%s '%s' does not exist", what, which);
     memset(ret_object, 0, shape->size);
-    ok = db_query_read(stmt, shape, arena, ret_object, err);
-    db_query_end(stmt);
-    return ok;
+    return db_query_read(stmt, shape, arena, ret_object, err) && leave(stmt, err);
 }
 
 /* One more item in a growing array on the heap; NULL when the machine has no memory. */
@@ -250,7 +285,7 @@ static bool read_page(struct db_stmt *stmt, const struct db_shape *shape, size_t
     }
 }
 
-bool db_query_page(struct db_stmt *stmt, const struct db_shape *shape, size_t limit, struct arena *arena, void **ret_items, size_t *ret_count,
+bool db_query_page(struct db_stmt *stmt, const struct db_shape *shape, size_t limit, struct arena *arena, void *ret_items, size_t *ret_count,
                    bool *ret_more, struct err *err) {
     char *items = NULL;
     size_t count = 0;
@@ -266,23 +301,18 @@ bool db_query_page(struct db_stmt *stmt, const struct db_shape *shape, size_t li
     free(items);
     if (!ok)
         return false;
-    *ret_items = kept;
+    memcpy(ret_items, &kept, sizeof kept);
     *ret_count = count;
-    *ret_more = more;
+    if (ret_more)
+        *ret_more = more;
     return true;
 }
 
 bool db_query_texts(struct db_stmt *stmt, struct arena *arena, struct db_texts *ret_texts, struct err *err) {
     struct db_column column = {.name = stmt->names[0], .type = DB_TEXT, .offset = 0, .size = sizeof(char *)};
     struct db_shape shape = {.columns = &column, .count = 1, .size = sizeof(char *)};
-    void *items;
-    size_t count;
-    bool more;
 
-    if (!db_query_page(stmt, &shape, SIZE_MAX, arena, &items, &count, &more, err))
-        return false;
-    *ret_texts = (struct db_texts){.count = count, .items = items};
-    return true;
+    return db_query_page(stmt, &shape, SIZE_MAX, arena, &ret_texts->items, &ret_texts->count, NULL, err);
 }
 
 bool db_query_parse_device_state(const char *name, void *ret_state) {

@@ -41,13 +41,10 @@ struct db_token_uses {
 static bool read_grants(struct db_conn *conn, struct arena *arena, struct db_token *tokens, size_t count, struct err *err) {
     for (size_t i = 0; i < count; i++) {
         struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_TOKEN_GRANTS);
-        void *items;
-        bool more;
 
         db_query_text(stmt, 1, tokens[i].id);
-        if (!db_query_page(stmt, &grant_shape, SIZE_MAX, arena, &items, &tokens[i].grant_count, &more, err))
+        if (!db_query_page(stmt, &grant_shape, SIZE_MAX, arena, &tokens[i].grants, &tokens[i].grant_count, NULL, err))
             return false;
-        tokens[i].grants = items;
     }
     return true;
 }
@@ -76,14 +73,11 @@ bool db_token_allows(const struct db_token *token, const char *scope, const char
 bool db_token_list(struct db_conn *conn, const char *after, size_t limit, struct arena *arena, struct db_tokens *ret_page, struct err *err) {
     struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_TOKEN_LIST);
     struct db_tokens page = {.count = 0};
-    void *items;
 
     db_query_text(stmt, 1, after);
     db_query_int(stmt, 2, (int64_t)limit + 1);
-    if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
-        return false;
-    page.items = items;
-    if (!read_grants(conn, arena, page.items, page.count, err))
+    if (!db_query_page(stmt, &shape, limit, arena, &page.items, &page.count, &page.more, err) ||
+        !read_grants(conn, arena, page.items, page.count, err))
         return false;
     *ret_page = page;
     return true;

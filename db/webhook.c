@@ -37,14 +37,11 @@ bool db_webhook_get(struct db_conn *conn, const char *id, struct arena *arena, s
 bool db_webhook_list(struct db_conn *conn, const char *after, size_t limit, struct arena *arena, struct db_webhooks *ret_page, struct err *err) {
     struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_WEBHOOK_LIST);
     struct db_webhooks page = {.count = 0};
-    void *items;
 
     db_query_text(stmt, 1, after);
     db_query_int(stmt, 2, (int64_t)limit + 1);
-    if (!db_query_page(stmt, &shape, limit, arena, &items, &page.count, &page.more, err))
-        return false;
-    page.items = items;
-    if (!read_kinds(conn, arena, page.items, page.count, err))
+    if (!db_query_page(stmt, &shape, limit, arena, &page.items, &page.count, &page.more, err) ||
+        !read_kinds(conn, arena, page.items, page.count, err))
         return false;
     *ret_page = page;
     return true;
@@ -68,13 +65,10 @@ static bool write_kinds(struct db_conn *tx, const struct db_webhook *webhook, st
 
 static bool check_room(struct db_conn *tx, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_WEBHOOK_COUNT);
-    int64_t count;
-    bool row;
+    int64_t count = 0;
 
-    if (!db_query_next(stmt, &row, err))
+    if (!db_query_number(stmt, "count", &count, err))
         return false;
-    count = row ? db_query_column_int(stmt, "count") : 0;
-    db_query_end(stmt);
     return count < DB_WEBHOOKS_MAX || err_set(err, ERR_CONFLICT, "there are %d webhooks already, and more are not kept", DB_WEBHOOKS_MAX);
 }
 

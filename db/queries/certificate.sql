@@ -34,7 +34,7 @@ VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM certificate), $1, $2, $3, $4, $5, 
 UPDATE certificate SET revoked_at = $2 WHERE serial = $1 AND revoked_at IS NULL;
 
 -- name: certificate_count
-SELECT count(*) AS number FROM certificate WHERE device = $1 AND issued_at >= $2;
+SELECT COUNT(*) AS count FROM certificate WHERE device = $1 AND issued_at >= $2;
 
 -- name: certificate_purge
 -- The newest one of a device stays: it tells that the device had one.

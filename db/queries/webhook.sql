@@ -9,7 +9,7 @@ WHERE id > $1 ORDER BY id LIMIT $2;
 SELECT kind FROM webhook_kind WHERE webhook = $1 ORDER BY kind;
 
 -- name: webhook_count
-SELECT count(*) AS count FROM webhook;
+SELECT COUNT(*) AS count FROM webhook;
 
 -- name: webhook_insert
 INSERT INTO webhook (id, url, description, product, state, secret, created_by, created_at, revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1);
@@ -79,4 +79,4 @@ DELETE FROM webhook_delivery WHERE state = $1 AND (webhook, event) IN (
     SELECT webhook, event FROM webhook_delivery WHERE state = $1 AND created_at < $2 ORDER BY created_at LIMIT 1000);
 
 -- name: delivery_counts
-SELECT state, count(*) AS count FROM webhook_delivery GROUP BY state;
+SELECT state, COUNT(*) AS count FROM webhook_delivery GROUP BY state;

@@ -1,6 +1,7 @@
 /* The audit chain: appended, walked, and every way of tampering seen. */
 #include <sqlite3.h>
 
+#include "db/checkpoint.h"
 #include "tests/unit/db_fixture.h"
 
 static bool run_append(struct db_conn *tx, void *arg, struct err *err) {
@@ -117,11 +118,31 @@ static void test_tampering(void **state) {
     }
 }
 
+static bool run_checkpoint(struct db_conn *tx, void *arg, struct err *err) {
+    return db_checkpoint_insert(tx, arg, err);
+}
+
+/* A read that fails half-way ends its statement: the connection is not held to that moment. */
+static void test_failed_read_lets_go(void **state) {
+    struct store *store = *state;
+    struct db_checkpoint checkpoint = {.seq = 1, .time = NOW, .key_id = "key", .signature = "signed", .signature_len = 6};
+    struct db_product product;
+    struct arena none;
+    struct err err;
+
+    append(store, "device:a");
+    assert_ok(WRITE(store, run_checkpoint, &checkpoint, &err), err);
+    arena_init(&none, 0);
+    assert_fails(db_checkpoint_last(store->reader, &none, &checkpoint, &err), err, ERR_NO_MEMORY);
+    make_product(store, "hub", FLEET_POLICY_LATEST);
+    assert_ok(db_product_get(store->reader, "hub", &store->arena, &product, &err), err);
+}
+
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, store_setup, store_teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {WITH_STORE(test_chain), cmocka_unit_test(test_hash_form), WITH_STORE(test_triggers),
-                                       cmocka_unit_test(test_tampering)};
+                                       cmocka_unit_test(test_tampering), WITH_STORE(test_failed_read_lets_go)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
