@@ -93,13 +93,8 @@ bool api_claim_create(struct api_call *call, struct err *err) {
         return false;
     struct api_claim shown;
     api_claim_from(&claim, call->now, &shown);
-    struct api_new_claim reply = {.claim = &shown};
-    if (!api_reply_json(call, 201, &api_shape_new_claim, &reply, err))
-        return false;
-    call->reply.stored_body = call->reply.body; /* a repeat does not show the secret */
-    call->reply.stored_body_len = call->reply.body_len;
-    reply.secret = secret;
-    return api_reply_headerf(call, err, "Location", "/api/v1/claims/%s", claim.id) && api_reply_json(call, 201, &api_shape_new_claim, &reply, err);
+    return api_reply_headerf(call, err, "Location", "/api/v1/claims/%s", claim.id) && api_reply_etag(call, claim.revision, err) &&
+           api_reply_secret(call, 201, "claim", &api_shape_claim, &shown, secret, err);
 }
 
 bool api_claim_get(struct api_call *call, struct err *err) {

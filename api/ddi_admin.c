@@ -20,11 +20,6 @@ struct client {
     int64_t attributes_at;
 };
 
-struct new_token {
-    const struct client *client;
-    const char *secret; /* shown once */
-};
-
 static const struct json_field client_fields[] = {
     {.name = "id", .type = JSON_TEXT, .offset = offsetof(struct client, id)},
     {.name = "ddi", .type = JSON_BOOL, .offset = offsetof(struct client, ddi)},
@@ -34,12 +29,6 @@ static const struct json_field client_fields[] = {
     {.name = "has_token", .type = JSON_BOOL, .offset = offsetof(struct client, has_token)},
 };
 static const struct json_shape client_shape = JSON_SHAPE(struct client, client_fields);
-
-static const struct json_field new_token_fields[] = {
-    {.name = "client", .type = JSON_STRUCT, .offset = offsetof(struct new_token, client), .shape = &client_shape},
-    {.name = "secret", .type = JSON_TEXT, .offset = offsetof(struct new_token, secret), .flags = JSON_NULLABLE},
-};
-static const struct json_shape new_token_shape = JSON_SHAPE(struct new_token, new_token_fields);
 
 static bool audit(struct api_call *call, const char *action, const char *id, struct err *err) {
     const char *reason;
@@ -88,21 +77,14 @@ static bool make_token(struct api_call *call, uint8_t ret_sha256[SHA256_SIZE], c
     return *ret_text != NULL || err_no_memory(err);
 }
 
-/* The reply, and the one to replay: the secret is shown once. */
 bool api_ddi_token_create(struct api_call *call, struct err *err) {
     struct db_device device;
     struct client client;
-    struct new_token reply = {.client = &client};
     uint8_t sha256[SHA256_SIZE];
     const char *secret;
-    if (!api_find_device(call, api_var(call, "device"), &device, err) || !make_token(call, sha256, &secret, err) ||
-        !db_ddi_device_token(call->db, device.id, sha256, err) || !audit(call, "ddi.token", device.id, err) ||
-        !read_client(call, device.id, &client, err) || !api_reply_json(call, 201, &new_token_shape, &reply, err))
-        return false;
-    call->reply.stored_body = call->reply.body;
-    call->reply.stored_body_len = call->reply.body_len;
-    reply.secret = secret;
-    return api_reply_json(call, 201, &new_token_shape, &reply, err);
+    return api_find_device(call, api_var(call, "device"), &device, err) && make_token(call, sha256, &secret, err) &&
+           db_ddi_device_token(call->db, device.id, sha256, err) && audit(call, "ddi.token", device.id, err) &&
+           read_client(call, device.id, &client, err) && api_reply_secret(call, 201, "client", &client_shape, &client, secret, err);
 }
 
 bool api_ddi_token_revoke(struct api_call *call, struct err *err) {

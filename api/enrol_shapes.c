@@ -28,12 +28,6 @@ static const struct json_field claim_fields[] = {
 };
 const struct json_shape api_shape_claim = JSON_SHAPE(struct api_claim, claim_fields);
 
-static const struct json_field new_claim_fields[] = {
-    FIELD(api_new_claim, claim, JSON_STRUCT, .shape = &api_shape_claim),
-    FIELD(api_new_claim, secret, JSON_TEXT, .flags = JSON_NULLABLE),
-};
-const struct json_shape api_shape_new_claim = JSON_SHAPE(struct api_new_claim, new_claim_fields);
-
 static const struct json_field certificate_fields[] = {
     FIELD(api_certificate, serial, JSON_TEXT, .flags = 0),
     FIELD(api_certificate, device, JSON_TEXT, .flags = 0),

@@ -20,12 +20,6 @@ struct api_claim {
 extern const struct json_shape api_shape_claim;
 void api_claim_from(const struct db_claim *claim, int64_t now, struct api_claim *ret_claim);
 
-struct api_new_claim {
-    struct api_claim *claim;
-    const char *secret;
-};
-extern const struct json_shape api_shape_new_claim;
-
 struct api_certificate {
     const char *serial, *device, *product, *way, *spki_sha256, *issuer_spki_sha256;
     int64_t not_before, not_after, issued_at, revoked_at;

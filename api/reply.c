@@ -157,6 +157,27 @@ bool api_reply_json(struct api_call *call, int status, const struct json_shape *
     return keep_body(call, &text, err);
 }
 
+struct secret {
+    const void *object;
+    const char *secret;
+};
+
+bool api_reply_secret(struct api_call *call, int status, const char *name, const struct json_shape *shape, const void *object, const char *secret,
+                      struct err *err) {
+    const struct json_field fields[] = {
+        {.name = name, .type = JSON_STRUCT, .offset = offsetof(struct secret, object), .shape = shape},
+        {.name = "secret", .type = JSON_TEXT, .offset = offsetof(struct secret, secret), .flags = JSON_NULLABLE},
+    };
+    const struct json_shape whole = JSON_SHAPE(struct secret, fields);
+    struct secret reply = {.object = object};
+    if (!api_reply_json(call, status, &whole, &reply, err))
+        return false;
+    call->reply.stored_body = call->reply.body;
+    call->reply.stored_body_len = call->reply.body_len;
+    reply.secret = secret;
+    return api_reply_json(call, status, &whole, &reply, err);
+}
+
 bool api_reply_text(struct api_call *call, const char *content_type, const struct buf *text, struct err *err) {
     call->reply.content_type = content_type;
     return keep_body(call, text, err);

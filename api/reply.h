@@ -11,6 +11,10 @@ enum { API_REPLY_MAX = 16 * 1024 * 1024 };
 bool api_reply_json(struct api_call *call, int status, const struct json_shape *shape, const void *object, struct err *err) MUST_USE;
 bool api_reply_text(struct api_call *call, const char *content_type, const struct buf *text, struct err *err) MUST_USE;
 
+/* {name: object, "secret": secret}: shown once. The same request again by its Idempotency-Key is answered with null. */
+bool api_reply_secret(struct api_call *call, int status, const char *name, const struct json_shape *shape, const void *object, const char *secret,
+                      struct err *err) MUST_USE;
+
 /* Lets go of a blob or a pulled body. */
 void api_reply_drop(struct api_reply *reply);
 

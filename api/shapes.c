@@ -404,12 +404,6 @@ static const struct json_field token_fields[] = {
 };
 const struct json_shape api_shape_token = JSON_SHAPE(struct api_token, token_fields);
 
-static const struct json_field new_token_fields[] = {
-    {.name = "token", .type = JSON_STRUCT, AT(api_new_token, token), .shape = &api_shape_token},
-    NULLABLE(api_new_token, secret),
-};
-const struct json_shape api_shape_new_token = JSON_SHAPE(struct api_new_token, new_token_fields);
-
 bool api_token_from(struct arena *arena, const struct db_token *token, struct api_token *ret_token, struct err *err) {
     struct api_token out = {
         .id = token->id,

@@ -221,12 +221,6 @@ struct api_token {
 extern const struct json_shape api_shape_token;
 bool api_token_from(struct arena *arena, const struct db_token *token, struct api_token *ret_token, struct err *err) MUST_USE;
 
-struct api_new_token {
-    struct api_token *token;
-    const char *secret;
-};
-extern const struct json_shape api_shape_new_token;
-
 /* "scope" or "scope@product" for each grant; and back: ERR_INVALID naming the entry. */
 bool api_scopes_write(struct arena *arena, const struct db_token *token, struct json_texts *ret_scopes, struct err *err) MUST_USE;
 bool api_scopes_read(struct arena *arena, const struct json_texts *scopes, struct db_token *token, struct err *err) MUST_USE;

@@ -105,7 +105,7 @@ bool api_stream_events(struct api_call *call, struct err *err) {
         .product = api_query(call, "product"),
     };
     if (!api_event_read_kind(call, &stream->kind, err) || (stream->product != NULL && !api_allow(call, stream->product, err)) ||
-        !begin_at(call, &stream->after, err) || !api_reply_header(call, "Cache-Control", "no-store", err))
+        !begin_at(call, &stream->after, err))
         return false;
     call->reply.status = 200;
     call->reply.content_type = "text/event-stream";

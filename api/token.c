@@ -41,18 +41,10 @@ static bool check_grants(const struct db_token *giver, const struct db_token *to
     return true;
 }
 
-/* The reply, and the one to replay: the secret is shown once. */
 static bool reply_new(struct api_call *call, int status, const struct db_token *token, const char *secret, struct err *err) {
     struct api_token shown;
-    if (!api_token_from(call->arena, token, &shown, err))
-        return false;
-    struct api_new_token reply = {.token = &shown};
-    if (!api_reply_json(call, status, &api_shape_new_token, &reply, err))
-        return false;
-    call->reply.stored_body = call->reply.body;
-    call->reply.stored_body_len = call->reply.body_len;
-    reply.secret = secret;
-    return api_reply_json(call, status, &api_shape_new_token, &reply, err);
+    return api_token_from(call->arena, token, &shown, err) && api_reply_etag(call, token->revision, err) &&
+           api_reply_secret(call, status, "token", &api_shape_token, &shown, secret, err);
 }
 
 bool api_token_create(struct api_call *call, struct err *err) {

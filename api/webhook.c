@@ -21,7 +21,7 @@ struct input {
     const char *url, *description, *product, *state;
     struct json_texts kinds;
 };
-enum { HAS_URL = 1 << 0, HAS_DESCRIPTION = 1 << 1, HAS_PRODUCT = 1 << 2, HAS_KINDS = 1 << 3, HAS_STATE = 1 << 4 };
+enum { HAS_PRODUCT = 1 << 2 }; /* null takes it away */
 
 static const struct json_field input_fields[] = {
     {.name = "url", .type = JSON_TEXT, .offset = offsetof(struct input, url), .max = WEBHOOK_URL_MAX},
@@ -51,17 +51,6 @@ static const struct json_field fields[] = {
     {.name = "old_secret_until", .type = JSON_TIME, .offset = offsetof(struct webhook, old_secret_until), .flags = JSON_NULLABLE},
 };
 static const struct json_shape shape = JSON_SHAPE(struct webhook, fields);
-
-struct new_webhook {
-    struct webhook *webhook;
-    const char *secret;
-};
-
-static const struct json_field new_fields[] = {
-    {.name = "webhook", .type = JSON_STRUCT, .offset = offsetof(struct new_webhook, webhook), .shape = &shape},
-    {.name = "secret", .type = JSON_TEXT, .offset = offsetof(struct new_webhook, secret), .flags = JSON_NULLABLE},
-};
-static const struct json_shape new_shape = JSON_SHAPE(struct new_webhook, new_fields);
 
 static struct webhook webhook_from(const struct db_webhook *row, int64_t now) {
     return (struct webhook){
@@ -101,16 +90,16 @@ static bool check_kinds(const struct json_texts *kinds, struct err *err) {
 /* Lays what is given over the row, and checks the whole. */
 static bool apply(struct api_call *call, const struct input *input, uint64_t present, struct db_webhook *row, struct err *err) {
     const struct api_webhook_settings *settings = &call->env->settings.webhooks;
-    if ((present & HAS_URL) != 0)
-        row->url = input->url != NULL ? input->url : "";
-    if ((present & HAS_DESCRIPTION) != 0)
-        row->description = input->description != NULL ? input->description : "";
+    if (input->url != NULL)
+        row->url = input->url;
+    if (input->description != NULL)
+        row->description = input->description;
     if ((present & HAS_PRODUCT) != 0)
         row->product = input->product != NULL ? input->product : "";
-    if ((present & HAS_KINDS) != 0)
+    if (input->kinds.items != NULL)
         row->kinds = (struct db_texts){.count = input->kinds.count, .items = input->kinds.items};
-    if ((present & HAS_STATE) != 0)
-        row->state = input->state != NULL ? input->state : "";
+    if (input->state != NULL)
+        row->state = input->state;
     if (strcmp(row->state, "enabled") != 0 && strcmp(row->state, "disabled") != 0)
         return err_set_field(err, ERR_INVALID, "state", "'state' must be enabled or disabled");
     if (!text_is_printable(row->description))
@@ -130,18 +119,12 @@ static const char *secret_text(struct api_call *call, const uint8_t secret[DB_WE
     return buf_ok(&text, "the secret", &ignored) ? arena_strndup(call->arena, text.data, text.len) : NULL;
 }
 
-/* The reply, and the one to replay: the secret is shown once. */
 static bool reply_secret(struct api_call *call, int status, const struct db_webhook *row, struct err *err) {
-    struct webhook shown = webhook_from(row, call->now);
-    struct new_webhook reply = {.webhook = &shown};
-    if (!api_reply_json(call, status, &new_shape, &reply, err))
-        return false;
-    call->reply.stored_body = call->reply.body;
-    call->reply.stored_body_len = call->reply.body_len;
-    reply.secret = secret_text(call, row->secret);
-    if (reply.secret == NULL)
+    const struct webhook shown = webhook_from(row, call->now);
+    const char *secret = secret_text(call, row->secret);
+    if (secret == NULL)
         return err_no_memory(err);
-    return api_reply_json(call, status, &new_shape, &reply, err) && api_reply_etag(call, row->revision, err);
+    return api_reply_etag(call, row->revision, err) && api_reply_secret(call, status, "webhook", &shape, &shown, secret, err);
 }
 
 /* For the audit: where to, and what. The rest of a URL can be a secret. */
@@ -207,12 +190,16 @@ bool api_webhook_get(struct api_call *call, struct err *err) {
     return get(call, &row, err) && reply_row(call, &row, err);
 }
 
+static bool check_any(uint64_t present, struct err *err) {
+    return present != 0 || err_set(err, ERR_INVALID, "nothing to change: give url, description, product, kinds or state");
+}
+
 bool api_webhook_patch(struct api_call *call, struct err *err) {
     struct input input;
     struct db_webhook row;
     uint64_t present;
     if (!get(call, &row, err) || !api_if_match(call, row.revision, err) || !api_body(call, &input_shape, &input, &present, err) ||
-        !apply(call, &input, present, &row, err) || !db_webhook_update(call->db, &row, err) ||
+        !check_any(present, err) || !apply(call, &input, present, &row, err) || !db_webhook_update(call->db, &row, err) ||
         !api_audit(call, "webhook.update", "webhook", row.id, told(call, &row), err))
         return false;
     row.revision++;

@@ -22,6 +22,11 @@ static bool find_route(struct api_call *call, struct err *err) {
     return api_reply_header(call, "Allow", allow, err) && err_set(err, ERR_METHOD, "this path takes %s", allow);
 }
 
+/* What an administrator is told is nobody else's to keep. */
+static bool forbid_keeping(struct api_call *call, struct err *err) {
+    return call->listener != API_ADMIN || api_reply_header(call, "Cache-Control", "no-store", err);
+}
+
 static bool check_body(const struct api_call *call, struct err *err) {
     const struct api_route *route = call->route;
     if (route->body == API_STREAM && api_header(call, "Content-Length") == NULL)
@@ -43,7 +48,7 @@ static bool check_policy(const struct api_call *call, struct err *err) {
 }
 
 bool dispatch_begin(struct api_call *call, const char *raw_query, struct err *err) {
-    if (!find_route(call, err) || !auth_check(call, err) || !check_body(call, err))
+    if (!forbid_keeping(call, err) || !find_route(call, err) || !auth_check(call, err) || !check_body(call, err))
         return false;
     call->unchecked = call->defer_to_writer; /* a fault in the query must not keep a clone from being noted */
     if (call->unchecked)

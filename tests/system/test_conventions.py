@@ -63,6 +63,33 @@ def test_unknown_query_parameter(router, row):
     assert reply.status == 400 and [error["field"] for error in reply.json["errors"]] == ["dryrun"], reply
 
 
+@pytest.mark.parametrize("row", ROWS, ids=repr)
+def test_nothing_is_for_a_cache(router, row):
+    """Answers and refusals alike: some hold a secret, all are one operator's."""
+    headers = [("If-Match", "*")] if "if-match" in row.policy else []
+    body = {"none": None, "json": {"none-of": "these"}}.get(row.body, b"x")
+    path = fill(row.pattern) + ("?after=x" if row.pattern.endswith("/stream") else "")
+    assert router.operator().request(row.method, path, body, headers=headers).header("Cache-Control") == "no-store"
+
+
+LISTS = [row for row in ROWS if "cursor" in row.query]
+
+
+def test_every_list_is_a_page_or_lines(contract):
+    assert len(LISTS) > 12
+    for row in LISTS:
+        operation = next(item for template, _, item in contract.templates if template == row.pattern)["get"]
+        content = operation["responses"]["200"]["content"]
+        page, line = (content[media]["schema"]["$ref"] for media in ("application/json", "application/x-ndjson"))
+        assert contract._resolve({"$ref": page})["properties"]["items"]["items"]["$ref"] == line, row
+
+
+@pytest.mark.parametrize("row", [row for row in LISTS if "{" not in row.pattern], ids=repr)
+def test_list_as_lines(router, row):
+    reply = router.operator().get(row.pattern, headers=[("Accept", "application/x-ndjson")])
+    assert reply.status == 200 and reply.header("Content-Type") == "application/x-ndjson"
+
+
 def test_every_action_takes_a_reason(contract):
     """Whoever posts {"reason": …} to whatever is done to a thing need not look up whether it is taken there."""
     for row in POSTS:

@@ -79,6 +79,7 @@ class TestResource:
         assert got.json in admin.pages("/api/v1/webhooks")
         assert admin.patch(path, {"description": "x"}, headers=[("If-Match", '"9"')]).status == 412
         assert admin.patch(path, {"description": "x"}).status == 428
+        assert admin.patch(path, {}, headers=[("If-Match", "*")]).status == 400
         changed = admin.patch(path, {"description": "siren", "product": None, "kinds": [], "state": "disabled"}, headers=[("If-Match", got.header("ETag"))])
         assert changed.status == 200 and changed.json == {**got.json, "description": "siren", "product": None, "kinds": [], "state": "disabled"}
         assert admin.get(path).header("ETag") == changed.header("ETag") != got.header("ETag")
