@@ -51,8 +51,13 @@ static const struct metadata_delegation *find_delegation(const struct trusted *t
     return found;
 }
 
-/* The first role that top-level targets lets speak for the path; NULL: none. */
+/* The role that lists the path, else the first that top-level targets lets speak for it; NULL: none. */
 static const char *role_of_path(const struct trusted *trusted, const char *path) {
+    const struct metadata *role = NULL;
+    const struct metadata_target *target = NULL;
+    struct err ignored;
+    if (path != NULL && trusted_find(trusted, path, NULL, NULL, &role, &target, &ignored))
+        return role->name;
     for (size_t i = 0; path != NULL && trusted->targets != NULL && i < trusted->targets->delegation_count; i++)
         if (metadata_delegation_covers(&trusted->targets->delegations[i], path))
             return trusted->targets->delegations[i].name;

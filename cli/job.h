@@ -29,7 +29,8 @@ void cli_job_close(struct cli_job *job); /* fits CLEANUP */
 bool cli_job_open(struct cli *cli, const struct cli_signing_args *args, const struct cli_bundle *bundle, bool expired_ok, struct cli_job *ret_job,
                   struct err *err) MUST_USE;
 
-/* Whose file is changed. role NULL: the delegated role that speaks for the path, else "targets"; path may be NULL. ERR_USAGE: no such role. */
+/* Whose file is changed. role NULL: the one that lists the path, else the delegated role that speaks for it, else "targets"; path may be NULL.
+ * ERR_USAGE: no such role. */
 bool cli_job_choose(struct cli_job *job, const char *role, const char *path, struct err *err) MUST_USE;
 
 /* The next version of that file with nothing changed but expiry. A note tells what the server says was withdrawn of the product (NULL: of all) and

@@ -11,6 +11,8 @@
 
 #define SPEC_VERSION "1.0.34"
 
+enum { ROOM_KEPT = 98304 /* bytes of a targets file that releases leave to what comes after them */ };
+
 struct draft {
     json_t *body;       /* "signed" */
     json_t *signatures; /* the list */
@@ -144,6 +146,18 @@ bool repository_targets(const struct metadata *previous, int64_t expires_at, str
     return draft_take(body, json_array(), ret_draft, err);
 }
 
+/* Without room left a full role could neither withdraw a release nor hand its products on. */
+static bool check_room(const struct draft *targets, size_t releases, struct err *err) {
+    CLEANUP(buf_free) struct buf file = BUF_INIT(METADATA_TARGETS_MAX - ROOM_KEPT);
+    if (draft_bytes(targets, &file, err))
+        return true;
+    return err->code == ERR_TOO_LARGE
+               ? err_set(err, ERR_TOO_LARGE,
+                         "this role is full with %zu releases: delegate the product's paths to another (pawl targets delegate), and publish there",
+                         releases)
+               : false;
+}
+
 bool repository_add_release(struct draft *targets, const struct release *release, struct err *err) {
     json_t *list = json_object_get(targets->body, "targets");
     if (list == NULL)
@@ -157,7 +171,10 @@ bool repository_add_release(struct draft *targets, const struct release *release
     }
     if (json_object_set_new(list, release->path, entry) != 0 || json_array_clear(targets->signatures) != 0)
         return err_no_memory(err);
-    return true;
+    if (check_room(targets, json_object_size(list) - 1, err))
+        return true;
+    json_object_del(list, release->path);
+    return false;
 }
 
 bool repository_withdraw(struct draft *targets, const char *path, struct err *err) {

@@ -39,7 +39,9 @@ bool repository_root(const struct repository_root *root, struct draft **ret_draf
  * file is made in the same way. */
 bool repository_targets(const struct metadata *previous, int64_t expires_at, struct draft **ret_draft, struct err *err) MUST_USE;
 
-/* Adds a release to a targets draft. ERR_INVALID (release_check), ERR_CONFLICT when the path is there already. Drops the draft's signatures. */
+/* Adds a release to a targets draft. ERR_INVALID (release_check), ERR_CONFLICT when the path is there already, ERR_TOO_LARGE when the file has no
+ * room for it: releases leave enough of METADATA_TARGETS_MAX for the withdrawal of them all, delegations and signatures. Drops the draft's
+ * signatures. */
 bool repository_add_release(struct draft *targets, const struct release *release, struct err *err) MUST_USE;
 
 /* Says of a release of the draft that it is withdrawn. ERR_NOT_FOUND. Drops the draft's signatures. */

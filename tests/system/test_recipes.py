@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from lib import firmware
+from lib import tuf as signer
 from lib.paths import ROOT, program
 from lib.server import run_pawl
 from test_trust_lifecycle import tuf
@@ -86,6 +87,37 @@ def test_two_signers(desk):
     desk.run("two-signers")
     assert desk.server.operator().ok("GET", "/api/v1/releases/gateway/2.0.0")["signature"]
     assert len(tuf(desk.server, "4.targets.json")["signatures"]) == 2
+
+
+def fill_targets(desk):
+    """Releases with the longest notes, in one publication, until pawl finds no room for another."""
+    device, api = desk.server.device("recipe-dev"), desk.server.operator()
+    repository = signer.Repository(device, desk.server.keys, desk.server.passphrase_file.read_text(encoding="utf-8").rstrip("\n"))
+    image = firmware.UBOOT_ARM64.read_bytes()
+    draft = repository.next()
+    while len(signer.file_bytes(draft.targets)) < (1 << 20) - (96 << 10) - 8000:
+        draft.add(image, "gateway", f"1.2.{len(draft.targets['targets'])}", notes="n" * 4096)
+    assert api.upload(image).status == 201
+    reply = api.publish_files(draft.files())
+    assert reply.status == 201, reply
+    return len(reply.json["releases"])
+
+
+def test_a_full_role(desk):
+    """The last release that fits, the one that does not, and the way out; devices find old and new ones."""
+    assert fill_targets(desk) > 150
+    assert desk.publish_next("--notes", "n" * 2500, version="1.9.0").returncode == 0
+    assert desk.publish_next("--notes", "n" * 2500, version="1.9.1").returncode in (0, 3)
+    done = desk.publish_next("--notes", "n" * 4096, version="2.0.0")
+    assert done.returncode == 3 and "this role is full with" in done.stderr and "pawl targets delegate" in done.stderr
+    desk.run("full-role")
+    assert list(tuf(desk.server, "1.gateway-2.json")["signed"]["targets"]) == ["gateway/2.0.0/fw.bin"]
+    api = desk.server.operator()
+    assert api.ok("GET", "/api/v1/releases/gateway/2.0.0")["sequence"] > api.ok("GET", "/api/v1/releases/gateway/1.9.0")["sequence"]
+    done = desk.server.pawl("release", "withdraw", "gateway", "1.9.0", "--keys", desk.server.keys, "--passphrase-file", desk.server.passphrase_file, check=False)
+    assert done.returncode == 0, done.stderr
+    desk.server.restart()
+    assert desk.publish_next(version="2.1.0").returncode == 0
 
 
 def test_sealing(desk):

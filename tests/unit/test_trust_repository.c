@@ -1,6 +1,72 @@
 /* The signing side: drafts that grow out of verified files, and signatures that are added by several people. */
 #include "tests/unit/trust_simulator.h"
 
+/* Short ones, in front of all else that may be in the file. */
+static void put_release(json_t *list, size_t number) {
+    char path[64];
+    snprintf(path, sizeof path, "g/1.0.%zu/i", number);
+    struct release release = sim_release(path, (int64_t)number + 1);
+    struct err err;
+    release.hardware_count = 1;
+    release.notes = "";
+    assert_int_equal(json_object_set_new(list, path, release_write(&release, &err)), 0);
+}
+
+/* A full role refuses a release, and has room for everything else: the withdrawal of each, delegations, signatures. */
+static void test_a_full_role(void **state) {
+    (void)state;
+    enum { PUBLISHED = 2800 };
+    struct sim *sim = sim_new();
+    struct draft *draft = NULL;
+    struct buf file = BUF_INIT(METADATA_TARGETS_MAX);
+    struct metadata *full = NULL;
+    struct err err;
+    json_t *body = sim_body(sim, "1.targets.json");
+    for (size_t i = 0; i < PUBLISHED; i++)
+        put_release(json_object_get(body, "targets"), i);
+    sim_put_body(sim, "1.targets.json", body, sim->targets, 1);
+    struct metadata *previous = sim_parse(sim, METADATA_TARGETS, NULL, "1.targets.json");
+    SIM_OK(repository_targets(previous, SIM_NOW + SIM_WEEK, &draft, &sim_err));
+    static char notes[RELEASE_NOTES_MAX + 1];
+    memset(notes, 'n', RELEASE_NOTES_MAX);
+    bool fits = true;
+    size_t added = 0;
+    for (; fits; added += fits) {
+        char path[64];
+        snprintf(path, sizeof path, "gateway/2.0.%zu/image.bin", added);
+        struct release release = sim_release(path, (int64_t)added + 1);
+        release.notes = notes;
+        fits = repository_add_release(draft, &release, &err);
+    }
+    assert_int_equal(err.code, ERR_TOO_LARGE);
+    assert_non_null(strstr(err.text, "pawl targets delegate"));
+    SIM_OK(draft_bytes(draft, &file, &sim_err));
+    assert_in_range(file.len, METADATA_TARGETS_MAX - 98304 - 5000, METADATA_TARGETS_MAX - 98304);
+    SIM_OK(metadata_parse(METADATA_TARGETS, NULL, file.data, file.len, &full, &sim_err));
+    assert_int_equal(full->target_count, previous->target_count + added);
+    for (size_t i = 0; i < full->target_count; i++)
+        SIM_OK(repository_withdraw(draft, full->targets[i].path, &sim_err));
+    const struct key *keys[] = {sim->targets[0], sim->targets[1]};
+    const char *paths[] = {"gateway/*/*"};
+    for (int i = 0; i < METADATA_DELEGATIONS_MAX; i++) {
+        char role[16];
+        snprintf(role, sizeof role, "gateway-%d", i);
+        struct repository_delegation delegation = {.role = role, .signers = {keys, 2, 2}, .paths = paths, .path_count = 1};
+        SIM_OK(repository_delegate(draft, &delegation, &sim_err));
+    }
+    SIM_OK(draft_sign(draft, sim->targets[0], &sim_err));
+    buf_reset(&file);
+    metadata_free(full);
+    SIM_OK(draft_bytes(draft, &file, &sim_err));
+    SIM_OK(metadata_parse(METADATA_TARGETS, NULL, file.data, file.len, &full, &sim_err));
+    assert_int_equal(full->delegation_count, METADATA_DELEGATIONS_MAX);
+    metadata_free(full);
+    metadata_free(previous);
+    draft_free(draft);
+    buf_free(&file);
+    sim_free(sim);
+}
+
 static void test_root_plans(void **state) {
     (void)state;
     struct sim *sim = sim_new();
@@ -255,6 +321,7 @@ int main(void) {
         cmocka_unit_test(test_withdraw_and_merge),
         cmocka_unit_test(test_bogus_signatures_are_dropped),
         cmocka_unit_test(test_public_key_from_pem),
+        cmocka_unit_test(test_a_full_role),
         cmocka_unit_test(test_root_plans),
         cmocka_unit_test(test_targets_grow),
         cmocka_unit_test(test_releases_go_into_targets_only),
