@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "api/cut.h"
+#include "api/enrol.h"
 #include "api/env.h"
 #include "api/find.h"
 #include "api/handlers.h"
 #include "api/list.h"
 #include "api/shapes.h"
+#include "common/hash.h"
 #include "common/hex.h"
 #include "common/text.h"
 
@@ -106,13 +108,16 @@ static bool check_tags(const struct json_texts *tags, struct err *err) {
     return true;
 }
 
+static bool read_pin(const char *text, uint8_t pin[DB_PIN_SIZE], struct err *err) {
+    return text == NULL || hex_decode(text, strlen(text), pin) ||
+           err_set_field(err, ERR_INVALID, "spki_sha256", "'spki_sha256' must be 64 lower-case hex digits");
+}
+
 static bool check_input(const struct api_device_input *input, uint8_t pin[DB_PIN_SIZE], struct err *err) {
     if (!api_check_id(input->id, "id", err) || (input->product != NULL && !api_check_id(input->product, "product", err)) ||
         (input->hardware != NULL && !api_check_id(input->hardware, "hardware", err)) || !check_tags(&input->tags, err))
         return false;
-    if (input->spki_sha256 != NULL && !hex_decode(input->spki_sha256, strlen(input->spki_sha256), pin))
-        return err_set_field(err, ERR_INVALID, "spki_sha256", "'spki_sha256' must be 64 lower-case hex digits");
-    return true;
+    return read_pin(input->spki_sha256, pin, err);
 }
 
 bool api_device_create(struct api_call *call, struct err *err) {
@@ -126,6 +131,7 @@ bool api_device_create(struct api_call *call, struct err *err) {
         .product = input.product,
         .hardware = input.hardware,
         .pin = input.spki_sha256 != NULL ? pin : NULL,
+        .pin_origin = FLEET_PIN_OPERATOR,
         .tags = {.count = input.tags.count, .items = input.tags.items},
     };
     const char *detail = api_detail(call, "product", input.product, "spki_sha256", input.spki_sha256, (char *)NULL);
@@ -206,14 +212,34 @@ static bool move(struct api_call *call, enum fleet_device_state to, const char *
     if (!api_find_device(call, api_var(call, "device"), &device, err) || !api_reason(call, &reason, err) ||
         !db_device_move(call->db, device.id, to, 0, call->now, err))
         return false;
-    if (to != FLEET_DEVICE_ACTIVE && !api_cut_device(call, device.id, err))
+    if (!api_cut_device(call, device.id, err))
         return false;
     const char *detail = api_detail(call, "reason", reason, (char *)NULL);
     return api_audit(call, action, "device", device.id, detail, err) && reply_device(call, 0, device.id, err);
 }
 
+/* An operator vouches for the key that a device is known by, or names the one that it shall be. */
+static bool vouch(struct api_call *call, const struct db_device *device, const uint8_t *named, struct err *err) {
+    bool same = named == NULL || (device->has_pin_current && hash_equal(device->pin_current, named, DB_PIN_SIZE));
+    if (!same && device->has_pin_current && !fleet_pin_yields(device->state, device->pin_origin))
+        return err_set_field(err, ERR_CONFLICT, "spki_sha256", "device '%s' is known by another key, and a %s vouches for that", device->id,
+                             fleet_pin_origin_name(device->pin_origin));
+    if (!device->has_pin_current && named == NULL)
+        return true;
+    return (same && device->pin_origin != FLEET_PIN_REQUESTED) ||
+           api_enrol_replace_key(call, device, named != NULL ? named : device->pin_current, FLEET_PIN_OPERATOR, err);
+}
+
 bool api_device_accept(struct api_call *call, struct err *err) {
-    return move(call, FLEET_DEVICE_ACTIVE, "device.accept", err);
+    struct db_device device;
+    struct api_accept_input input;
+    uint8_t pin[DB_PIN_SIZE];
+    if (!api_find_device(call, api_var(call, "device"), &device, err) || !api_body(call, &api_shape_accept_input, &input, NULL, err) ||
+        !read_pin(input.spki_sha256, pin, err) || !vouch(call, &device, input.spki_sha256 != NULL ? pin : NULL, err) ||
+        !db_device_move(call->db, device.id, FLEET_DEVICE_ACTIVE, 0, call->now, err))
+        return false;
+    const char *detail = api_detail(call, "reason", input.reason, "spki_sha256", input.spki_sha256, (char *)NULL);
+    return api_audit(call, "device.accept", "device", device.id, detail, err) && reply_device(call, 0, device.id, err);
 }
 
 bool api_device_revoke(struct api_call *call, struct err *err) {

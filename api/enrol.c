@@ -28,6 +28,21 @@ bool api_enrol_key_error(struct err *err) {
     return false;
 }
 
+bool api_enrol_replace_key(struct api_call *call, const struct db_device *device, const uint8_t key[DB_PIN_SIZE], enum fleet_pin_origin origin,
+                           struct err *err) {
+    char fresh[2 * DB_PIN_SIZE + 1], before[2 * DB_PIN_SIZE + 1];
+    if (!db_device_pin_replace(call->db, device->id, key, origin, err))
+        return false;
+    if (!device->has_pin_current || hash_equal(device->pin_current, key, DB_PIN_SIZE))
+        return true;
+    hex_encode(key, DB_PIN_SIZE, fresh);
+    hex_encode(device->pin_current, DB_PIN_SIZE, before);
+    const char *detail = api_detail(call, "spki_sha256", fresh, "origin", fleet_pin_origin_name(origin), "before", before, "before_origin",
+                                    fleet_pin_origin_name(device->pin_origin), (char *)NULL);
+    return db_event_insert(call->db, call->now, "key-replaced", device->id, detail, err) &&
+           api_audit(call, "device.key", "device", device->id, detail, err);
+}
+
 bool api_enrol_key_used(struct api_call *call, struct err *err) {
     struct db_device row;
     char key[2 * DB_PIN_SIZE + 1];

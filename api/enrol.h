@@ -5,6 +5,7 @@
 #include "api/api.h"
 #include "certs/request.h"
 #include "db/claim.h"
+#include "db/device.h"
 #include "fleet/enrol.h"
 
 /* What a request shows. Found on the worker, held against the store once more on the writer. */
@@ -20,6 +21,10 @@ bool api_enrol_has_room(const struct api_call *call, struct err *err) MUST_USE;
 
 /* False, with what the store has against a key (ERR_CONFLICT) as ERR_IDENTITY. */
 bool api_enrol_key_error(struct err *err) MUST_USE;
+
+/* On the writer: this key and no other is the device's from now on; another one before it is told of. ERR_CONFLICT: db_device_check_pin(). */
+bool api_enrol_replace_key(struct api_call *call, const struct db_device *device, const uint8_t key[DB_PIN_SIZE], enum fleet_pin_origin origin,
+                           struct err *err) MUST_USE;
 
 /* On the writer, when a device was recognised by its next key: that is its key from now on, and the one before is not. */
 bool api_enrol_key_used(struct api_call *call, struct err *err) MUST_USE;

@@ -23,6 +23,12 @@ static const char *const ways[] = {
     [FLEET_ENROL_FACTORY] = "factory", [FLEET_ENROL_RENEWAL] = "renewal",
 };
 
+/* Who vouches for a key that came so. */
+static const enum fleet_pin_origin origins[] = {
+    [FLEET_ENROL_OPEN] = FLEET_PIN_REQUESTED,  [FLEET_ENROL_DEVICE_CLAIM] = FLEET_PIN_CLAIM,  [FLEET_ENROL_PRODUCT_CLAIM] = FLEET_PIN_CLAIM,
+    [FLEET_ENROL_FACTORY] = FLEET_PIN_FACTORY, [FLEET_ENROL_RENEWAL] = FLEET_PIN_CERTIFICATE,
+};
+
 static bool reply_certificate(struct api_call *call, const void *der, size_t len, struct err *err) {
     struct buf text CLEANUP(buf_free) = BUF_INIT(REPLY_MAX);
     return certs_pkcs7_one(der, len, &text, err) && api_reply_header(call, "Content-Transfer-Encoding", "base64", err) &&
@@ -41,7 +47,9 @@ static bool reply_wait(struct api_call *call, struct err *err) {
 static enum fleet_enrol_key key_of(const struct db_device *device, const uint8_t key[DB_PIN_SIZE]) {
     bool same = (device->has_pin_current && hash_equal(device->pin_current, key, DB_PIN_SIZE)) ||
                 (device->has_pin_next && hash_equal(device->pin_next, key, DB_PIN_SIZE));
-    return same ? FLEET_ENROL_SAME_KEY : device->has_pin_current ? FLEET_ENROL_OTHER_KEY : FLEET_ENROL_FIRST_KEY;
+    if (same || !device->has_pin_current)
+        return same ? FLEET_ENROL_SAME_KEY : FLEET_ENROL_FIRST_KEY;
+    return fleet_pin_yields(device->state, device->pin_origin) ? FLEET_ENROL_YIELDING_KEY : FLEET_ENROL_OTHER_KEY;
 }
 
 static bool audit_device(struct api_call *call, const struct api_ask *ask, const char *action, struct err *err) {
@@ -52,16 +60,19 @@ static bool audit_device(struct api_call *call, const struct api_ask *ask, const
 }
 
 static bool insert_device(struct api_call *call, const struct api_ask *ask, enum fleet_device_state state, struct err *err) {
-    const struct db_device_new device = {
-        .id = ask->id, .state = state, .product = ask->claim.id != NULL ? ask->claim.product : NULL, .pin = ask->request.spki_sha256};
+    const struct db_device_new device = {.id = ask->id,
+                                         .state = state,
+                                         .product = ask->claim.id != NULL ? ask->claim.product : NULL,
+                                         .pin = ask->request.spki_sha256,
+                                         .pin_origin = origins[ask->way]};
     if (!db_device_insert(call->db, &device, call->now, err))
         return api_enrol_key_error(err);
     return audit_device(call, ask, "device.enrol", err);
 }
 
 /* What was only registered becomes a device of the fleet, with this key and no other. */
-static bool accept_device(struct api_call *call, const struct api_ask *ask, struct err *err) {
-    if (!db_device_set_pins(call->db, ask->id, ask->request.spki_sha256, NULL, err))
+static bool accept_device(struct api_call *call, const struct api_ask *ask, const struct db_device *device, struct err *err) {
+    if (!api_enrol_replace_key(call, device, ask->request.spki_sha256, origins[ask->way], err))
         return api_enrol_key_error(err);
     return db_device_move(call->db, ask->id, FLEET_DEVICE_ACTIVE, 0, call->now, err) && audit_device(call, ask, "device.enrol", err);
 }
@@ -74,8 +85,9 @@ static bool add_key(struct api_call *call, const struct api_ask *ask, const stru
     case FLEET_ENROL_SAME_KEY:
         break;
     case FLEET_ENROL_FIRST_KEY:
-        done = db_device_pin_first(call->db, ask->id, key, err);
+        done = db_device_pin_first(call->db, ask->id, key, origins[ask->way], err);
         break;
+    case FLEET_ENROL_YIELDING_KEY: /* of a pending device alone */
     case FLEET_ENROL_OTHER_KEY:
         done = db_device_set_pins(call->db, ask->id, device->pin_current, key, err);
         break;
@@ -198,7 +210,7 @@ static bool carry_out(struct api_call *call, const struct api_ask *ask, enum fle
     case FLEET_ENROL_ADMIT:
         return insert_device(call, ask, FLEET_DEVICE_ACTIVE, err) && spend(call, ask, err) && issue(call, ask, err);
     case FLEET_ENROL_ACCEPT:
-        return check_product(call, ask, device, err) && accept_device(call, ask, err) && spend(call, ask, err) && issue(call, ask, err);
+        return check_product(call, ask, device, err) && accept_device(call, ask, device, err) && spend(call, ask, err) && issue(call, ask, err);
     case FLEET_ENROL_ISSUE:
         return check_product(call, ask, device, err) && add_key(call, ask, device, err) && spend(call, ask, err) &&
                issue_or_repeat(call, ask, false, err);

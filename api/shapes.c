@@ -140,6 +140,12 @@ static const struct json_field tags_input_fields[] = {
 };
 const struct json_shape api_shape_tags_input = JSON_SHAPE(struct api_tags_input, tags_input_fields);
 
+static const struct json_field accept_input_fields[] = {
+    {.name = "reason", .type = JSON_TEXT, AT(api_accept_input, reason), .max = 256},
+    {.name = "spki_sha256", .type = JSON_TEXT, AT(api_accept_input, spki_sha256), .min = 64, .max = 64},
+};
+const struct json_shape api_shape_accept_input = JSON_SHAPE(struct api_accept_input, accept_input_fields);
+
 static const struct json_field device_fields[] = {
     TEXT(api_device, id),
     TEXT(api_device, state),
@@ -148,6 +154,7 @@ static const struct json_field device_fields[] = {
     TEXTS(api_device, tags),
     {.name = "attributes", .type = JSON_RAW, AT(api_device, attributes)},
     TEXTS(api_device, pins),
+    NULLABLE(api_device, pin_origin),
     STRUCT_OR_NULL(api_device, installed, api_shape_installed),
     STRUCT_OR_NULL(api_device, floor, api_shape_floor),
     NULLABLE(api_device, deployment),
@@ -204,6 +211,7 @@ bool api_device_from(struct arena *arena, const struct db_device *device, struct
             return err_no_memory(err);
         *out.floor = (struct api_floor){.sequence = device->floor.sequence, .security_version = device->floor.security_version};
     }
+    out.pin_origin = device->has_pin_current ? fleet_pin_origin_name(device->pin_origin) : NULL;
     if (!pins_from(arena, device, &out.pins, err))
         return false;
     *ret_device = out;

@@ -107,11 +107,17 @@ struct api_tags_input {
 };
 extern const struct json_shape api_shape_tags_input;
 
+struct api_accept_input {
+    const char *reason, *spki_sha256;
+};
+extern const struct json_shape api_shape_accept_input;
+
 struct api_device {
     const char *id, *state, *product, *hardware;
     struct json_texts tags;
     const char *attributes;
     struct json_texts pins;
+    const char *pin_origin;
     struct api_installed *installed;
     struct api_floor *floor;
     const char *deployment;

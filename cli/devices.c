@@ -20,6 +20,7 @@ struct floor {
 struct device {
     const char *id, *state, *product, *hardware;
     struct json_texts tags, pins;
+    const char *pin_origin;
     const char *attributes; /* as JSON */
     struct installed *installed;
     struct floor *floor;
@@ -44,6 +45,7 @@ static const struct json_field device_fields[] = {
     {"hardware", JSON_TEXT, offsetof(struct device, hardware), JSON_NULLABLE, 0, 0, NULL},
     {"tags", JSON_TEXTS, offsetof(struct device, tags), JSON_NULLABLE, 0, 0, NULL},
     {"pins", JSON_TEXTS, offsetof(struct device, pins), JSON_NULLABLE, 0, 0, NULL},
+    {"pin_origin", JSON_TEXT, offsetof(struct device, pin_origin), JSON_NULLABLE, 0, 0, NULL},
     {"attributes", JSON_RAW, offsetof(struct device, attributes), JSON_NULLABLE, 0, 0, NULL},
     {"installed", JSON_STRUCT, offsetof(struct device, installed), JSON_NULLABLE, 0, 0, &installed_shape},
     {"floor", JSON_STRUCT, offsetof(struct device, floor), JSON_NULLABLE, 0, 0, &floor_shape},
@@ -66,6 +68,11 @@ static const char *format_floor(struct arena *arena, const void *object) {
     if (floor == NULL)
         return NULL;
     return arena_printf(arena, "sequence %lld, security version %lld", (long long)floor->sequence, (long long)floor->security_version);
+}
+
+static const char *format_origin(struct arena *arena UNUSED, const void *object) {
+    const char *origin = ((const struct device *)object)->pin_origin;
+    return text_equal(origin, "requested") ? "nobody: the key was only asked for" : origin;
 }
 
 static const char *format_attributes(struct arena *arena UNUSED, const void *object) {
@@ -93,6 +100,7 @@ static const struct cli_column show_columns[] = {
     {.title = "deployment", .field = "deployment"},
     {.title = "attributes", .format = format_attributes},
     {.title = "public keys", .field = "pins"},
+    {.title = "vouched for by", .format = format_origin},
     {.title = "first seen", .field = "first_seen"},
     {.title = "last seen", .field = "last_seen"},
     {.title = "created", .field = "created_at"},
@@ -235,10 +243,27 @@ bool cli_devices_add(struct cli *cli, const void *args, const struct option_text
     return cli_client_post(cli, DEVICES, &body, &reply, err) && cli_view_show(cli, &reply, &device_view, err);
 }
 
-bool cli_devices_accept(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
+struct accept_args {
+    const char *spki_sha256;
+};
+
+static const struct cli_option accept_options[] = {
+    {"pin", 0, OPTION_TEXT, offsetof(struct accept_args, spki_sha256), "SHA256",
+     "hash of the public key that it shall have, also instead of one that was only asked for"},
+};
+const struct cli_options cli_devices_accept_options = CLI_OPTIONS(struct accept_args, accept_options);
+
+static const struct json_field accept_fields[] = {
+    {"spki_sha256", JSON_TEXT, offsetof(struct accept_args, spki_sha256), 0, 0, 0, NULL},
+};
+static const struct json_shape accept_shape = JSON_SHAPE(struct accept_args, accept_fields);
+
+bool cli_devices_accept(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
+    CLEANUP(buf_free) struct buf body = BUF_INIT(1024);
     struct cli_reply reply;
     const char *path = cli_view_path(&cli->arena, DEVICES, operands->items[0], "accept", (char *)NULL);
-    return cli_client_post(cli, path, NULL, &reply, err) && cli_view_show(cli, &reply, &device_view, err);
+    json_write(&body, &accept_shape, args);
+    return cli_client_post(cli, path, &body, &reply, err) && cli_view_show(cli, &reply, &device_view, err);
 }
 
 /* Revoke and retire: a question, then the POST. */

@@ -102,7 +102,7 @@ const struct cli_options cli_devices_export_options = CLI_OPTIONS(struct export_
 
 /* What an import takes, out of what the server says of a device. */
 struct exported {
-    const char *id, *product, *hardware, *spki_sha256;
+    const char *id, *product, *hardware, *spki_sha256, *pin_origin;
     struct json_texts tags, pins;
     struct json_map attributes;
 };
@@ -114,6 +114,7 @@ static const struct json_field device_fields[] = {
     {"tags", JSON_TEXTS, offsetof(struct exported, tags), JSON_NULLABLE, 0, 0, NULL},
     {"attributes", JSON_MAP, offsetof(struct exported, attributes), JSON_NULLABLE, 0, 0, NULL},
     {"pins", JSON_TEXTS, offsetof(struct exported, pins), JSON_NULLABLE, 0, 0, NULL},
+    {"pin_origin", JSON_TEXT, offsetof(struct exported, pin_origin), JSON_NULLABLE, 0, 0, NULL},
 };
 static const struct json_shape device_shape = JSON_SHAPE_OPEN(struct exported, device_fields);
 static const struct json_field row_fields[] = {
@@ -142,7 +143,8 @@ static bool put_line(struct export *export) {
     if (!buf_ok(&export->line, "a line of the server", &export->err) ||
         !json_read(&arena, export->line.data, export->line.len, &device_shape, &device, NULL, &export->err))
         return false;
-    device.spki_sha256 = device.pins.count > 0 ? device.pins.items[0] : NULL;
+    /* An import vouches for the keys in it. */
+    device.spki_sha256 = device.pins.count > 0 && !text_equal(device.pin_origin, "requested") ? device.pins.items[0] : NULL;
     json_write(&text, &row_shape, &device);
     buf_byte(&text, '\n');
     export->devices++;

@@ -74,6 +74,7 @@ CLI_COMMAND(cli_products_set_policy);
 /* devices.c */
 extern const struct cli_options cli_devices_list_options;
 extern const struct cli_options cli_devices_add_options;
+extern const struct cli_options cli_devices_accept_options;
 extern const struct cli_options cli_devices_reason_options;
 extern const struct cli_options cli_devices_tag_options;
 extern const struct cli_options cli_devices_set_options;

@@ -12,7 +12,7 @@
 enum { PAGE = 500 };
 
 struct device_row {
-    const char *id, *state, *product, *hardware, *floor_sha256;
+    const char *id, *state, *product, *hardware, *pin_origin, *floor_sha256;
     const void *pin_current;
     size_t pin_len;
     int64_t floor_sequence, floor_security, created_at;
@@ -26,34 +26,37 @@ static const struct db_column device_columns[] = {
     DB_COLUMN(DB_TEXT, struct device_row, floor_sha256),
     DB_COLUMN(DB_BLOB, struct device_row, pin_current),
     DB_COLUMN_AS(DB_LEN, struct device_row, pin_len, "pin_current"),
+    DB_COLUMN(DB_TEXT, struct device_row, pin_origin),
     DB_COLUMN(DB_INT, struct device_row, floor_sequence),
     DB_COLUMN(DB_INT, struct device_row, floor_security),
     DB_COLUMN(DB_INT, struct device_row, created_at),
 };
 static const struct db_shape device_shape = DB_SHAPE(struct device_row, device_columns);
 
-/* Something by its name, with the time when it was taken back, the secret that it has, or a secret and the time until which it is good. */
+/* Something by its name, with the time when it was taken back, the secret that it has, a secret and the time until which it is good, or a device's
+ * key and who vouches for it. */
 struct named_row {
     const char *name;
     const void *secret;
     size_t secret_len;
+    const char *origin;
     int64_t time;
 };
 
 /* Each kind is a stretch of these. */
 static const struct db_column named_columns[] = {
-    DB_COLUMN(DB_INT, struct named_row, time),
-    DB_COLUMN(DB_TEXT, struct named_row, name),
-    DB_COLUMN(DB_BLOB, struct named_row, secret),
-    DB_COLUMN_AS(DB_LEN, struct named_row, secret_len, "secret"),
+    DB_COLUMN(DB_INT, struct named_row, time),    DB_COLUMN(DB_TEXT, struct named_row, name),
+    DB_COLUMN(DB_BLOB, struct named_row, secret), DB_COLUMN_AS(DB_LEN, struct named_row, secret_len, "secret"),
+    DB_COLUMN(DB_TEXT, struct named_row, origin),
 };
 
-enum kind { ENDED, SECRET, SECRET_UNTIL };
+enum kind { ENDED, SECRET, SECRET_UNTIL, KEY };
 
 static const struct db_shape named_shapes[] = {
     [ENDED] = {.columns = named_columns, .count = 2, .size = sizeof(struct named_row)},
     [SECRET] = {.columns = named_columns + 1, .count = 3, .size = sizeof(struct named_row)},
     [SECRET_UNTIL] = {.columns = named_columns, .count = 4, .size = sizeof(struct named_row)},
+    [KEY] = {.columns = named_columns + 1, .count = 4, .size = sizeof(struct named_row)},
 };
 
 /* What is carried beside the devices' floors and states, in this order: from the old store by one statement, into the new one by another. */
@@ -62,7 +65,7 @@ static const struct part {
     enum kind kind;
     size_t counter; /* where in struct db_carry what was changed is counted; 0: nowhere */
 } parts[] = {
-    {DB_QUERY_RESTORE_KEY_LIST, DB_QUERY_RESTORE_KEY, SECRET, 0},
+    {DB_QUERY_RESTORE_KEY_LIST, DB_QUERY_RESTORE_KEY, KEY, 0},
     {DB_QUERY_RESTORE_NEXT_KEY_LIST, DB_QUERY_RESTORE_NEXT_KEY, SECRET, 0},
     {DB_QUERY_RESTORE_CERTIFICATE_LIST, DB_QUERY_CERTIFICATE_REVOKE, ENDED, 0},
     {DB_QUERY_RESTORE_TOKEN_LIST, DB_QUERY_TOKEN_REVOKE, ENDED, offsetof(struct db_carry, tokens)},
@@ -86,6 +89,7 @@ static bool write_device(struct db_conn *tx, const struct device_row *row, int64
     db_query_opt_text(stmt, 7, row->floor_sha256);
     db_query_int(stmt, 8, row->created_at);
     db_query_blob(stmt, 9, row->pin_len > 0 ? row->pin_current : NULL, row->pin_len);
+    db_query_text(stmt, 10, row->pin_origin);
     if (!db_query_run(stmt, &changes, err))
         return false;
     *changed += changes;
@@ -124,7 +128,9 @@ static bool write_named(struct db_conn *tx, const struct part *part, const struc
     db_query_text(stmt, 1, row->name);
     if (part->kind != ENDED)
         db_query_blob(stmt, 2, row->secret_len > 0 ? row->secret : NULL, row->secret_len);
-    if (part->kind != SECRET)
+    if (part->kind == KEY)
+        db_query_text(stmt, 3, row->origin);
+    else if (part->kind != SECRET)
         db_query_int(stmt, part->kind == ENDED ? 2 : 3, row->time);
     if (!db_query_run(stmt, &changes, err))
         return false;

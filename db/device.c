@@ -20,6 +20,7 @@ static const struct db_column columns[] = {
     DB_COLUMN(DB_FIXED, struct db_device, pin_current),
     DB_COLUMN_AS(DB_KNOWN, struct db_device, has_pin_next, "pin_next"),
     DB_COLUMN(DB_FIXED, struct db_device, pin_next),
+    DB_COLUMN_NAME(struct db_device, pin_origin, db_query_parse_pin_origin),
     DB_COLUMN_AS(DB_INT, struct db_device, floor.sequence, "floor_sequence"),
     DB_COLUMN_AS(DB_INT, struct db_device, floor.security_version, "floor_security"),
     DB_COLUMN_AS(DB_HEX, struct db_device, floor.sha256, "floor_sha256"),
@@ -190,6 +191,7 @@ static bool insert_device(struct db_conn *tx, const struct db_device_new *device
     db_query_blob(stmt, 5, device->pin, DB_PIN_SIZE);
     db_query_int(stmt, 6, now);
     db_query_text(stmt, 7, device->attributes);
+    db_query_text(stmt, 8, fleet_pin_origin_name(device->pin ? device->pin_origin : FLEET_PIN_REQUESTED));
     if (!db_query_run(stmt, &changes, err))
         return false;
     return changes == 1 || err_set(err, ERR_CONFLICT, "device '%s' exists", device->id);
@@ -300,18 +302,28 @@ bool db_device_set_pins(struct db_conn *tx, const char *id, const uint8_t curren
     return db_registry_touch(tx, id, false, err);
 }
 
-bool db_device_pin_first(struct db_conn *tx, const char *id, const uint8_t pin[DB_PIN_SIZE], struct err *err) {
+static bool pin(struct db_conn *tx, enum db_query query, const char *id, const uint8_t key[DB_PIN_SIZE], enum fleet_pin_origin origin,
+                const char *otherwise, struct err *err) {
     struct db_stmt *stmt;
     int64_t changes;
 
-    if (!db_device_check_pin(tx, id, pin, err))
+    if (!db_device_check_pin(tx, id, key, err))
         return false;
-    stmt = db_query_begin(tx, DB_QUERY_DEVICE_PIN_FIRST);
+    stmt = db_query_begin(tx, query);
     db_query_text(stmt, 1, id);
-    db_query_blob(stmt, 2, pin, DB_PIN_SIZE);
+    db_query_blob(stmt, 2, key, DB_PIN_SIZE);
+    db_query_text(stmt, 3, fleet_pin_origin_name(origin));
     if (!db_query_run(stmt, &changes, err))
         return false;
     if (changes != 1)
-        return err_set(err, ERR_CONFLICT, "device '%s' has a key already, or does not exist", id);
+        return err_set(err, ERR_CONFLICT, "device '%s' %s", id, otherwise);
     return db_registry_touch(tx, id, false, err);
+}
+
+bool db_device_pin_first(struct db_conn *tx, const char *id, const uint8_t key[DB_PIN_SIZE], enum fleet_pin_origin origin, struct err *err) {
+    return pin(tx, DB_QUERY_DEVICE_PIN_FIRST, id, key, origin, "has a key already, or does not exist", err);
+}
+
+bool db_device_pin_replace(struct db_conn *tx, const char *id, const uint8_t key[DB_PIN_SIZE], enum fleet_pin_origin origin, struct err *err) {
+    return pin(tx, DB_QUERY_DEVICE_PIN_REPLACE, id, key, origin, "does not exist", err);
 }

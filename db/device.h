@@ -13,6 +13,7 @@ struct db_device {
     bool has_pin_current;
     uint8_t pin_next[DB_PIN_SIZE];
     bool has_pin_next;
+    enum fleet_pin_origin pin_origin; /* of pin_current */
     bool installed_known;
     int64_t installed_sequence;
     const char *installed_version; /* "": unknown */
@@ -56,7 +57,8 @@ struct db_device_new {
     const char *product;           /* NULL or "": not known yet; else it must exist (ERR_NOT_FOUND) */
     const char *hardware;          /* NULL or "": not known yet */
     const uint8_t *pin;            /* NULL: the first certificate seen is pinned */
-    const char *attributes;        /* a JSON object as text; NULL: none */
+    enum fleet_pin_origin pin_origin;
+    const char *attributes; /* a JSON object as text; NULL: none */
     struct db_texts tags;
 };
 
@@ -85,11 +87,16 @@ bool db_device_check_product(struct db_conn *conn, const struct db_device_hot *h
 /* ERR_CONFLICT: the key belongs to another device than this, or a certificate of it was revoked. */
 bool db_device_check_pin(struct db_conn *conn, const char *id, const uint8_t pin[DB_PIN_SIZE], struct err *err) MUST_USE;
 
-/* next may be NULL. ERR_CONFLICT: db_device_check_pin() refuses one of the keys. */
+/* pin_origin stays: who vouched for the key vouches for what it has brought. next may be NULL. ERR_CONFLICT: db_device_check_pin() refuses one of the
+ * keys. */
 bool db_device_set_pins(struct db_conn *tx, const char *id, const uint8_t current[DB_PIN_SIZE], const uint8_t *next, struct err *err) MUST_USE;
 
-/* Pins the key of the first certificate seen. ERR_CONFLICT: a key is pinned already, or db_device_check_pin(). */
-bool db_device_pin_first(struct db_conn *tx, const char *id, const uint8_t pin[DB_PIN_SIZE], struct err *err) MUST_USE;
+/* The first key of a device. ERR_CONFLICT: a key is pinned already, or db_device_check_pin(). */
+bool db_device_pin_first(struct db_conn *tx, const char *id, const uint8_t key[DB_PIN_SIZE], enum fleet_pin_origin origin, struct err *err) MUST_USE;
+
+/* This key from now on, and no other; the caller has found that it may. ERR_CONFLICT: db_device_check_pin(). */
+bool db_device_pin_replace(struct db_conn *tx, const char *id, const uint8_t key[DB_PIN_SIZE], enum fleet_pin_origin origin,
+                           struct err *err) MUST_USE;
 
 /* The durable side of db_registry_seen(): fills empty product and hardware, raises "identity-mismatch" and "rolled-back" events (once per change),
  * records what the device runs now. The floor is not touched. */

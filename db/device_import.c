@@ -108,8 +108,13 @@ static bool plan_new(struct db_conn *conn, const struct db_device_row *row, stru
     bool changed;
 
     plan->effect = DB_IMPORT_CREATED;
-    plan->made = (struct db_device_new){
-        .id = row->id, .state = FLEET_DEVICE_ACTIVE, .product = row->product, .hardware = row->hardware, .pin = row->pin, .tags = row->tags};
+    plan->made = (struct db_device_new){.id = row->id,
+                                        .state = FLEET_DEVICE_ACTIVE,
+                                        .product = row->product,
+                                        .hardware = row->hardware,
+                                        .pin = row->pin,
+                                        .pin_origin = FLEET_PIN_OPERATOR,
+                                        .tags = row->tags};
     return db_device_check_product(conn, &nobody, row->product, err) && (!row->pin || db_device_check_pin(conn, row->id, row->pin, err)) &&
            merge(&none, &row->attributes, arena, &attributes, &changed, err) && attributes_text(&attributes, arena, &plan->made.attributes, err);
 }
@@ -193,7 +198,7 @@ bool db_device_import(struct db_conn *tx, const struct db_device_row *row, int64
         return false;
     if (plan.effect == DB_IMPORT_CREATED)
         return db_device_insert(tx, &plan.made, now, err);
-    if (plan.pins && !db_device_pin_first(tx, row->id, row->pin, err))
+    if (plan.pins && !db_device_pin_first(tx, row->id, row->pin, FLEET_PIN_OPERATOR, err))
         return false;
     if (plan.effect == DB_IMPORT_UNCHANGED ||
         (plan.pins && !plan.change.product && !plan.change.hardware && !plan.change.tags && !plan.change.attributes))

@@ -90,6 +90,7 @@ bool db_query_texts(struct db_stmt *stmt, struct arena *arena, struct db_texts *
 
 /* The parsers that DB_COLUMN_NAME takes. */
 bool db_query_parse_device_state(const char *name, void *ret_state);
+bool db_query_parse_pin_origin(const char *name, void *ret_origin);
 bool db_query_parse_deployment_state(const char *name, void *ret_state);
 bool db_query_parse_report(const char *name, void *ret_event);
 bool db_query_parse_policy(const char *name, void *ret_policy);

@@ -4,6 +4,7 @@
 #define PAWL_DB_REGISTRY_H
 
 #include "db/db.h"
+#include "fleet/enrol.h"
 #include "fleet/offer.h"
 
 /* A copy of one entry. */
@@ -14,8 +15,9 @@ struct db_device_hot {
     bool has_pin_current; /* false: the first certificate seen is pinned, see db_device_pin_first() */
     uint8_t pin_next[DB_PIN_SIZE];
     bool has_pin_next;
-    char product[DB_ID_SIZE];  /* "": unknown */
-    char hardware[DB_ID_SIZE]; /* "": unknown */
+    enum fleet_pin_origin pin_origin; /* of pin_current */
+    char product[DB_ID_SIZE];         /* "": unknown */
+    char hardware[DB_ID_SIZE];        /* "": unknown */
     bool installed_known;
     int64_t installed_sequence;
     char installed_version[DB_VERSION_SIZE]; /* "": unknown */

@@ -18,6 +18,7 @@ static const struct db_column device_columns[] = {
     DB_COLUMN(DB_FIXED, struct db_device_hot, pin_current),
     DB_COLUMN_AS(DB_KNOWN, struct db_device_hot, has_pin_next, "pin_next"),
     DB_COLUMN(DB_FIXED, struct db_device_hot, pin_next),
+    DB_COLUMN_NAME(struct db_device_hot, pin_origin, db_query_parse_pin_origin),
     DB_COLUMN_AS(DB_INT, struct db_device_hot, floor.sequence, "floor_sequence"),
     DB_COLUMN_AS(DB_INT, struct db_device_hot, floor.security_version, "floor_security"),
     DB_COLUMN_AS(DB_HEX, struct db_device_hot, floor.sha256, "floor_sha256"),

@@ -214,6 +214,7 @@ bool db_registry_table_set(struct db_registry *registry, struct registry_entry *
     memcpy(entry->pin_next, hot->pin_next, DB_PIN_SIZE);
     entry->has_pin_current = hot->has_pin_current;
     entry->has_pin_next = hot->has_pin_next;
+    entry->pin_origin = (uint8_t)hot->pin_origin;
     entry->open_deployment = hot->open_deployment;
     entry->open_release = hot->open_release;
     entry->open_state = (uint8_t)hot->open_state;
@@ -238,6 +239,7 @@ void db_registry_table_copy(const struct db_registry *registry, const struct reg
     memcpy(ret_hot->pin_next, entry->pin_next, DB_PIN_SIZE);
     ret_hot->has_pin_current = entry->has_pin_current;
     ret_hot->has_pin_next = entry->has_pin_next;
+    ret_hot->pin_origin = (enum fleet_pin_origin)entry->pin_origin;
     ret_hot->installed_known = entry->installed_known;
     ret_hot->installed_sequence = entry->installed_sequence;
     ret_hot->floor.sequence = entry->floor_sequence;

@@ -38,6 +38,7 @@ struct registry_entry {
     uint32_t open_rollout; /* that made the open deployment; 0: none */
     uint32_t revision;
     uint8_t state;
+    uint8_t pin_origin;
     uint8_t open_state;
     uint8_t told_reason;
     uint8_t quarantined_count;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/hex.h"
+#include "fleet/enrol.h"
 #include "fleet/offer.h"
 
 struct db_stmt *db_query_begin(struct db_conn *conn, enum db_query query) {
@@ -317,6 +318,10 @@ bool db_query_texts(struct db_stmt *stmt, struct arena *arena, struct db_texts *
 
 bool db_query_parse_device_state(const char *name, void *ret_state) {
     return fleet_device_state_parse(name, ret_state);
+}
+
+bool db_query_parse_pin_origin(const char *name, void *ret_origin) {
+    return fleet_pin_origin_parse(name, ret_origin);
 }
 
 bool db_query_parse_deployment_state(const char *name, void *ret_state) {

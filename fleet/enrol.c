@@ -1,5 +1,30 @@
 #include "fleet/enrol.h"
 
+#include <string.h>
+
+static const char *const origins[FLEET_PIN_ORIGIN_COUNT] = {
+    [FLEET_PIN_REQUESTED] = "requested", [FLEET_PIN_CERTIFICATE] = "certificate", [FLEET_PIN_FACTORY] = "factory",
+    [FLEET_PIN_CLAIM] = "claim",         [FLEET_PIN_OPERATOR] = "operator",
+};
+
+const char *fleet_pin_origin_name(enum fleet_pin_origin origin) {
+    return (unsigned)origin < FLEET_PIN_ORIGIN_COUNT ? origins[origin] : "unknown";
+}
+
+bool fleet_pin_origin_parse(const char *name, enum fleet_pin_origin *ret_origin) {
+    for (unsigned i = 0; i < FLEET_PIN_ORIGIN_COUNT; i++) {
+        if (strcmp(name, origins[i]) == 0) {
+            *ret_origin = (enum fleet_pin_origin)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool fleet_pin_yields(enum fleet_device_state state, enum fleet_pin_origin origin) {
+    return state == FLEET_DEVICE_PENDING && origin == FLEET_PIN_REQUESTED;
+}
+
 enum {
     OPEN = 1 << FLEET_ENROL_OPEN,
     DEVICE_CLAIM = 1 << FLEET_ENROL_DEVICE_CLAIM,
@@ -15,9 +40,10 @@ enum {
     RETIRED = 2 << FLEET_DEVICE_RETIRED,
 
     OTHER = 1 << FLEET_ENROL_OTHER_KEY,
+    YIELDING = 1 << FLEET_ENROL_YIELDING_KEY,
     FIRST = 1 << FLEET_ENROL_FIRST_KEY,
     SAME = 1 << FLEET_ENROL_SAME_KEY,
-    ANY_KEY = OTHER | FIRST | SAME,
+    ANY_KEY = OTHER | YIELDING | FIRST | SAME,
 };
 
 /* Read from the top: the first row that fits decides; when none does, the key is refused. */
@@ -28,17 +54,16 @@ static const struct {
     {ANY_WAY, REVOKED, ANY_KEY, FLEET_ENROL_REFUSE_REVOKED},
     {ANY_WAY, RETIRED, ANY_KEY, FLEET_ENROL_REFUSE_RETIRED},
 
-    /* A claim for an id and a factory's certificate say who the device is: also one whose id somebody else registered without any right. Only a claim
-     * brings another key to a device that is there: a factory's certificate lives for decades, and may be in other hands by then. */
-    {DEVICE_CLAIM | FACTORY, NEW, ANY_KEY, FLEET_ENROL_ADMIT},
-    {DEVICE_CLAIM | FACTORY, PENDING, ANY_KEY, FLEET_ENROL_ACCEPT},
+    /* A claim for an id says who the device is, and brings it another key. */
+    {DEVICE_CLAIM, NEW, ANY_KEY, FLEET_ENROL_ADMIT},
+    {DEVICE_CLAIM, PENDING, ANY_KEY, FLEET_ENROL_ACCEPT},
     {DEVICE_CLAIM, ACTIVE, ANY_KEY, FLEET_ENROL_ISSUE},
-    {FACTORY, ACTIVE, FIRST | SAME, FLEET_ENROL_ISSUE},
 
-    /* A claim for a product must not take over a device that is there. */
-    {PRODUCT_CLAIM, NEW, ANY_KEY, FLEET_ENROL_ADMIT},
-    {PRODUCT_CLAIM, PENDING, FIRST | SAME, FLEET_ENROL_ACCEPT},
-    {PRODUCT_CLAIM, ACTIVE, FIRST | SAME, FLEET_ENROL_ISSUE},
+    /* A factory's certificate lives for decades and may be in other hands by then, a claim for a product is for devices to come: neither takes over a
+     * device that is there. One whose id somebody else has registered without any right is not there. */
+    {FACTORY | PRODUCT_CLAIM, NEW, ANY_KEY, FLEET_ENROL_ADMIT},
+    {FACTORY | PRODUCT_CLAIM, PENDING, FIRST | SAME | YIELDING, FLEET_ENROL_ACCEPT},
+    {FACTORY | PRODUCT_CLAIM, ACTIVE, FIRST | SAME, FLEET_ENROL_ISSUE},
 
     {OPEN, NEW, ANY_KEY, FLEET_ENROL_REGISTER},
     {OPEN, PENDING, SAME, FLEET_ENROL_WAIT},

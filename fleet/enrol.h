@@ -13,10 +13,29 @@ enum fleet_enrol_way {
     FLEET_ENROL_RENEWAL,       /* its certificate, whose key is known already */
 };
 
+/* Who vouches for the key that a device is known by. The zero value is the least. */
+enum fleet_pin_origin {
+    FLEET_PIN_REQUESTED = 0, /* nobody: it was only asked for (FLEET_ENROL_OPEN) */
+    FLEET_PIN_CERTIFICATE,   /* a certificate of the device CAs */
+    FLEET_PIN_FACTORY,       /* a factory's certificate */
+    FLEET_PIN_CLAIM,         /* a claim */
+    FLEET_PIN_OPERATOR,      /* an operator, who gave the key or accepted the device with it */
+    FLEET_PIN_ORIGIN_COUNT
+};
+
+/* "requested" …; never NULL. */
+const char *fleet_pin_origin_name(enum fleet_pin_origin origin);
+bool fleet_pin_origin_parse(const char *name, enum fleet_pin_origin *ret_origin) MUST_USE;
+
+/* May a key that somebody vouches for take the place of the one that the device is known by? Only while it is pending, and that one was only asked
+ * for: or whoever asks first for an id would keep the device itself out. */
+bool fleet_pin_yields(enum fleet_device_state state, enum fleet_pin_origin origin) MUST_USE;
+
 /* The key of the request, beside those that the device is known by. */
 enum fleet_enrol_key {
     FLEET_ENROL_OTHER_KEY = 0,
-    FLEET_ENROL_FIRST_KEY, /* it is known by none */
+    FLEET_ENROL_YIELDING_KEY, /* another one too, but fleet_pin_yields() */
+    FLEET_ENROL_FIRST_KEY,    /* it is known by none */
     FLEET_ENROL_SAME_KEY,
 };
 

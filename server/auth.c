@@ -177,6 +177,13 @@ static bool check_entry(struct api_call *call, struct err *err) {
     return true;
 }
 
+/* A device's own certificate against a key that was only asked for. */
+static bool replaces_key(const struct api_call *call) {
+    const struct db_device_hot *hot = &call->device;
+    return call->listener == API_DEVICE && hot->has_pin_current && fleet_pin_yields(hot->state, hot->pin_origin) &&
+           !db_registry_has_pin(hot, call->identity.spki_sha256);
+}
+
 static bool check_device(struct api_call *call, struct err *err) {
     if (call->listener == API_TOKEN)
         return client_token_check(call, err) && check_entry(call, err);
@@ -186,7 +193,7 @@ static bool check_device(struct api_call *call, struct err *err) {
         return err_set(err, ERR_IDENTITY, "a factory's certificate is for the first enrolment alone");
     bool known = db_registry_get(call->env->db, call->identity.id, &call->device);
     if (call->listener == API_DEVICE)
-        return !known || check_entry(call, err);
+        return !known || replaces_key(call) || check_entry(call, err); /* the first two: auth_register() looks again */
     /* Elsewhere nobody gets into the registry by a certificate, which may be one that has expired. */
     return known && call->device.has_pin_current ? check_entry(call, err)
                                                  : err_set(err, ERR_IDENTITY, "device '%s' is not known by this key", call->identity.id);
@@ -226,7 +233,7 @@ static bool uses_next_key(const struct api_call *call) {
 
 bool auth_needs_writer(const struct api_call *call) {
     return is_device_role(call) && call->listener != API_TOKEN &&
-           (call->device.id[0] == '\0' || !call->device.has_pin_current || uses_next_key(call));
+           (call->device.id[0] == '\0' || !call->device.has_pin_current || uses_next_key(call) || replaces_key(call));
 }
 
 static bool insert(struct api_call *call, struct err *err) {
@@ -237,6 +244,7 @@ static bool insert(struct api_call *call, struct err *err) {
         .id = call->identity.id,
         .state = settings->auto_accept ? FLEET_DEVICE_ACTIVE : FLEET_DEVICE_PENDING,
         .pin = call->identity.spki_sha256,
+        .pin_origin = FLEET_PIN_CERTIFICATE,
     };
     return db_device_insert(call->db, &device, call->now, err) || api_enrol_key_error(err);
 }
@@ -252,11 +260,28 @@ static void entry_from_row(const struct db_device *row, struct db_device_hot *ho
     memcpy(hot->pin_current, row->pin_current, DB_PIN_SIZE);
     hot->has_pin_next = row->has_pin_next;
     memcpy(hot->pin_next, row->pin_next, DB_PIN_SIZE);
+    hot->pin_origin = row->pin_origin;
     hot->installed_known = row->installed_known;
     hot->installed_sequence = row->installed_sequence;
     hot->floor = row->floor;
     hot->open_deployment = row->open_deployment;
     hot->last_seen = row->last_seen;
+}
+
+/* The first key of a device, or the one that its certificate vouches for instead of one that was only asked for: then as for a device that is new. */
+static bool bring_key(struct api_call *call, const struct db_device *row, struct err *err) {
+    const uint8_t *key = call->identity.spki_sha256;
+    bool accepts = row->has_pin_current && call->env->settings.auto_accept;
+    snprintf(call->operator_.actor, sizeof(call->operator_.actor), "device:%s", row->id);
+    if (!(row->has_pin_current ? api_enrol_replace_key(call, row, key, FLEET_PIN_CERTIFICATE, err)
+                               : db_device_pin_first(call->db, row->id, key, FLEET_PIN_CERTIFICATE, err)))
+        return api_enrol_key_error(err);
+    if (accepts && !db_device_move(call->db, row->id, FLEET_DEVICE_ACTIVE, 0, call->now, err))
+        return false;
+    call->device.state = accepts ? FLEET_DEVICE_ACTIVE : row->state;
+    call->device.has_pin_current = true;
+    memcpy(call->device.pin_current, key, DB_PIN_SIZE);
+    return true;
 }
 
 /* Between the head and the last byte of the body minutes may pass: a token that was revoked meanwhile must not reach the transaction. */
@@ -279,7 +304,7 @@ bool auth_register(struct api_call *call, bool *ret_refusal, struct err *err) {
         *ret_refusal = !check_device(call, err);
         return true;
     }
-    if (db_registry_get(call->env->db, call->identity.id, &call->device) && call->device.has_pin_current) {
+    if (db_registry_get(call->env->db, call->identity.id, &call->device) && call->device.has_pin_current && !replaces_key(call)) {
         *ret_refusal = !check_entry(call, err);
         return *ret_refusal || !uses_next_key(call) || api_enrol_key_used(call, err);
     }
@@ -291,12 +316,8 @@ bool auth_register(struct api_call *call, bool *ret_refusal, struct err *err) {
     if (fresh && (err->code != ERR_NOT_FOUND || !insert(call, err) || !db_device_get(call->db, call->identity.id, call->arena, &row, err)))
         return false;
     entry_from_row(&row, &call->device);
-    if (!row.has_pin_current) {
-        if (!db_device_pin_first(call->db, call->identity.id, call->identity.spki_sha256, err))
-            return api_enrol_key_error(err);
-        call->device.has_pin_current = true;
-        memcpy(call->device.pin_current, call->identity.spki_sha256, DB_PIN_SIZE);
-    }
+    if ((!row.has_pin_current || replaces_key(call)) && !bring_key(call, &row, err))
+        return false;
     *ret_refusal = !check_entry(call, err);
     return true;
 }

@@ -17,6 +17,7 @@ CREATE TABLE device (
     hardware TEXT,                         -- what images are built for, compared exactly
     pin_current BLOB CHECK (length(pin_current) = 32), -- SHA-256 of its public key (SubjectPublicKeyInfo); NULL until the first certificate is seen
     pin_next BLOB CHECK (length(pin_next) = 32),       -- the key that a renewal brought
+    pin_origin TEXT NOT NULL CHECK (pin_origin IN ('requested', 'certificate', 'factory', 'claim', 'operator')), -- who vouches for pin_current, if any
     floor_sequence INTEGER NOT NULL,       -- highest sequence ever confirmed; only rises (trigger)
     floor_security INTEGER NOT NULL,       -- highest security_version ever confirmed; only rises (trigger)
     floor_sha256 TEXT,                     -- image that set floor_sequence: the same bytes may be installed again

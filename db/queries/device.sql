@@ -1,6 +1,6 @@
 -- name: device_hot
 -- What the registry holds of a range of devices; deployment_hot, device_seen_hot and quarantine_hot are the rest.
-SELECT id, state, product, hardware, pin_current, pin_next, floor_sequence, floor_security, floor_sha256
+SELECT id, state, product, hardware, pin_current, pin_next, pin_origin, floor_sequence, floor_security, floor_sha256
 FROM device WHERE id >= $1 AND id <= $2 ORDER BY id;
 
 -- name: device_seen_hot
@@ -19,8 +19,8 @@ DELETE FROM device_tag WHERE device = $1;
 INSERT INTO device_tag (tag, device) VALUES ($1, $2) ON CONFLICT DO NOTHING;
 
 -- name: device_insert
-INSERT INTO device (id, state, product, hardware, pin_current, floor_sequence, floor_security, attributes, created_at, revision)
-VALUES ($1, $2, $3, $4, $5, 0, 0, COALESCE(CAST($7 AS TEXT), '{}'), $6, 1) ON CONFLICT DO NOTHING;
+INSERT INTO device (id, state, product, hardware, pin_current, pin_origin, floor_sequence, floor_security, attributes, created_at, revision)
+VALUES ($1, $2, $3, $4, $5, $8, 0, 0, COALESCE(CAST($7 AS TEXT), '{}'), $6, 1) ON CONFLICT DO NOTHING;
 
 -- name: device_seen_insert
 INSERT INTO device_seen (device) VALUES ($1);
@@ -54,7 +54,10 @@ SELECT 1 FROM certificate WHERE spki_sha256 = $1 AND revoked_at IS NOT NULL
 LIMIT 1;
 
 -- name: device_pin_first
-UPDATE device SET pin_current = $2, revision = revision + 1 WHERE id = $1 AND pin_current IS NULL;
+UPDATE device SET pin_current = $2, pin_origin = $3, revision = revision + 1 WHERE id = $1 AND pin_current IS NULL;
+
+-- name: device_pin_replace
+UPDATE device SET pin_current = $2, pin_next = NULL, pin_origin = $3, revision = revision + 1 WHERE id = $1;
 
 -- name: device_set_pins
 UPDATE device SET pin_current = $2, pin_next = $3, revision = revision + 1 WHERE id = $1;
@@ -76,7 +79,7 @@ UPDATE device_seen SET certificate_expires_at = $2 WHERE device = $1;
 UPDATE device_seen SET installed_version = $2, installed_sequence = $3 WHERE device = $1;
 
 -- name: device_get
-SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
+SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.pin_origin, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
     d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
     (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
 FROM device d JOIN device_seen s ON s.device = d.id WHERE d.id = $1;
@@ -85,7 +88,7 @@ FROM device d JOIN device_seen s ON s.device = d.id WHERE d.id = $1;
 -- One statement for each column that can lead, so that its index gives the page in order.
 
 -- name: device_list_id
-SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
+SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.pin_origin, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
     d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
     (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
 FROM device d JOIN device_seen s ON s.device = d.id
@@ -95,7 +98,7 @@ WHERE d.id >= $1 AND d.id < $2
 ORDER BY d.id LIMIT $3;
 
 -- name: device_list_product
-SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
+SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.pin_origin, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
     d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
     (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
 FROM device d JOIN device_seen s ON s.device = d.id
@@ -105,7 +108,7 @@ WHERE d.id >= $1 AND d.id < $2 AND d.product = $4
 ORDER BY d.id LIMIT $3;
 
 -- name: device_list_hardware
-SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
+SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.pin_origin, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
     d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
     (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
 FROM device d JOIN device_seen s ON s.device = d.id
@@ -115,7 +118,7 @@ WHERE d.id >= $1 AND d.id < $2 AND d.hardware = $5
 ORDER BY d.id LIMIT $3;
 
 -- name: device_list_state
-SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
+SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.pin_origin, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
     d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
     (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
 FROM device d JOIN device_seen s ON s.device = d.id
@@ -125,7 +128,7 @@ WHERE d.id >= $1 AND d.id < $2 AND d.state = $6
 ORDER BY d.id LIMIT $3;
 
 -- name: device_list_version
-SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
+SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.pin_origin, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
     d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
     (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
 FROM device_seen s CROSS JOIN device d
@@ -135,7 +138,7 @@ WHERE d.id = s.device AND s.device >= $1 AND s.device < $2 AND s.installed_versi
 ORDER BY s.device LIMIT $3;
 
 -- name: device_list_tag
-SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
+SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.pin_origin, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
     d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
     (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
 FROM device_tag g CROSS JOIN device d CROSS JOIN device_seen s

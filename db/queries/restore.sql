@@ -1,14 +1,14 @@
 -- What must outlive the restore of an older backup: read from the store that is replaced, written into the one that takes its place.
 
 -- name: restore_device_list
-SELECT id, state, product, hardware, pin_current, floor_sequence, floor_security, floor_sha256, created_at FROM device
+SELECT id, state, product, hardware, pin_current, pin_origin, floor_sequence, floor_security, floor_sha256, created_at FROM device
 WHERE id > $1 AND (floor_sequence > 0 OR floor_security > 0 OR state IN ('revoked', 'retired')) ORDER BY id LIMIT $2;
 
 -- name: restore_device
 -- A floor never falls, a device that is out of service stays so. One that the backup does not know comes back with its key, unless another has it.
-INSERT INTO device (id, state, product, hardware, pin_current, floor_sequence, floor_security, floor_sha256, attributes, created_at, revision)
+INSERT INTO device (id, state, product, hardware, pin_current, pin_origin, floor_sequence, floor_security, floor_sha256, attributes, created_at, revision)
 VALUES ($1, $2, (SELECT name FROM product WHERE name = $3), $4,
-    CASE WHEN EXISTS (SELECT 1 FROM device WHERE pin_current = $9 OR pin_next = $9) THEN NULL ELSE $9 END, $5, $6, $7, '{}', $8, 1)
+    CASE WHEN EXISTS (SELECT 1 FROM device WHERE pin_current = $9 OR pin_next = $9) THEN NULL ELSE $9 END, $10, $5, $6, $7, '{}', $8, 1)
 ON CONFLICT (id) DO UPDATE SET
     state = CASE WHEN excluded.state IN ('revoked', 'retired') THEN excluded.state ELSE device.state END,
     floor_sha256 = CASE WHEN excluded.floor_sequence > device.floor_sequence THEN excluded.floor_sha256 ELSE device.floor_sha256 END,
@@ -42,11 +42,11 @@ UPDATE ddi_device SET token_sha256 = $2 WHERE device = $1 AND token_sha256 IS NO
 -- Keys of devices, likewise: one that was replaced or revoked since the backup opens nothing, and one that was renewed goes on.
 
 -- name: restore_key_list
-SELECT id AS name, pin_current AS secret FROM device WHERE id > $1 AND pin_current IS NOT NULL ORDER BY id LIMIT $2;
+SELECT id AS name, pin_current AS secret, pin_origin AS origin FROM device WHERE id > $1 AND pin_current IS NOT NULL ORDER BY id LIMIT $2;
 
 -- name: restore_key
-UPDATE device SET pin_current = $2, pin_next = NULL, revision = revision + 1
-WHERE id = $1 AND (pin_current IS NULL OR pin_current <> $2)
+UPDATE device SET pin_next = CASE WHEN pin_current = $2 THEN pin_next END, pin_current = $2, pin_origin = $3, revision = revision + 1
+WHERE id = $1 AND (pin_current IS NULL OR pin_current <> $2 OR pin_origin <> $3)
     AND NOT EXISTS (SELECT 1 FROM device o WHERE o.id <> $1 AND (o.pin_current = $2 OR o.pin_next = $2));
 
 -- name: restore_next_key_list

@@ -415,6 +415,109 @@ class TestFactory:
         assert reply.status == 403 and reply.problem == "forbidden"
 
 
+class TestSquatting:
+    """Somebody asks for the id of a device before the device does, and shows nothing."""
+
+    def squat(self, server, key=None):
+        name, key = a_name(), key or new_key("p256")
+        assert Applicant(server).enrol(key, name).status == 202
+        row = server.operator().device(name)
+        assert (row["state"], row["pins"], row["pin_origin"]) == ("pending", [pin(key)], "requested")
+        return name, key
+
+    def replaced(self, server, name, key, before, origin):
+        row = server.operator().device(name)
+        assert (row["pins"], row["pin_origin"]) == ([pin(key)], origin)
+        detail = {"spki_sha256": pin(key), "origin": origin, "before": pin(before), "before_origin": "requested"}
+        assert [event["detail"] for event in server.operator().events(device=name, kind="key-replaced")] == [detail]
+        (row,) = [row for row in server.operator().pages("/api/v1/audit", limit=1000) if row["action"] == "device.key" and row["object"] == f"device:{name}"]
+        assert json.loads(row["detail"]) == detail
+        assert Applicant(server).enrol(before, name).problem == "identity"
+
+    @pytest.mark.parametrize("way", ["device", "product"])
+    def test_a_claim(self, est, applicant, way, tmp_path):
+        name, before = self.squat(est)
+        product = f"line-{name}"
+        est.operator().ok("POST", "/api/v1/products", {"id": product})
+        claim = a_claim(est, **{way: name if way == "device" else product})
+        key = new_key("p256")
+        kept = keep(tmp_path, name, certificate(applicant.enrol(key, claim=(name, claim))), key)
+        self.replaced(est, name, key, before, "claim")
+        assert whoami(est, kept).json["state"] == "active"
+
+    def test_a_factory_certificate(self, est, pki, tmp_path):
+        name, before = self.squat(est)
+        key = new_key("p256")
+        kept = keep(tmp_path, name, certificate(Applicant(est, TestFactory().factory(pki, name)).enrol(key)), key)
+        self.replaced(est, name, key, before, "factory")
+        assert whoami(est, kept).json["state"] == "active"
+
+    def test_a_certificate(self, est, pki, tmp_path):
+        """Of the device CA, made elsewhere."""
+        name, before = self.squat(est)
+        key = new_key("p256")
+        shown = pki.strange(name, key=key, uris=[f"urn:pawl:device:{name}"])
+        assert whoami(est, shown).json["state"] == "pending"
+        self.replaced(est, name, key, before, "certificate")
+        other = pki.strange(f"{name}-2", uris=[f"urn:pawl:device:{name}"])
+        assert whoami(est, other).problem == "identity"  # now somebody vouches for the key
+        factory = Applicant(est, TestFactory().factory(pki, name)).enrol(new_key("p256"))
+        assert factory.status == 403 and factory.problem == "identity"
+        assert [event["detail"]["reason"] for event in est.operator().events(device=name, kind="clone-suspected")] == ["another-key"]
+
+    def test_a_certificate_where_all_are_accepted(self, new_server, pki, tmp_path):
+        server = new_server(issuing(pki, tmp_path, auto_accept="yes"))
+        name, before = self.squat(server)
+        key = new_key("p256")
+        shown = pki.strange(name, key=key, uris=[f"urn:pawl:device:{name}"])
+        reply = server.device(certificate=shown).check()
+        assert reply.status in (200, 204)
+        self.replaced(server, name, key, before, "certificate")
+        assert server.operator().device(name)["state"] == "active"
+
+    def test_an_expired_certificate_replaces_nothing(self, est, pki):
+        now = datetime.datetime.utcnow()
+        name, before = self.squat(est)
+        shown = pki.strange(name, uris=[f"urn:pawl:device:{name}"], begins=now - datetime.timedelta(days=9), ends=now - datetime.timedelta(days=1))
+        key = serialization.load_pem_private_key(shown.key.read_bytes(), None)
+        assert Applicant(est, shown).renew(key).problem == "identity"
+        assert est.operator().device(name)["pins"] == [pin(before)]
+
+    def test_an_operator(self, est, applicant, tmp_path):
+        """Accepts by fingerprint: no other key than the one that was looked at, or the device's own instead of it."""
+        name, before = self.squat(est)
+        key = new_key("p256")
+        est.pawl("devices", "accept", name, "--pin", pin(key))
+        self.replaced(est, name, key, before, "operator")
+        assert est.operator().device(name)["state"] == "active"
+        assert whoami(est, keep(tmp_path, name, certificate(applicant.enrol(key, name)), key)).status == 200
+
+    def test_an_operator_and_a_key_that_is_vouched_for(self, est, pki):
+        name, _ = self.squat(est)
+        key = new_key("p256")
+        assert whoami(est, pki.strange(name, key=key, uris=[f"urn:pawl:device:{name}"])).status == 200
+        reply = est.operator().post(f"/api/v1/devices/{name}/accept", {"spki_sha256": pin(new_key("p256"))})
+        assert reply.status == 409 and reply.problem == "conflict"
+        assert est.operator().device(name)["state"] == "pending"
+        est.operator().ok("POST", f"/api/v1/devices/{name}/accept", {"spki_sha256": pin(key)})
+        assert est.operator().device(name)["pin_origin"] == "certificate"
+
+    def test_an_accepted_device_is_not_replaced(self, est, applicant, pki):
+        """Whoever was accepted stays, also when the key was only asked for."""
+        name, key = self.squat(est)
+        est.operator().ok("POST", f"/api/v1/devices/{name}/accept")
+        assert est.operator().device(name)["pin_origin"] == "operator"
+        assert Applicant(est, TestFactory().factory(pki, name)).enrol(new_key("p256")).problem == "identity"
+        assert whoami(est, pki.strange(name, uris=[f"urn:pawl:device:{name}"])).problem == "identity"
+        assert est.operator().device(name)["pins"] == [pin(key)]
+
+    def test_export_vouches_for_nobody(self, est, tmp_path):
+        name, _ = self.squat(est)
+        est.pawl("devices", "export", tmp_path / "devices.ndjson")
+        (row,) = [row for row in map(json.loads, (tmp_path / "devices.ndjson").read_text().splitlines()) if row["id"] == name]
+        assert "spki_sha256" not in row
+
+
 class TestOpen:
     def test_pending_until_accepted(self, est, applicant, tmp_path):
         name, key = a_name(), new_key("p256")

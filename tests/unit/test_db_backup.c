@@ -322,11 +322,11 @@ static bool run_keys(struct db_conn *tx, void *arg, struct err *err) {
            db_certificate_insert(tx, &certificate, err);
 }
 
-/* The old key of d1 is revoked and another is on its way; d2's next key is new. */
+/* The old key of d1 is revoked and another is on its way; d2's next key is new, and somebody vouches for the one it has. */
 static bool run_other_keys(struct db_conn *tx, void *arg, struct err *err) {
     (void)arg;
-    return db_device_set_pins(tx, "d1", new_key, NULL, err) && db_device_set_pins(tx, "d2", other_key, next_key, err) &&
-           db_certificate_revoke(tx, "0a", NOW + 7, err);
+    return db_device_set_pins(tx, "d1", new_key, NULL, err) && db_device_pin_replace(tx, "d2", other_key, FLEET_PIN_CLAIM, err) &&
+           db_device_set_pins(tx, "d2", other_key, next_key, err) && db_certificate_revoke(tx, "0a", NOW + 7, err);
 }
 
 static void test_replaced_keys(void **state) {
@@ -346,6 +346,7 @@ static void test_replaced_keys(void **state) {
     assert_memory_equal(d1.pin_current, new_key, DB_PIN_SIZE);
     assert_false(d1.has_pin_next);
     assert_memory_equal(d2.pin_current, other_key, DB_PIN_SIZE);
+    assert_int_equal(d2.pin_origin, FLEET_PIN_CLAIM);
     assert_true(d2.has_pin_next);
     assert_memory_equal(d2.pin_next, next_key, DB_PIN_SIZE);
     assert_ok(db_certificate_get(store->reader, "0a", &store->arena, &certificate, &err), err);

@@ -17,14 +17,20 @@ static bool run_update(struct db_conn *tx, void *arg, struct err *err) {
 static bool run_pin_first(struct db_conn *tx, void *arg, struct err *err) {
     struct write_args *args = arg;
 
-    return db_device_pin_first(tx, args->text, args->object, err);
+    return db_device_pin_first(tx, args->text, args->object, FLEET_PIN_CERTIFICATE, err);
 }
 
 static void test_insert_and_get(void **state) {
     struct store *store = *state;
     static const char *tags[] = {"north", "beta", "north"};
     static const uint8_t pin[DB_PIN_SIZE] = {7};
-    struct db_device_new device = {.id = "d1", .state = FLEET_DEVICE_PENDING, .product = "hub", .hardware = "board", .pin = pin, .tags = {3, tags}};
+    struct db_device_new device = {.id = "d1",
+                                   .state = FLEET_DEVICE_PENDING,
+                                   .product = "hub",
+                                   .hardware = "board",
+                                   .pin = pin,
+                                   .pin_origin = FLEET_PIN_CLAIM,
+                                   .tags = {3, tags}};
     struct write_args args = {.object = &device};
     struct db_device got;
     struct err err;
@@ -49,6 +55,8 @@ static void test_insert_and_get(void **state) {
     assert_string_equal(got.tags.items[1], "north");
     assert_true(got.has_pin_current);
     assert_memory_equal(got.pin_current, pin, sizeof pin);
+    assert_int_equal(got.pin_origin, FLEET_PIN_CLAIM);
+    assert_int_equal(hot_of(store, "d1").pin_origin, FLEET_PIN_CLAIM);
     assert_false(got.has_pin_next);
     assert_false(got.installed_known);
     assert_int_equal(got.created_at, NOW);

@@ -19,16 +19,16 @@
 #define T FLEET_ENROL_REFUSE_RETIRED
 #define U FLEET_ENROL_REFUSE_UNKNOWN
 
-/* Columns: other, first, same key. */
+/* Columns: other, other where one yields, first, same key. */
 static const struct {
     const char *way;
-    enum fleet_enrol_verdict unknown, pending[3], active[3];
+    enum fleet_enrol_verdict unknown, pending[4], active[4];
 } expected[] = {
-    [FLEET_ENROL_OPEN] = {"open", G, {K, K, W}, {K, K, S}},
-    [FLEET_ENROL_DEVICE_CLAIM] = {"device claim", M, {C, C, C}, {I, I, I}},
-    [FLEET_ENROL_PRODUCT_CLAIM] = {"product claim", M, {K, C, C}, {K, I, I}},
-    [FLEET_ENROL_FACTORY] = {"factory", M, {C, C, C}, {K, I, I}},
-    [FLEET_ENROL_RENEWAL] = {"renewal", U, {K, K, K}, {I, I, I}},
+    [FLEET_ENROL_OPEN] = {"open", G, {K, K, K, W}, {K, K, K, S}},
+    [FLEET_ENROL_DEVICE_CLAIM] = {"device claim", M, {C, C, C, C}, {I, I, I, I}},
+    [FLEET_ENROL_PRODUCT_CLAIM] = {"product claim", M, {K, C, C, C}, {K, K, I, I}},
+    [FLEET_ENROL_FACTORY] = {"factory", M, {K, C, C, C}, {K, K, I, I}},
+    [FLEET_ENROL_RENEWAL] = {"renewal", U, {K, K, K, K}, {I, I, I, I}},
 };
 
 static void test_all(void **state) {
@@ -47,7 +47,21 @@ static void test_all(void **state) {
     }
 }
 
+/* Only what nobody vouches for, and only while the device waits. */
+static void test_yields(void **state) {
+    (void)state;
+    for (unsigned origin = 0; origin < FLEET_PIN_ORIGIN_COUNT; origin++) {
+        enum fleet_pin_origin parsed;
+        assert_true(fleet_pin_origin_parse(fleet_pin_origin_name((enum fleet_pin_origin)origin), &parsed));
+        assert_int_equal(parsed, origin);
+        for (unsigned its_state = 0; its_state < FLEET_DEVICE_STATE_COUNT; its_state++)
+            assert_int_equal(fleet_pin_yields((enum fleet_device_state)its_state, parsed),
+                             its_state == FLEET_DEVICE_PENDING && origin == FLEET_PIN_REQUESTED);
+    }
+    assert_false(fleet_pin_origin_parse("", &(enum fleet_pin_origin){0}));
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_all)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_all), cmocka_unit_test(test_yields)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
