@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/random.h"
+#include "common/siphash.h"
 
 /* A slot is free when text is NULL; free slots are chained by `next`, used ones with others of their bucket. Slot 0 is "". */
 struct slot {
@@ -13,7 +14,7 @@ struct slot {
 };
 
 struct db_intern {
-    struct db_hash_key key;
+    struct siphash_key key;
     struct slot *slots;
     uint32_t slot_count; /* made, free ones included */
     uint32_t slot_capacity;
@@ -22,48 +23,6 @@ struct db_intern {
     uint32_t *buckets; /* first slot; 0: none */
     uint32_t bucket_count;
 };
-
-static uint64_t rotate(uint64_t value, unsigned bits) {
-    return (value << bits) | (value >> (64 - bits));
-}
-
-static void sip_round(uint64_t v[4]) {
-    v[0] += v[1];
-    v[1] = rotate(v[1], 13) ^ v[0];
-    v[0] = rotate(v[0], 32);
-    v[2] += v[3];
-    v[3] = rotate(v[3], 16) ^ v[2];
-    v[0] += v[3];
-    v[3] = rotate(v[3], 21) ^ v[0];
-    v[2] += v[1];
-    v[1] = rotate(v[1], 17) ^ v[2];
-    v[2] = rotate(v[2], 32);
-}
-
-uint64_t db_intern_hash(struct db_hash_key key, const char *text) {
-    uint64_t v[4] = {key.k0 ^ 0x736f6d6570736575u, key.k1 ^ 0x646f72616e646f6du, key.k0 ^ 0x6c7967656e657261u, key.k1 ^ 0x7465646279746573u};
-    size_t len = strlen(text);
-    uint64_t tail = (uint64_t)len << 56;
-    size_t i;
-
-    for (i = 0; i + 8 <= len; i += 8) {
-        uint64_t word;
-
-        memcpy(&word, text + i, sizeof word);
-        v[3] ^= word;
-        sip_round(v);
-        v[0] ^= word;
-    }
-    for (unsigned shift = 0; i < len; i++, shift += 8)
-        tail |= (uint64_t)(unsigned char)text[i] << shift;
-    v[3] ^= tail;
-    sip_round(v);
-    v[0] ^= tail;
-    v[2] ^= 0xff;
-    for (int round = 0; round < 3; round++)
-        sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
-}
 
 struct db_intern *db_intern_new(void) {
     struct db_intern *intern = calloc(1, sizeof *intern);
@@ -93,7 +52,7 @@ void db_intern_free(struct db_intern *intern) {
 }
 
 static uint32_t *bucket_of(const struct db_intern *intern, const char *text) {
-    return &intern->buckets[db_intern_hash(intern->key, text) & (intern->bucket_count - 1)];
+    return &intern->buckets[siphash_text(intern->key, text) & (intern->bucket_count - 1)];
 }
 
 static bool grow_buckets(struct db_intern *intern) {

@@ -18,10 +18,4 @@ void db_intern_drop(struct db_intern *intern, uint32_t number);
 const char *db_intern_text(const struct db_intern *intern, uint32_t number); /* "" for 0; valid until dropped */
 size_t db_intern_count(const struct db_intern *intern);
 
-/* SipHash-1-3 of a text with a key of this process: no client can aim at one bucket. */
-struct db_hash_key {
-    uint64_t k0, k1;
-};
-uint64_t db_intern_hash(struct db_hash_key key, const char *text);
-
 #endif

@@ -48,8 +48,8 @@ static bool identity_must_write(const struct db_registry *registry, struct regis
         return true;
     if (!differs(registry, entry->product, seen->product) && !differs(registry, entry->hardware, seen->hardware))
         return false;
-    hash = (uint32_t)(db_intern_hash(registry->key, seen->product ? seen->product : "") ^
-                      db_intern_hash(registry->key, seen->hardware ? seen->hardware : "") * 3);
+    hash = (uint32_t)(siphash_text(registry->key, seen->product ? seen->product : "") ^
+                      siphash_text(registry->key, seen->hardware ? seen->hardware : "") * 3);
     if (entry->mismatch_told_at != 0 && (hash == entry->mismatch_hash || now - entry->mismatch_told_at < QUIET_S))
         return false;
     entry->mismatch_hash = hash;
@@ -104,7 +104,7 @@ bool db_registry_may_tell(struct db *db, const char *id, bool fall, int64_t now)
 
 /* Two places in alternation: each poll that comes from the place before the last is a return. */
 static bool alternates(const struct db_registry *registry, struct registry_entry *entry, const char *text, int64_t now) {
-    uint32_t place = text ? (uint32_t)db_intern_hash(registry->key, text) | 1 : 0;
+    uint32_t place = text ? (uint32_t)siphash_text(registry->key, text) | 1 : 0;
     bool returned;
 
     if (!place || place == entry->place)

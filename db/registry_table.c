@@ -14,7 +14,7 @@ struct registry_entry *db_registry_table_find(const struct db_registry *registry
 
     if (registry->table_size == 0)
         return NULL;
-    for (size_t i = (size_t)db_intern_hash(registry->key, id) & mask; registry->table[i]; i = (i + 1) & mask) {
+    for (size_t i = (size_t)siphash_text(registry->key, id) & mask; registry->table[i]; i = (i + 1) & mask) {
         struct registry_entry *entry = db_registry_table_at(registry, registry->table[i] - 1);
 
         if (strcmp(entry->id, id) == 0) {
@@ -28,7 +28,7 @@ struct registry_entry *db_registry_table_find(const struct db_registry *registry
 
 static void place(const struct db_registry *registry, uint32_t *table, size_t size, uint32_t number) {
     size_t mask = size - 1;
-    size_t i = (size_t)db_intern_hash(registry->key, db_registry_table_at(registry, number)->id) & mask;
+    size_t i = (size_t)siphash_text(registry->key, db_registry_table_at(registry, number)->id) & mask;
 
     while (table[i])
         i = (i + 1) & mask;

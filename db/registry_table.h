@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "common/siphash.h"
 #include "db/intern.h"
 #include "db/store.h"
 
@@ -76,7 +77,7 @@ struct registry_rollout {
 
 struct db_registry {
     pthread_rwlock_t lock; /* guards all of this */
-    struct db_hash_key key;
+    struct siphash_key key;
     struct registry_entry **blocks;
     size_t block_count;
     size_t count;

@@ -10,6 +10,7 @@
 #include "api/reply.h"
 #include "api/token.h"
 #include "common/hash.h"
+#include "common/random.h"
 #include "common/text.h"
 #include "db/device.h"
 #include "server/administrators.h"
@@ -19,6 +20,7 @@
 void auth_throttle_init(struct auth_throttle *throttle, int64_t limit) {
     memset(throttle, 0, sizeof(*throttle));
     pthread_mutex_init(&throttle->lock, NULL);
+    random_bytes(&throttle->key, sizeof(throttle->key));
     throttle->limit = limit;
 }
 
@@ -39,17 +41,14 @@ static void network_of(const char *address, char ret_network[INET6_ADDRSTRLEN]) 
     inet_ntop(AF_INET6, &bytes, ret_network, INET6_ADDRSTRLEN);
 }
 
-static size_t slot_of(const char *network) {
-    uint32_t hash = 2166136261u;
-    for (const char *p = network; *p != '\0'; p++)
-        hash = (hash ^ (unsigned char)*p) * 16777619u;
-    return hash % AUTH_THROTTLE_SLOTS;
+static size_t slot_of(const struct auth_throttle *throttle, const char *network) {
+    return siphash_text(throttle->key, network) % AUTH_THROTTLE_SLOTS;
 }
 
 void auth_throttle_count(struct auth_throttle *throttle, const char *address, int64_t now) {
     char network[INET6_ADDRSTRLEN];
     network_of(address, network);
-    size_t i = slot_of(network);
+    size_t i = slot_of(throttle, network);
     pthread_mutex_lock(&throttle->lock);
     bool past = now >= throttle->slots[i].window_start + AUTH_THROTTLE_WINDOW_S || now < throttle->slots[i].window_start;
     if (past) {
@@ -66,7 +65,7 @@ void auth_throttle_count(struct auth_throttle *throttle, const char *address, in
 bool auth_throttle_over(struct auth_throttle *throttle, const char *address, int64_t now) {
     char network[INET6_ADDRSTRLEN];
     network_of(address, network);
-    size_t i = slot_of(network);
+    size_t i = slot_of(throttle, network);
     pthread_mutex_lock(&throttle->lock);
     bool over = throttle->slots[i].count >= throttle->limit && now >= throttle->slots[i].window_start &&
                 now < throttle->slots[i].window_start + AUTH_THROTTLE_WINDOW_S && strcmp(throttle->slots[i].address, network) == 0;

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "api/api.h"
+#include "common/siphash.h"
 
 enum { AUTH_THROTTLE_SLOTS = 1024, AUTH_THROTTLE_WINDOW_S = 60 };
 
@@ -15,7 +16,8 @@ struct server;
  * one takes it over when its window is past. */
 struct auth_throttle {
     pthread_mutex_t lock;
-    int64_t limit; /* in a window */
+    struct siphash_key key; /* of the slots: nobody can aim at another's */
+    int64_t limit;          /* in a window */
     struct {
         char address[48];
         int64_t window_start;

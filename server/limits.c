@@ -4,8 +4,9 @@
 #include <stdlib.h>
 
 #include "common/random.h"
+#include "common/siphash.h"
 
-/* Open addressing with linear probing; a key is its 64-bit hash under a secret seed, so that nobody can aim at another's count. */
+/* Open addressing with linear probing; a key is its 64-bit hash under a secret key, so that nobody can aim at another's count. */
 struct entry {
     uint64_t hash; /* 0: free */
     int64_t count;
@@ -13,7 +14,7 @@ struct entry {
 
 struct limits {
     pthread_mutex_t lock;
-    uint64_t seed;
+    struct siphash_key key;
     size_t mask;
     size_t used;
     size_t max_keys;
@@ -27,7 +28,7 @@ struct limits *limits_new(size_t max_keys) {
     struct limits *limits = calloc(1, sizeof(*limits) + slots * sizeof(struct entry));
     if (limits) {
         pthread_mutex_init(&limits->lock, NULL);
-        random_bytes(&limits->seed, sizeof(limits->seed));
+        random_bytes(&limits->key, sizeof(limits->key));
         limits->mask = slots - 1;
         limits->max_keys = max_keys;
     }
@@ -41,13 +42,8 @@ void limits_free(struct limits *limits) {
     }
 }
 
-static uint64_t hash_of(const struct limits *limits, const unsigned char *key, size_t len) {
-    uint64_t hash = limits->seed;
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ key[i]) * 0x100000001b3U;
-        hash ^= hash >> 29;
-    }
-    return (hash ^ hash >> 32) | 1U;
+static uint64_t hash_of(const struct limits *limits, const void *key, size_t len) {
+    return siphash(limits->key, key, len) | 1U;
 }
 
 static size_t find(const struct limits *limits, uint64_t hash) {

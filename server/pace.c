@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "common/random.h"
+#include "common/siphash.h"
 #include "common/text.h"
 #include "db/db.h"
-#include "db/intern.h"
 #include "server/bucket.h"
 
 enum { CHAINS = 4096 };
@@ -23,7 +23,7 @@ struct pace {
     pthread_mutex_t lock;
     struct bucket fleet;
     int64_t device_rate;
-    struct db_hash_key key;
+    struct siphash_key key;
     size_t count;
     struct pace_device *chains[CHAINS];
 };
@@ -71,7 +71,7 @@ static struct pace_device *find(struct pace *pace, struct pace_device **at, cons
 }
 
 struct pace_device *pace_enter(struct pace *pace, const char *device_id, int64_t now_ns) {
-    struct pace_device **chain = &pace->chains[db_intern_hash(pace->key, device_id) % CHAINS];
+    struct pace_device **chain = &pace->chains[siphash_text(pace->key, device_id) % CHAINS];
     pthread_mutex_lock(&pace->lock);
     struct pace_device *device = find(pace, chain, device_id, now_ns);
     if (!device && (device = calloc(1, sizeof(*device))) != NULL) {

@@ -70,6 +70,30 @@ static void test_throttle(void **state) {
     expect(rig, bad, 401, NULL);
 }
 
+/* An address that shares a slot with another is counted only when the other's window is past: nobody can tell beforehand which one that is. */
+static void test_throttle_slots(void **state) {
+    struct auth_throttle *one = calloc(1, sizeof(*one)), *other = calloc(1, sizeof(*other));
+    int together = 0, both = 0;
+    (void)state;
+    auth_throttle_init(one, 1);
+    auth_throttle_init(other, 1);
+    auth_throttle_count(one, "198.51.100.7", NOW);
+    auth_throttle_count(other, "198.51.100.7", NOW);
+    for (int i = 0; i < 16384; i++) {
+        char address[32];
+        snprintf(address, sizeof(address), "10.1.%d.%d", i / 256, i % 256);
+        auth_throttle_count(one, address, NOW);
+        auth_throttle_count(other, address, NOW);
+        bool hidden = !auth_throttle_over(one, address, NOW);
+        together += hidden;
+        both += hidden && !auth_throttle_over(other, address, NOW);
+    }
+    assert_true(together > 0);
+    assert_true(both < together);
+    free(one);
+    free(other);
+}
+
 static void test_certificates(void **state) {
     static const char *const reader[] = {"device:read", NULL};
     struct rig *rig = *state;
@@ -254,6 +278,7 @@ int main(void) {
         RIG(test_token_revoked_under_way),
         RIG(test_dead_tokens),
         RIG(test_throttle),
+        cmocka_unit_test(test_throttle_slots),
         RIG(test_certificates),
         RIG(test_scopes),
         RIG(test_nobody_gives_what_he_does_not_have),
