@@ -164,6 +164,7 @@ struct api_call {
     enum api_listener listener;
     int64_t now; /* UTC seconds, one reading a request; of a pulled body one a piece */
     char request_id[API_REQUEST_ID_SIZE];
+    uint32_t chance; /* another number in each call: spreads what clients would do at one time; no secret */
     const char *client_address;
 
     const char *method; /* "GET" for HEAD too; see .head */

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "api/env.h"
-#include "common/random.h"
 
 struct problem {
     short status;
@@ -211,7 +210,7 @@ bool api_reply_etag(struct api_call *call, int64_t revision, struct err *err) {
 int64_t api_poll_after(const struct api_call *call) {
     const struct api_settings *settings = &call->env->settings;
     int64_t spread = settings->poll_after_s * settings->poll_jitter / 100;
-    int64_t after = settings->poll_after_s - spread + (int64_t)random_below((uint64_t)(2 * spread + 1));
+    int64_t after = settings->poll_after_s - spread + (int64_t)call->chance % (2 * spread + 1);
     return after > 0 ? after : 1;
 }
 

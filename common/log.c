@@ -83,9 +83,16 @@ static bool put_quoted(struct line *line, const char *text) {
     return true;
 }
 
-/* logfmt leaves plain words bare. */
+/* What logfmt leaves bare. */
+static const bool bare[256] = {
+    ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['0' ... '9'] = true, ['.'] = true, ['_'] = true, [':'] = true, ['/'] = true,
+    ['+'] = true,         ['@'] = true,         ['%'] = true,         [','] = true, ['-'] = true, ['['] = true, [']'] = true,
+};
+
 static bool is_bare(const char *text) {
-    size_t len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/+@%,-[]");
+    size_t len = 0;
+    while (bare[(unsigned char)text[len]])
+        len++;
     return len > 0 && len <= BARE_MAX && text[len] == '\0';
 }
 

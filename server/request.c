@@ -17,7 +17,7 @@ enum {
     ARENA_BYTES = 64 * 1024 * 1024, /* ceiling of a request's memory: the largest list page, the largest JSON body decoded */
     MAX_SPARE = 64,
     ID_BYTES = (API_REQUEST_ID_SIZE - 1) / 2,
-    ID_POOL = 64 * ID_BYTES,
+    POOL_BYTES = 64 * (ID_BYTES + sizeof(uint32_t)),
     STATUS_GONE = 499, /* for the log: the client left before its request was complete */
 };
 
@@ -28,8 +28,8 @@ struct requests {
     size_t spare_count;
     size_t open;
     size_t at_writer;
-    uint8_t ids[ID_POOL]; /* randomness for request ids: one call of the kernel for many */
-    size_t ids_used;
+    uint8_t pool[POOL_BYTES]; /* randomness: one call of the kernel for many requests */
+    size_t pool_used;
 
     pthread_mutex_t lock; /* for finished */
     struct request *finished;
@@ -40,7 +40,7 @@ bool requests_start(const struct requests_options *options, struct requests **re
     if (!requests)
         return err_no_memory(err);
     requests->options = *options;
-    requests->ids_used = ID_POOL;
+    requests->pool_used = POOL_BYTES;
     if (options->db && !db_reader_open(options->db, &requests->reader, err)) {
         free(requests);
         return false;
@@ -104,13 +104,16 @@ void request_refuse(struct request *request, const struct err *err) {
     request->step = REQUEST_REPLY;
 }
 
-static void make_id(struct requests *requests, char ret_id[API_REQUEST_ID_SIZE]) {
-    if (requests->ids_used == ID_POOL) {
-        random_bytes(requests->ids, ID_POOL);
-        requests->ids_used = 0;
+/* The id of a call, and its chance. */
+static void draw(struct requests *requests, struct api_call *call) {
+    if (requests->pool_used == POOL_BYTES) {
+        random_bytes(requests->pool, POOL_BYTES);
+        requests->pool_used = 0;
     }
-    hex_encode(requests->ids + requests->ids_used, ID_BYTES, ret_id);
-    requests->ids_used += ID_BYTES;
+    const uint8_t *drawn = requests->pool + requests->pool_used;
+    hex_encode(drawn, ID_BYTES, call->request_id);
+    memcpy(&call->chance, drawn + ID_BYTES, sizeof(call->chance));
+    requests->pool_used += ID_BYTES + sizeof(call->chance);
 }
 
 static bool keep_certificate(struct api_call *call, const struct api_identity *identity) {
@@ -129,7 +132,7 @@ static bool fill_call(struct request *request, const struct request_peer *peer, 
     call->arena = &request->arena;
     call->listener = peer->listener;
     call->now = clock_now();
-    make_id(request->requests, call->request_id);
+    draw(request->requests, call);
     call->client_address = arena_strdup(&request->arena, peer->address);
     call->head = strcmp(method, "HEAD") == 0;
     call->method = call->head ? "GET" : method;

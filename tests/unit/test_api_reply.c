@@ -145,8 +145,8 @@ static void test_poll_after_spreads(void **state) {
     bool low = false, high = false;
     (void)state;
     arena_init(&arena, 1 << 20);
-    for (int i = 0; i < 1000; i++) {
-        struct api_call call = {.arena = &arena, .env = &env};
+    for (uint32_t i = 0; i < 1000; i++) {
+        struct api_call call = {.arena = &arena, .env = &env, .chance = i * 2654435761U};
         assert_true(api_reply_poll_after(&call, &err));
         long after = strtol(header(&call, "Poll-After"), NULL, 10);
         assert_in_range(after, 90, 110);
