@@ -44,7 +44,7 @@ bool api_stats_get(struct api_call *call, struct err *err);
 bool api_product_list(struct api_call *call, struct err *err);
 bool api_product_create(struct api_call *call, struct err *err);
 bool api_product_get(struct api_call *call, struct err *err);
-bool api_product_put(struct api_call *call, struct err *err);
+bool api_product_patch(struct api_call *call, struct err *err);
 
 bool api_device_list(struct api_call *call, struct err *err);
 bool api_device_create(struct api_call *call, struct err *err);

@@ -52,16 +52,19 @@ bool api_product_get(struct api_call *call, struct err *err) {
     return api_allow(call, name, err) && db_product_get(call->db, name, call->arena, &product, err) && reply_product(call, 0, &product, err);
 }
 
-bool api_product_put(struct api_call *call, struct err *err) {
+bool api_product_patch(struct api_call *call, struct err *err) {
     const char *name = api_var(call, "product");
     struct api_product_input input;
     struct db_product product;
+    uint64_t present;
     if (!api_allow(call, name, err) || !db_product_get(call->db, name, call->arena, &product, err) || !api_if_match(call, product.revision, err) ||
-        !api_body(call, &api_shape_product_policy, &input, NULL, err) || !read_policy(input.policy, &product.policy, err))
+        !api_body(call, &api_shape_product_patch, &input, &present, err) || !read_policy(input.policy, &product.policy, err))
         return false;
+    if (present == 0)
+        return err_set(err, ERR_INVALID, "nothing to change: give policy or description");
     if (input.description != NULL)
         product.description = input.description;
-    const char *detail = api_detail(call, "policy", fleet_policy_name(product.policy), (char *)NULL);
+    const char *detail = api_detail(call, "policy", input.policy, "description", input.description, (char *)NULL);
     return db_product_update(call->db, &product, err) && api_audit(call, "product.update", "product", name, detail, err) &&
            db_product_get(call->db, name, call->arena, &product, err) && reply_product(call, 0, &product, err);
 }

@@ -70,7 +70,7 @@ const struct api_route api_routes[] = {
     LIST("/api/v1/products", "release:read", API_BY_PRODUCT, "", api_product_list),
     POST("/api/v1/products", "release:publish", 4096, API_BY_PRODUCT, api_product_create),
     GET("/api/v1/products/{product}", "release:read", API_BY_PRODUCT, "", api_product_get),
-    CHANGE("PUT", "/api/v1/products/{product}", "rollout:write", API_JSON, 4096, API_BY_PRODUCT, api_product_put),
+    CHANGE("PATCH", "/api/v1/products/{product}", "rollout:write", API_JSON, 4096, API_BY_PRODUCT, api_product_patch),
 
     LIST("/api/v1/devices", "device:read", API_BY_PRODUCT, "state product hardware tag version id_prefix filter sort", api_device_list),
     POST("/api/v1/devices", "device:write", 16384, API_BY_PRODUCT, api_device_create),

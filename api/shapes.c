@@ -85,11 +85,11 @@ static const struct json_field product_input_fields[] = {
 };
 const struct json_shape api_shape_product_input = JSON_SHAPE(struct api_product_input, product_input_fields);
 
-static const struct json_field product_policy_fields[] = {
-    {.name = "policy", .type = JSON_TEXT, AT(api_product_input, policy), .flags = JSON_REQUIRED, .max = 32},
+static const struct json_field product_patch_fields[] = {
+    {.name = "policy", .type = JSON_TEXT, AT(api_product_input, policy), .max = 32},
     {.name = "description", .type = JSON_TEXT, AT(api_product_input, description), .max = 256},
 };
-const struct json_shape api_shape_product_policy = JSON_SHAPE(struct api_product_input, product_policy_fields);
+const struct json_shape api_shape_product_patch = JSON_SHAPE(struct api_product_input, product_patch_fields);
 
 static const struct json_field product_fields[] = {
     TEXT(api_product, id),

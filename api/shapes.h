@@ -71,7 +71,7 @@ struct api_product_input {
     const char *id, *policy, *description;
 };
 extern const struct json_shape api_shape_product_input;
-extern const struct json_shape api_shape_product_policy; /* without the id */
+extern const struct json_shape api_shape_product_patch; /* without the id */
 
 struct api_product {
     const char *id, *policy, *description;

@@ -73,5 +73,5 @@ bool cli_products_set_policy(struct cli *cli, const void *args UNUSED, const str
     struct cli_reply reply;
     json_write(&body, &input_shape, &input);
     const char *path = cli_view_path(&cli->arena, PRODUCTS, operands->items[0], (char *)NULL);
-    return cli_client_update(cli, "PUT", path, &body, &reply, err) && cli_view_show(cli, &reply, &product_view, err);
+    return cli_client_update(cli, "PATCH", path, &body, &reply, err) && cli_view_show(cli, &reply, &product_view, err);
 }

@@ -8,9 +8,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct json_shape *const shapes[] = {
-    &api_shape_report_input,  &api_shape_product_input, &api_shape_product_policy, &api_shape_device_input,     &api_shape_tags_input,
-    &api_shape_reason_input,  &api_shape_publish_input, &api_shape_metadata_input, &api_shape_deployment_input, &api_shape_token_input,
-    &api_rollout_shape_input, &api_rollout_shape_patch, &api_rollout_shape_start,
+    &api_shape_report_input,   &api_shape_product_input, &api_shape_product_patch,  &api_shape_device_input,     &api_shape_tags_input,
+    &api_shape_token_rotation, &api_shape_publish_input, &api_shape_metadata_input, &api_shape_deployment_input, &api_shape_token_input,
+    &api_rollout_shape_input,  &api_rollout_shape_patch, &api_rollout_shape_start,
 };
 
 static void check_field(const struct json_field *field, const char *object) {

@@ -47,8 +47,12 @@ def test_products(api):
     assert api.post("/api/v1/products", {"id": "plain"}).json["policy"] == "latest"
     tag = etag_of(api, "/api/v1/products/thermostat")
     assert tag == made.header("ETag")
-    changed = api.put("/api/v1/products/thermostat", {"policy": "latest"}, headers=[("If-Match", tag)])
+    changed = api.patch("/api/v1/products/thermostat", {"policy": "latest"}, headers=[("If-Match", tag)])
     assert changed.status == 200 and changed.json["policy"] == "latest" and changed.header("ETag") != tag
+    again = [("If-Match", changed.header("ETag"))]
+    assert api.patch("/api/v1/products/thermostat", {}, headers=again).status == 400
+    told = api.patch("/api/v1/products/thermostat", {"description": "on the wall"}, headers=again).json
+    assert told["description"] == "on the wall" and told["policy"] == "latest"
     assert "thermostat" in [item["id"] for item in api.pages("/api/v1/products")]
     assert api.get("/api/v1/products/nothing").status == 404
 
@@ -639,7 +643,7 @@ def if_match_rows(api):
     token = api.ok("POST", "/api/v1/tokens", {"scopes": ["device:read"]})["token"]["id"]
     api.post("/api/v1/products", {"id": "matched"})
     return [
-        ("PUT", "/api/v1/products/matched", "/api/v1/products/matched", {"policy": "rollout"}),
+        ("PATCH", "/api/v1/products/matched", "/api/v1/products/matched", {"policy": "rollout"}),
         ("PUT", "/api/v1/devices/fleet-1/tags", "/api/v1/devices/fleet-1", {"tags": ["x"]}),
         ("PATCH", "/api/v1/devices/fleet-1", "/api/v1/devices/fleet-1", {"attributes": {"matched": "yes"}}),
         ("DELETE", f"/api/v1/tokens/{token}", f"/api/v1/tokens/{token}", None),

@@ -11,7 +11,7 @@ QUERY = {"product": "router", "hardware": "qemu-arm"}
 def held(router):
     """The product offers nothing by itself: every deployment is an operator's."""
     api = router.operator()
-    api.ok("PUT", "/api/v1/products/router", {"policy": "rollout"}, headers=[("If-Match", "*")])
+    api.ok("PATCH", "/api/v1/products/router", {"policy": "rollout"}, headers=[("If-Match", "*")])
     return router
 
 
@@ -43,13 +43,13 @@ def test_retry_is_a_new_deployment_and_repeats(held):
 def test_retry_lifts_the_quarantine(held):
     """Three failures of what the policy offered by itself, and the device is left alone until somebody says: again."""
     api = held.operator()
-    api.ok("PUT", "/api/v1/products/router", {"policy": "latest"}, headers=[("If-Match", "*")])
+    api.ok("PATCH", "/api/v1/products/router", {"policy": "latest"}, headers=[("If-Match", "*")])
     device = held.device("again-2")
     for _ in range(3):
         directive = device.directive(**QUERY)
         assert directive["release"]["version"] == "1.1.0"
         assert device.report(directive["deployment"], 1, "failed", error={"code": "E_INSTALL"}).status == 200
-    api.ok("PUT", "/api/v1/products/router", {"policy": "rollout"}, headers=[("If-Match", "*")])
+    api.ok("PATCH", "/api/v1/products/router", {"policy": "rollout"}, headers=[("If-Match", "*")])
     assert held.query("SELECT held FROM quarantine WHERE device = 'again-2'") == [(1,)]
     made = api.ok("POST", f"/api/v1/deployments/{directive['deployment']}/retry")
     assert held.query("SELECT held FROM quarantine WHERE device = 'again-2'") == []

@@ -41,7 +41,7 @@ SHAPES = {
     "GET /api/v1/products": ("/api/v1/products", None),
     "POST /api/v1/products": ("/api/v1/products", {}),
     "GET /api/v1/products/{product}": ("/api/v1/products/router", None),
-    "PUT /api/v1/products/{product}": ("/api/v1/products/router", {}),
+    "PATCH /api/v1/products/{product}": ("/api/v1/products/router", {}),
     "GET /api/v1/devices": ("/api/v1/devices", None),
     "POST /api/v1/devices": ("/api/v1/devices", {}),
     "POST /api/v1/devices/import": ("/api/v1/devices/import", b"{"),

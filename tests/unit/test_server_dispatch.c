@@ -121,7 +121,7 @@ static void test_idempotency(void **state) {
 static void test_if_match(void **state) {
     struct rig *rig = *state;
     make_product(rig->store, "p", FLEET_POLICY_LATEST);
-    struct ask put = {.method = "PUT", .path = "/api/v1/products/p", .body = "{\"policy\":\"rollout\"}", .token = rig->token};
+    struct ask put = {.method = "PATCH", .path = "/api/v1/products/p", .body = "{\"policy\":\"rollout\"}", .token = rig->token};
     expect(rig, put, 428, "urn:pawl:problem:precondition-required");
     put.headers[0] = (struct api_param){"If-Match", "\"2\""};
     expect(rig, put, 412, "urn:pawl:problem:precondition");
