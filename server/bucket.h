@@ -14,6 +14,9 @@ struct bucket {
 /* Reserves len bytes; when they may leave, monotonic ns: now_ns or earlier is at once. */
 int64_t bucket_reserve(struct bucket *bucket, size_t len, int64_t now_ns);
 
+/* Of what was reserved, len bytes are not sent after all. */
+void bucket_return(struct bucket *bucket, size_t len);
+
 /* Nothing is left of its past: it is like a new one. */
 bool bucket_is_idle(const struct bucket *bucket, int64_t now_ns);
 

@@ -191,7 +191,7 @@ static bool send_piece(struct front_conn *conn, size_t max) {
 
 static void finish(struct front_conn *conn) {
     struct request *request = conn->direct;
-    download_end(conn);
+    download_leave(conn);
     conn->known |= request->call.operator_.token != NULL;
     conn->direct = NULL;
     request_finish(request);

@@ -33,14 +33,11 @@ static void leave(struct front_conn *conn, int64_t rollout) {
     limits_leave(conn->worker->wire->limits, &place, sizeof(place));
 }
 
-/* A place among all, and one of its rollout's. A connection keeps them from one range to the next. */
+/* A place among all, and one of its rollout's. */
 static bool take_places(struct front_conn *conn) {
     struct download *download = &conn->download;
     const struct wire_settings *settings = &conn->worker->wire->settings;
     int64_t rollout = settings->max_rollout_downloads > 0 ? conn->direct->call.reply.blob.rollout : 0;
-    if (download->placed && download->rollout == rollout)
-        return true;
-    download_leave(conn);
     if (!enter(conn, 0, settings->max_downloads))
         return false;
     if (rollout != 0 && !enter(conn, rollout, settings->max_rollout_downloads)) {
@@ -91,16 +88,14 @@ static const char *whose(const struct front_conn *conn) {
 bool download_begin(struct front_conn *conn) {
     struct download *download = &conn->download;
     struct pace *pace = conn->worker->wire->pace;
-    if (!is_download(conn)) {
-        download_leave(conn);
+    if (!is_download(conn))
         return true;
-    }
     if (download->waits && !conn->ending)
         return false;
     download->waits = false;
     if (!take_places(conn))
         return without_place(conn);
-    if (pace && !download->device) {
+    if (pace) {
         download->device = pace_enter(pace, whose(conn), clock_mono_us() * 1000);
         if (!download->device) {
             front_kill(conn);
@@ -149,11 +144,6 @@ bool download_deadline(struct front_conn *conn) {
     return true;
 }
 
-void download_end(struct front_conn *conn) {
-    if (conn->direct->call.reply.status != 206)
-        download_leave(conn);
-}
-
 void download_leave(struct front_conn *conn) {
     struct download *download = &conn->download;
     if (download->placed) {
@@ -163,6 +153,6 @@ void download_leave(struct front_conn *conn) {
         worker_add(&conn->worker->counters.open_downloads, (uint64_t)-1);
     }
     if (download->device)
-        pace_leave(conn->worker->wire->pace, download->device);
+        pace_leave(conn->worker->wire->pace, download->device, download->granted);
     *download = (struct download){0};
 }

@@ -19,10 +19,7 @@ void download_sent(struct front_conn *conn, size_t len);
 /* True: the deadline was download_begin()'s or download_grant()'s: it goes on. */
 bool download_deadline(struct front_conn *conn) MUST_USE;
 
-/* The reply is sent. Who has a whole image needs its place no more; who fetches ranges keeps it to the next one. */
-void download_end(struct front_conn *conn);
-
-/* The connection asks for something else, or goes: its place is free. */
+/* The reply is sent, or the connection goes: its place is free, and so is the time of what was not sent. */
 void download_leave(struct front_conn *conn);
 
 #endif

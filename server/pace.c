@@ -88,9 +88,11 @@ struct pace_device *pace_enter(struct pace *pace, const char *device_id, int64_t
     return device;
 }
 
-void pace_leave(struct pace *pace, struct pace_device *device) {
+void pace_leave(struct pace *pace, struct pace_device *device, size_t unsent) {
     pthread_mutex_lock(&pace->lock);
     device->users--;
+    bucket_return(&pace->fleet, unsent);
+    bucket_return(&device->bucket, unsent);
     pthread_mutex_unlock(&pace->lock);
 }
 

@@ -13,7 +13,9 @@ void pace_free(struct pace *pace); /* NULL is fine */
 
 /* The bucket of a device, shared by its connections; remembered a little longer than the last of them. NULL: no memory. */
 struct pace_device *pace_enter(struct pace *pace, const char *device_id, int64_t now_ns) MUST_USE;
-void pace_leave(struct pace *pace, struct pace_device *device);
+
+/* unsent: bytes that were reserved and do not leave; others get their time. */
+void pace_leave(struct pace *pace, struct pace_device *device, size_t unsent);
 
 /* Reserves these bytes in both buckets; when they may leave, monotonic ns. Those who ask in turn get in turn. */
 int64_t pace_reserve(struct pace *pace, struct pace_device *device, size_t len, int64_t now_ns);

@@ -142,7 +142,6 @@ static bool begin_direct(struct front_conn *conn, const char *data, size_t len) 
 }
 
 static bool begin_link(struct front_conn *conn, const char *data, size_t len) {
-    download_leave(conn);
     if (!conn->link && !front_open_link(conn)) {
         pump_refuse(conn, GATE_OVERLOADED);
         return true;

@@ -88,19 +88,19 @@ static void test_shared(void **state) {
         last = pace_reserve(pace, i % 2 ? one : same, PIECE, now);
     expect_about(last - now, second - second / 4, second / 20);
     assert_true(pace_reserve(pace, other, PIECE, now) <= now); /* the other has its own */
-    pace_leave(pace, one);
-    pace_leave(pace, same);
-    pace_leave(pace, other);
+    pace_leave(pace, one, 0);
+    pace_leave(pace, same, 0);
+    pace_leave(pace, other, 0);
     /* Who comes back at once finds his past, and is forgotten when it is over. */
     one = pace_enter(pace, "a", now);
     assert_true(pace_reserve(pace, one, PIECE, now) > now);
-    pace_leave(pace, one);
+    pace_leave(pace, one, 0);
     now += 3600 * second;
     other = pace_enter(pace, "b", now);
     one = pace_enter(pace, "a", now);
     assert_true(pace_reserve(pace, one, PIECE, now) <= now);
-    pace_leave(pace, one);
-    pace_leave(pace, other);
+    pace_leave(pace, one, 0);
+    pace_leave(pace, other, 0);
     pace_free(pace);
 }
 
@@ -121,7 +121,27 @@ static void test_fleet(void **state) {
     }
     expect_about(last - now, 3 * second - second / 4, second / 20);
     for (int i = 0; i < 4; i++)
-        pace_leave(pace, devices[i]);
+        pace_leave(pace, devices[i], 0);
+    pace_free(pace);
+}
+
+/* Who goes before his bytes do leaves no gap: those after him are as fast as if he had never come. */
+static void test_unsent(void **state) {
+    struct pace *pace = pace_new(1000000, 0);
+    int64_t now = 5 * second, last = 0;
+    (void)state;
+    for (int i = 0; i < 4000; i++) {
+        char id[32];
+        snprintf(id, sizeof(id), "gone-%d", i);
+        struct pace_device *gone = pace_enter(pace, id, now);
+        (void)pace_reserve(pace, gone, PIECE, now);
+        pace_leave(pace, gone, PIECE);
+    }
+    struct pace_device *stays = pace_enter(pace, "stays", now);
+    for (int i = 0; i < 1000000 / PIECE; i++)
+        last = pace_reserve(pace, stays, PIECE, now);
+    expect_about(last - now, second - second / 4, second / 20);
+    pace_leave(pace, stays, 0);
     pace_free(pace);
 }
 
@@ -135,7 +155,7 @@ static void test_bounded(void **state) {
         snprintf(id, sizeof(id), "device-%d", i);
         struct pace_device *device = pace_enter(pace, id, now);
         (void)pace_reserve(pace, device, 1000, now);
-        pace_leave(pace, device);
+        pace_leave(pace, device, 0);
         now += 1000000; /* 1,000 a second */
     }
     assert_true(pace_count(pace) < 20000);
@@ -156,8 +176,8 @@ static void test_piece(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rates), cmocka_unit_test(test_burst),   cmocka_unit_test(test_arithmetic), cmocka_unit_test(test_shared),
-        cmocka_unit_test(test_fleet), cmocka_unit_test(test_bounded), cmocka_unit_test(test_piece),
+        cmocka_unit_test(test_rates), cmocka_unit_test(test_burst),  cmocka_unit_test(test_arithmetic), cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_fleet), cmocka_unit_test(test_unsent), cmocka_unit_test(test_bounded),    cmocka_unit_test(test_piece),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
