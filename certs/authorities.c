@@ -5,6 +5,7 @@
 
 #include "certs/bundle.h"
 #include "certs/crl.h"
+#include "certs/x509.h"
 
 /* The first eight bytes of a digest as a number; never 0. */
 static uint64_t number_of(const uint8_t digest[SHA256_SIZE]) {
@@ -13,13 +14,9 @@ static uint64_t number_of(const uint8_t digest[SHA256_SIZE]) {
     return number != 0 ? number : 1;
 }
 
-static void free_der(unsigned char **der) {
-    OPENSSL_free(*der);
-}
-
 bool certs_authority_id(X509 *authority, uint64_t *ret_id, struct err *err) {
-    unsigned char *name CLEANUP(free_der) = NULL;
-    unsigned char *key CLEANUP(free_der) = NULL;
+    unsigned char *name CLEANUP(certs_x509_free_der) = NULL;
+    unsigned char *key CLEANUP(certs_x509_free_der) = NULL;
     struct hash hash CLEANUP(hash_free) = {0};
     uint8_t digest[SHA256_SIZE];
     int name_len = i2d_X509_NAME(X509_get_subject_name(authority), &name);

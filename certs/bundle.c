@@ -4,8 +4,14 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-static void bundle_free(STACK_OF(X509) * *bundle) {
+#include "certs/x509.h"
+#include "common/file.h"
+
+enum { FILE_MAX_BYTES = 4 * 1024 * 1024 };
+
+void certs_bundle_free(STACK_OF(X509) * *bundle) {
     sk_X509_pop_free(*bundle, X509_free);
+    *bundle = NULL;
 }
 
 static bool read_all(BIO *bio, STACK_OF(X509) * bundle) {
@@ -15,26 +21,26 @@ static bool read_all(BIO *bio, STACK_OF(X509) * bundle) {
             return false;
         }
     }
-    /* The end of a file is "no start line"; anything else is a certificate that cannot be read. */
+    /* The end of the text is "no start line"; anything else is a certificate that cannot be read. */
     return ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE && sk_X509_num(bundle) > 0;
 }
 
-STACK_OF(X509) * certs_bundle_read(const char *file, struct err *err) {
-    BIO *bio = BIO_new_file(file, "r");
-    if (bio == NULL) {
-        ERR_clear_error();
-        err_errno(err, "certificates '%s'", file);
-        err->code = ERR_CONFIG;
-        return NULL;
-    }
+STACK_OF(X509) * certs_bundle_parse(const void *pem, size_t len, const char *what, struct err *err) {
+    BIO *bio CLEANUP(certs_x509_free_bio) = len > 0 && len <= FILE_MAX_BYTES ? BIO_new_mem_buf(pem, (int)len) : NULL;
     STACK_OF(X509) *bundle = sk_X509_new_null();
-    bool ok = bundle != NULL && read_all(bio, bundle);
-    BIO_free(bio);
-    ERR_clear_error();
-    if (ok)
+    if (bio != NULL && bundle != NULL && read_all(bio, bundle))
         return bundle;
-    bundle_free(&bundle);
-    err_set(err, ERR_CONFIG, "certificates '%s': no PEM certificate in it, or a broken one", file);
+    certs_bundle_free(&bundle);
+    err_set(err, ERR_CONFIG, "certificates '%s': no PEM certificate in it, or a broken one", what);
+    return NULL;
+}
+
+STACK_OF(X509) * certs_bundle_read(const char *file, struct err *err) {
+    struct buf pem CLEANUP(buf_free) = BUF_INIT(FILE_MAX_BYTES);
+    if (file_read(file, &pem, err))
+        return certs_bundle_parse(pem.data, pem.len, file, err);
+    err->code = ERR_CONFIG;
+    err_prefix(err, "certificates");
     return NULL;
 }
 
@@ -44,8 +50,8 @@ static bool related(X509 *one, X509 *other) {
 }
 
 bool certs_bundle_disjoint(const char *file, const char *other, struct err *err) {
-    STACK_OF(X509) * ours CLEANUP(bundle_free) = certs_bundle_read(file, err);
-    STACK_OF(X509) * theirs CLEANUP(bundle_free) = ours != NULL ? certs_bundle_read(other, err) : NULL;
+    STACK_OF(X509) * ours CLEANUP(certs_bundle_free) = certs_bundle_read(file, err);
+    STACK_OF(X509) * theirs CLEANUP(certs_bundle_free) = ours != NULL ? certs_bundle_read(other, err) : NULL;
     bool disjoint = theirs != NULL;
     for (int i = 0; disjoint && i < sk_X509_num(ours); i++)
         for (int j = 0; disjoint && j < sk_X509_num(theirs); j++)
@@ -56,8 +62,8 @@ bool certs_bundle_disjoint(const char *file, const char *other, struct err *err)
 }
 
 bool certs_bundle_holds(const char *file, const char *other, struct err *err) {
-    STACK_OF(X509) * ours CLEANUP(bundle_free) = certs_bundle_read(file, err);
-    STACK_OF(X509) * theirs CLEANUP(bundle_free) = ours != NULL ? certs_bundle_read(other, err) : NULL;
+    STACK_OF(X509) * ours CLEANUP(certs_bundle_free) = certs_bundle_read(file, err);
+    STACK_OF(X509) * theirs CLEANUP(certs_bundle_free) = ours != NULL ? certs_bundle_read(other, err) : NULL;
     if (theirs == NULL)
         return false;
     for (int i = 0; i < sk_X509_num(ours); i++)

@@ -3,11 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+
+#include "certs/x509.h"
 
 enum { FILE_MAX_BYTES = 512 * 1024 * 1024 };
 
@@ -15,10 +16,6 @@ typedef STACK_OF(X509_CRL) crl_stack;
 
 static void free_crls(crl_stack **crls) {
     sk_X509_CRL_pop_free(*crls, X509_CRL_free);
-}
-
-static void free_bio(BIO **bio) {
-    BIO_free(*bio);
 }
 
 /* ---- reading ---- */
@@ -45,7 +42,7 @@ static bool read_crls(BIO *bio, crl_stack *crls) {
 
 static bool read_file(const char *file, crl_stack *crls, struct err *err) {
     struct stat status;
-    BIO *bio CLEANUP(free_bio) = stat(file, &status) == 0 ? BIO_new_file(file, "rb") : NULL;
+    BIO *bio CLEANUP(certs_x509_free_bio) = stat(file, &status) == 0 ? BIO_new_file(file, "rb") : NULL;
     if (bio == NULL) {
         ERR_clear_error();
         err_errno(err, "revocation list '%s'", file);
@@ -77,8 +74,9 @@ static X509 *find_signer(const struct certs_authorities *authorities, int first_
 
 /* A delta or an indirect list, or one for some reasons alone, does not say what we would take it to say. */
 static bool is_whole(X509_CRL *crl) {
-    ISSUING_DIST_POINT *point = X509_CRL_get_ext_d2i(crl, NID_issuing_distribution_point, NULL, NULL);
-    bool whole = point == NULL || (point->indirectCRL <= 0 && point->onlysomereasons == NULL);
+    int there = 0; /* −1: no such extension; one that cannot be read may say anything */
+    ISSUING_DIST_POINT *point = X509_CRL_get_ext_d2i(crl, NID_issuing_distribution_point, &there, NULL);
+    bool whole = point != NULL ? point->indirectCRL <= 0 && point->onlysomereasons == NULL : there == -1;
     ISSUING_DIST_POINT_free(point);
     for (int i = 0; i < X509_CRL_get_ext_count(crl); i++) {
         X509_EXTENSION *extension = X509_CRL_get_ext(crl, i);
@@ -88,13 +86,8 @@ static bool is_whole(X509_CRL *crl) {
     return whole;
 }
 
-static int64_t seconds_of(const ASN1_TIME *when, int64_t fallback) {
-    struct tm parts;
-    return when != NULL && ASN1_TIME_to_tm(when, &parts) == 1 ? (int64_t)timegm(&parts) : fallback;
-}
-
 static void write_name(const X509_NAME *name, char ret_text[CERTS_CRL_ISSUER_SIZE]) {
-    BIO *bio CLEANUP(free_bio) = BIO_new(BIO_s_mem());
+    BIO *bio CLEANUP(certs_x509_free_bio) = BIO_new(BIO_s_mem());
     if (bio != NULL && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0) {
         int len = BIO_read(bio, ret_text, CERTS_CRL_ISSUER_SIZE - 1);
         ret_text[len > 0 ? len : 0] = '\0';
@@ -162,7 +155,8 @@ static bool take_crl(struct certs_authorities *authorities, int first_anchor, X5
                        out->issuer);
     if (X509_CRL_digest(crl, EVP_sha256(), digest, NULL) != 1)
         return err_set(err, ERR_CONFIG, "the CRL of '%s' cannot be hashed", out->issuer);
-    out->next_update = seconds_of(X509_CRL_get0_nextUpdate(crl), INT64_MAX);
+    if (!certs_x509_time(X509_CRL_get0_nextUpdate(crl), &out->next_update))
+        out->next_update = INT64_MAX;
     out->revoked = revoked_in(crl);
     authorities->crl_count++;
     return hash_update(hash, digest, sizeof(digest), err) && certs_authority_id(signer, &issuer, err) && take_revoked(authorities, crl, issuer, err);

@@ -1,13 +1,11 @@
 #include "certs/identity.h"
 
 #include <string.h>
-#include <time.h>
 
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 
 #include "common/hash.h"
-#include "common/text.h"
 
 static const char device_prefix[] = "urn:pawl:device:";
 static const char admin_prefix[] = "urn:pawl:admin:";
@@ -88,33 +86,11 @@ bool certs_identity_check_chain(const STACK_OF(X509) * chain, struct err *err) {
 }
 
 bool certs_identity_pin(X509 *certificate, uint8_t ret_spki_sha256[32], struct err *err) {
-    unsigned char *der = NULL;
+    unsigned char *der CLEANUP(certs_x509_free_der) = NULL;
     int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
     if (len <= 0)
         return err_set(err, ERR_IDENTITY, "certificate's public key cannot be encoded");
-    bool ok = hash_sha256(der, (size_t)len, ret_spki_sha256, err);
-    OPENSSL_free(der);
-    return ok;
-}
-
-static bool to_seconds(const ASN1_TIME *when, int64_t *ret_time) {
-    struct tm parts;
-    if (!when || ASN1_TIME_to_tm(when, &parts) != 1)
-        return false;
-    *ret_time = (int64_t)timegm(&parts);
-    return true;
-}
-
-/* Copies an id of exactly len bytes; a NUL inside, or anything that is no identifier, is refused. */
-static bool take_id(const unsigned char *text, size_t len, char ret_id[CERTS_ID_SIZE]) {
-    char id[CERTS_ID_SIZE] = "";
-    if (len >= sizeof(id) || memchr(text, 0, len))
-        return false;
-    memcpy(id, text, len);
-    if (!text_is_id(id))
-        return false;
-    memcpy(ret_id, id, sizeof(id));
-    return true;
+    return hash_sha256(der, (size_t)len, ret_spki_sha256, err);
 }
 
 static bool id_from_uri(X509 *certificate, const char *urn_prefix, char ret_id[CERTS_ID_SIZE], struct err *err) {
@@ -130,7 +106,7 @@ static bool id_from_uri(X509 *certificate, const char *urn_prefix, char ret_id[C
         size_t len = (size_t)ASN1_STRING_length(name->d.uniformResourceIdentifier);
         size_t prefix = strlen(urn_prefix);
         uris++;
-        good = len > prefix && memcmp(text, urn_prefix, prefix) == 0 && take_id(text + prefix, len - prefix, ret_id);
+        good = len > prefix && memcmp(text, urn_prefix, prefix) == 0 && certs_x509_id(text + prefix, len - prefix, ret_id);
     }
     GENERAL_NAMES_free(names);
     if (uris != 1)
@@ -139,15 +115,8 @@ static bool id_from_uri(X509 *certificate, const char *urn_prefix, char ret_id[C
 }
 
 static bool id_from_common_name(X509 *certificate, char ret_id[CERTS_ID_SIZE], struct err *err) {
-    X509_NAME *subject = X509_get_subject_name(certificate);
-    int first = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-    if (first < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, first) >= 0)
-        return err_set(err, ERR_IDENTITY, "certificate's subject has not exactly one common name");
-    unsigned char *text = NULL;
-    int len = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, first)));
-    bool good = len > 0 && take_id(text, (size_t)len, ret_id);
-    OPENSSL_free(text);
-    return good || err_set(err, ERR_IDENTITY, "certificate's common name is not an id of 1 to 64 of A-Z a-z 0-9 . _ : -");
+    return certs_x509_common_name(X509_get_subject_name(certificate), ret_id) ||
+           err_set(err, ERR_IDENTITY, "certificate's subject has not exactly one common name, an id of 1 to 64 of A-Z a-z 0-9 . _ : -");
 }
 
 static bool find_id(X509 *certificate, enum certs_id_source source, char ret_id[CERTS_ID_SIZE], struct err *err) {
@@ -168,7 +137,8 @@ bool certs_identity_from_x509(X509 *certificate, enum certs_id_source source, st
         return false;
     if (!find_id(certificate, source, identity.id, err) || !certs_identity_pin(certificate, identity.spki_sha256, err))
         return false;
-    if (!to_seconds(X509_get0_notBefore(certificate), &identity.not_before) || !to_seconds(X509_get0_notAfter(certificate), &identity.not_after))
+    if (!certs_x509_time(X509_get0_notBefore(certificate), &identity.not_before) ||
+        !certs_x509_time(X509_get0_notAfter(certificate), &identity.not_after))
         return err_set(err, ERR_IDENTITY, "certificate's validity cannot be read");
     *ret_identity = identity;
     return true;

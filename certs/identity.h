@@ -2,11 +2,9 @@
 #ifndef PAWL_CERTS_IDENTITY_H
 #define PAWL_CERTS_IDENTITY_H
 
-#include <openssl/x509.h>
+#include "certs/x509.h"
 
-#include "common/err.h"
-
-enum { CERTS_ID_SIZE = 65, CERTS_MAX_CHAIN = 3 };
+enum { CERTS_MAX_CHAIN = 3 };
 
 /* Whose id is looked for, and where it stands. The zero value is the stricter. */
 enum certs_id_source {

@@ -23,20 +23,6 @@ struct certs_issuer {
     uint8_t pin[32];
 };
 
-static void free_certificate(X509 **certificate) {
-    X509_free(*certificate);
-    ERR_clear_error();
-}
-
-static void free_bio(BIO **bio) {
-    BIO_free(*bio);
-}
-
-static void free_key(EVP_PKEY **key) {
-    EVP_PKEY_free(*key);
-    ERR_clear_error();
-}
-
 void certs_issue_free(struct certs_issuer *issuer) {
     if (issuer == NULL)
         return;
@@ -49,8 +35,8 @@ static bool load_certificate(const char *file, X509 **ret_certificate, struct er
     struct buf pem CLEANUP(buf_free) = BUF_INIT(PEM_MAX);
     if (!file_read(file, &pem, err))
         return false;
-    BIO *bio CLEANUP(free_bio) = BIO_new_mem_buf(pem.data, (int)pem.len);
-    X509 *certificate CLEANUP(free_certificate) = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    BIO *bio CLEANUP(certs_x509_free_bio) = BIO_new_mem_buf(pem.data, (int)pem.len);
+    X509 *certificate CLEANUP(certs_x509_free) = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
     if (certificate == NULL)
         return err_set(err, ERR_CONFIG, "'%s' begins with no PEM certificate", file);
     bool may_sign = X509_check_ca(certificate) == 1 &&
@@ -83,7 +69,7 @@ static bool load_key(const char *file, const struct secret *passphrase, EVP_PKEY
         return false;
     if (pem.len == 0 || strstr(pem.data, "-----BEGIN ENCRYPTED PRIVATE KEY-----") == NULL)
         return err_set(err, ERR_KEY, "'%s' is not an encrypted private key (PKCS#8): openssl pkcs8 -topk8 encrypts one", file);
-    BIO *bio CLEANUP(free_bio) = BIO_new_mem_buf(pem.data, (int)pem.len);
+    BIO *bio CLEANUP(certs_x509_free_bio) = BIO_new_mem_buf(pem.data, (int)pem.len);
     EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, (void *)(uintptr_t)passphrase) : NULL;
     ERR_clear_error();
     if (key == NULL)
@@ -103,8 +89,8 @@ static const EVP_MD *digest_for(EVP_PKEY *key) {
 bool certs_issue_load(const char *certificate_file, const char *key_file, const void *passphrase, size_t passphrase_len,
                       struct certs_issuer **ret_issuer, struct err *err) {
     const struct secret secret = {.data = passphrase, .len = passphrase_len};
-    X509 *certificate CLEANUP(free_certificate) = NULL;
-    EVP_PKEY *key CLEANUP(free_key) = NULL;
+    X509 *certificate CLEANUP(certs_x509_free) = NULL;
+    EVP_PKEY *key CLEANUP(certs_x509_free_key) = NULL;
     struct certs_issuer made = {.certificate = NULL};
     if (!load_certificate(certificate_file, &certificate, err) || !load_key(key_file, &secret, &key, err))
         return false;
@@ -169,7 +155,7 @@ static bool set_serial(X509 *certificate, char ret_hex[CERTS_SERIAL_SIZE]) {
 
 static bool set_key(X509 *certificate, const struct certs_order *order) {
     const unsigned char *at = order->spki;
-    EVP_PKEY *key CLEANUP(free_key) = d2i_PUBKEY(NULL, &at, (long)order->spki_len);
+    EVP_PKEY *key CLEANUP(certs_x509_free_key) = d2i_PUBKEY(NULL, &at, (long)order->spki_len);
     return key != NULL && X509_set_pubkey(certificate, key) == 1;
 }
 
@@ -184,18 +170,13 @@ static bool fill(X509 *certificate, const struct certs_issuer *issuer, const str
 }
 
 static bool validity_of(X509 *certificate, int64_t *ret_not_before, int64_t *ret_not_after) {
-    struct tm from, to;
-    if (ASN1_TIME_to_tm(X509_get0_notBefore(certificate), &from) != 1 || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &to) != 1)
-        return false;
-    *ret_not_before = (int64_t)timegm(&from);
-    *ret_not_after = (int64_t)timegm(&to);
-    return true;
+    return certs_x509_time(X509_get0_notBefore(certificate), ret_not_before) && certs_x509_time(X509_get0_notAfter(certificate), ret_not_after);
 }
 
 bool certs_issue_sign(const struct certs_issuer *issuer, const struct certs_order *order, struct arena *arena, struct certs_issued *ret_issued,
                       struct err *err) {
     int64_t from, to;
-    X509 *certificate CLEANUP(free_certificate) = X509_new();
+    X509 *certificate CLEANUP(certs_x509_free) = X509_new();
     struct certs_issued issued = {.not_before = order->now - CERTS_CLOCK_SKEW_S, .not_after = order->now + order->lifetime_s};
     if (certificate == NULL || !validity_of(issuer->certificate, &from, &to))
         return err_no_memory(err);

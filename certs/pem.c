@@ -4,7 +4,6 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <string.h>
-#include <time.h>
 
 #include "certs/identity.h"
 #include "common/hex.h"
@@ -37,8 +36,8 @@ bool certs_pem_device(const void *pem, size_t len, const char *what, bool by_com
 
 /* INT64_MIN for a time that cannot be read: it has expired. */
 static int64_t expiry_of(const X509 *certificate) {
-    struct tm parts = {0};
-    return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) == 1 ? (int64_t)timegm(&parts) : INT64_MIN;
+    int64_t expires_at = INT64_MIN;
+    return certs_x509_time(X509_get0_notAfter(certificate), &expires_at) ? expires_at : INT64_MIN;
 }
 
 bool certs_pem_expiry(const void *pem, size_t len, const char *what, int64_t *ret_not_after, struct err *err) {

@@ -5,13 +5,10 @@
 #include <openssl/pkcs7.h>
 
 #include "certs/armour.h"
+#include "certs/bundle.h"
 #include "common/hex.h"
 
 enum { REPLY_MAX = 1 << 20 };
-
-static void bundle_free(STACK_OF(X509) * *bundle) {
-    sk_X509_pop_free(*bundle, X509_free);
-}
 
 static bool push(STACK_OF(X509) * bundle, X509 *certificate) {
     if (sk_X509_push(bundle, certificate) > 0)
@@ -48,7 +45,7 @@ static bool write_bundle(STACK_OF(X509) * *bundle, struct buf *out, struct err *
 
 bool certs_pkcs7_one(const void *der, size_t len, struct buf *out, struct err *err) {
     const unsigned char *at = der;
-    STACK_OF(X509) * bundle CLEANUP(bundle_free) = sk_X509_new_null();
+    STACK_OF(X509) * bundle CLEANUP(certs_bundle_free) = sk_X509_new_null();
     X509 *certificate = bundle != NULL ? d2i_X509(NULL, &at, (long)len) : NULL;
     if (certificate == NULL || !push(bundle, certificate)) {
         ERR_clear_error();
@@ -58,17 +55,8 @@ bool certs_pkcs7_one(const void *der, size_t len, struct buf *out, struct err *e
 }
 
 bool certs_pkcs7_all(const void *pem, size_t len, const char *what, struct buf *out, struct err *err) {
-    STACK_OF(X509) * bundle CLEANUP(bundle_free) = sk_X509_new_null();
-    BIO *bio = len <= REPLY_MAX ? BIO_new_mem_buf(pem, (int)len) : NULL;
-    bool ok = bundle != NULL && bio != NULL;
-    X509 *certificate = NULL;
-    while (ok && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
-        ok = push(bundle, certificate);
-    BIO_free(bio);
-    /* The end of a file is "no start line"; anything else is a certificate that cannot be read. */
-    ok = ok && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE && sk_X509_num(bundle) > 0;
-    ERR_clear_error();
-    return ok ? write_bundle(&bundle, out, err) : err_set(err, ERR_CONFIG, "certificates '%s': no PEM certificate in it, or a broken one", what);
+    STACK_OF(X509) * bundle CLEANUP(certs_bundle_free) = certs_bundle_parse(pem, len, what, err);
+    return bundle != NULL && write_bundle(&bundle, out, err);
 }
 
 static bool to_pem(X509 *certificate, struct buf *out, struct err *err) {

@@ -10,26 +10,12 @@
 #include "certs/identity.h"
 #include "common/hash.h"
 #include "common/hex.h"
-#include "common/text.h"
 
 enum { RSA_EXPONENT_MIN = 65537 };
 
 static void free_request(X509_REQ **request) {
     X509_REQ_free(*request);
     ERR_clear_error();
-}
-
-static void free_key(EVP_PKEY **key) {
-    EVP_PKEY_free(*key);
-    ERR_clear_error();
-}
-
-static void free_bio(BIO **bio) {
-    BIO_free(*bio);
-}
-
-static void free_der(unsigned char **der) {
-    OPENSSL_free(*der);
 }
 
 /* With an exponent of 1 everybody signs; small ones and even ones are somebody's mistake. */
@@ -45,7 +31,7 @@ static bool good_exponent(EVP_PKEY *key) {
 
 /* As everybody writes it: named curve, uncompressed point, NULL parameters of RSA. */
 static bool is_canonical(EVP_PKEY *key, const unsigned char *der, int len) {
-    unsigned char *own CLEANUP(free_der) = NULL;
+    unsigned char *own CLEANUP(certs_x509_free_der) = NULL;
     if (EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
         EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_UNCOMPRESSED) != 1)
         return false;
@@ -59,7 +45,7 @@ static bool is_canonical(EVP_PKEY *key, const unsigned char *der, int len) {
 
 /* The key: strong, proven, and in its one form. */
 static bool take_key(struct arena *arena, X509_REQ *request, struct certs_request *ret_request, struct err *err) {
-    unsigned char *der CLEANUP(free_der) = NULL;
+    unsigned char *der CLEANUP(certs_x509_free_der) = NULL;
     EVP_PKEY *key = X509_REQ_get0_pubkey(request);
     if (key == NULL || !certs_identity_check_key(key, err) || !good_exponent(key))
         return err_set(err, ERR_INVALID, "the request's key must be P-256, P-384, Ed25519 or RSA of 2048 to 8192 bits");
@@ -76,22 +62,6 @@ static bool take_key(struct arena *arena, X509_REQ *request, struct certs_reques
     return ret_request->spki != NULL ? hash_sha256(der, (size_t)len, ret_request->spki_sha256, err) : err_no_memory(err);
 }
 
-static void take_name(X509_REQ *request, char ret_name[CERTS_REQUEST_NAME_SIZE]) {
-    X509_NAME *subject = X509_REQ_get_subject_name(request);
-    int first = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-    unsigned char *text CLEANUP(free_der) = NULL;
-    ret_name[0] = '\0';
-    if (first < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, first) >= 0)
-        return;
-    int len = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, first)));
-    if (len <= 0 || len >= CERTS_REQUEST_NAME_SIZE || memchr(text, 0, (size_t)len) != NULL)
-        return;
-    memcpy(ret_name, text, (size_t)len);
-    ret_name[len] = '\0';
-    if (!text_is_id(ret_name))
-        ret_name[0] = '\0';
-}
-
 bool certs_request_read(struct arena *arena, const void *body, size_t len, struct certs_request *ret_request, struct err *err) {
     struct buf der CLEANUP(buf_free) = BUF_INIT(CERTS_REQUEST_MAX);
     X509_REQ *request CLEANUP(free_request) = NULL;
@@ -104,7 +74,8 @@ bool certs_request_read(struct arena *arena, const void *body, size_t len, struc
         return err_set(err, ERR_INVALID, "the request is not PKCS#10 (RFC 2986)");
     if (!take_key(arena, request, &read, err))
         return false;
-    take_name(request, read.common_name);
+    if (!certs_x509_common_name(X509_REQ_get_subject_name(request), read.common_name))
+        read.common_name[0] = '\0';
     *ret_request = read;
     return true;
 }
@@ -112,8 +83,8 @@ bool certs_request_read(struct arena *arena, const void *body, size_t len, struc
 /* ---- the device's side ---- */
 
 bool certs_request_new_key(struct buf *ret_pem, struct err *err) {
-    EVP_PKEY *key CLEANUP(free_key) = EVP_EC_gen("P-256");
-    BIO *bio CLEANUP(free_bio) = BIO_new(BIO_s_secmem());
+    EVP_PKEY *key CLEANUP(certs_x509_free_key) = EVP_EC_gen("P-256");
+    BIO *bio CLEANUP(certs_x509_free_bio) = BIO_new(BIO_s_secmem());
     char *data = NULL;
     if (key == NULL || bio == NULL || PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
         return err_set(err, ERR_KEY, "a key cannot be made");
@@ -124,7 +95,7 @@ bool certs_request_new_key(struct buf *ret_pem, struct err *err) {
 
 static EVP_PKEY *read_key(const void *pem, size_t len) {
     static char none[] = "";
-    BIO *bio CLEANUP(free_bio) = BIO_new_mem_buf(pem, (int)len);
+    BIO *bio CLEANUP(certs_x509_free_bio) = BIO_new_mem_buf(pem, (int)len);
     return bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, NULL, none) : NULL; /* an encrypted one is not asked about */
 }
 
@@ -137,9 +108,9 @@ static bool sign_request(X509_REQ *request, EVP_PKEY *key, const char *common_na
 }
 
 bool certs_request_make(const void *key_pem, size_t len, const char *common_name, struct buf *out, struct err *err) {
-    EVP_PKEY *key CLEANUP(free_key) = read_key(key_pem, len);
+    EVP_PKEY *key CLEANUP(certs_x509_free_key) = read_key(key_pem, len);
     X509_REQ *request CLEANUP(free_request) = X509_REQ_new();
-    unsigned char *der CLEANUP(free_der) = NULL;
+    unsigned char *der CLEANUP(certs_x509_free_der) = NULL;
     if (key == NULL)
         return err_set(err, ERR_KEY, "the private key cannot be read");
     if (request == NULL || !sign_request(request, key, common_name))
@@ -152,10 +123,9 @@ bool certs_request_make(const void *key_pem, size_t len, const char *common_name
 }
 
 bool certs_request_matches(const struct buf *certificate_pem, const struct buf *key_pem, struct err *err) {
-    EVP_PKEY *key CLEANUP(free_key) = read_key(key_pem->data, key_pem->len);
-    BIO *bio CLEANUP(free_bio) = BIO_new_mem_buf(certificate_pem->data, (int)certificate_pem->len);
-    X509 *certificate = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-    bool same = certificate != NULL && key != NULL && X509_check_private_key(certificate, key) == 1;
-    X509_free(certificate);
-    return same || err_set(err, ERR_KEY, "the certificate is not for this device's key");
+    EVP_PKEY *key CLEANUP(certs_x509_free_key) = read_key(key_pem->data, key_pem->len);
+    BIO *bio CLEANUP(certs_x509_free_bio) = BIO_new_mem_buf(certificate_pem->data, (int)certificate_pem->len);
+    X509 *certificate CLEANUP(certs_x509_free) = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    return (certificate != NULL && key != NULL && X509_check_private_key(certificate, key) == 1) ||
+           err_set(err, ERR_KEY, "the certificate is not for this device's key");
 }

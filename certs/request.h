@@ -5,7 +5,7 @@
 #include "common/arena.h"
 #include "common/buf.h"
 
-enum { CERTS_REQUEST_MAX = 16384, CERTS_REQUEST_NAME_SIZE = 65 };
+enum { CERTS_REQUEST_MAX = 16384, CERTS_REQUEST_NAME_SIZE = 65 /* CERTS_ID_SIZE */ };
 
 struct certs_request {
     const uint8_t *spki; /* the key that it proved to have: SubjectPublicKeyInfo, DER, in the one form that a key has here; in the arena */

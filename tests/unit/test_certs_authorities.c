@@ -224,6 +224,8 @@ static void test_refused_lists(void **state) {
     expect_refused("delta.crl", "a delta");
     expect_refused("indirect.crl", "an indirect");
     expect_refused("reasons.crl", "a partial one");
+    make_crl(&(struct make_crl){.point = "critical,DER:0500"}, &ca, gone, 1, in_folder("garbled.crl")); /* a NULL in the place of a SEQUENCE */
+    expect_refused("garbled.crl", "a partial one");
     /* A CA whose key usage does not say that it signs lists. */
     struct certs_authorities *authorities = NULL;
     make_crl(&(struct make_crl){0}, &mute, gone, 1, in_folder("mute.crl"));
