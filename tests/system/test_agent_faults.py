@@ -93,6 +93,16 @@ def test_lost_root_does_not_bring_the_pinned_one_back(world, device, lost):
     assert device.hurt() == [] and device.events() == before and device.state()["root_version"] == 2
 
 
+def test_lost_state_is_not_made_anew(device):
+    """With it the floor is gone: whoever takes it away must not be able to downgrade the device."""
+    assert device.once().returncode == 0
+    (device.folder / "state" / "state").unlink()
+    for _ in range(2):
+        done = device.once()
+        assert done.returncode == LOCAL_IO and "its floor is lost" in done.stderr, done.stderr
+    assert not (device.folder / "state" / "state").exists() and device.hurt() == []
+
+
 def test_lost_metadata_of_a_young_device(device):
     """Also one that has only been pinned is not pinned twice."""
     shutil.rmtree(device.folder / "state")

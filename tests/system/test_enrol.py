@@ -350,6 +350,16 @@ class TestFactory:
         with pytest.raises((Closed, ssl.SSLError, OSError)):  # the device listener does not believe it
             est.device(certificate=shown).get("/whoami")
 
+    def test_a_factory_certificate_renews_nothing(self, est, pki, tmp_path):
+        """Nor does it when the device goes on with its factory's key, by which it is known."""
+        name, key = a_name(), new_key("p256")
+        client = Applicant(est, self.factory(pki, name, key=key))
+        kept = keep(tmp_path, name, certificate(client.enrol(key)), key)
+        assert whoami(est, kept).status == 200
+        refused = client.renew(new_key("p256"))
+        assert refused.status == 403 and refused.problem == "identity" and "first enrolment" in refused.json["detail"]
+        assert whoami(est, kept).status == 200
+
     def test_an_active_device_is_not_taken_over(self, est, applicant, pki, tmp_path):
         name, key, other = a_name(), new_key("p256"), new_key("p256")
         client = Applicant(est, self.factory(pki, name))

@@ -221,6 +221,23 @@ class TestRenewal:
             assert process.wait(timeout=20) == 0
         assert agent.once().returncode == 0 and agent.files() == ["current.pem"]
 
+    def test_the_daemon_stays_who_it_is(self, est, pki, tmp_path):
+        """A certificate of another device in that place is no renewal: state and floor are this one's."""
+        agent = Newborn(tmp_path, est)
+        agent.settle()
+        name = f"not-{agent.device_id}"
+        other = pki.strange(name, uris=[f"urn:pawl:device:{name}"])
+        process = agent.spawn("run")
+        try:
+            log = agent.folder / "agent.log"
+            assert wait_until(lambda: "no update" in log.read_text(encoding="utf-8"))
+            write_secret(agent.identity / "current.pem", other.key.read_text(encoding="ascii") + other.cert.read_text(encoding="ascii"))
+            assert wait_until(lambda: f"is for device '{name}' now" in log.read_text(encoding="utf-8"))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=20) == 0
+        assert est.operator().get(f"/api/v1/devices/{name}").status == 404, "it has spoken as the other"
+
     def test_only_what_the_server_accepts_takes_the_old_ones_place(self, est, pki, tmp_path):
         """A certificate in waiting that the server does not believe is thrown away; the old one goes on."""
         agent = Newborn(tmp_path, est)

@@ -129,6 +129,7 @@ struct make_crl {
     long next_in_s;    /* from now; 0: one day */
     const char *point; /* issuing distribution point */
     int delta;         /* a delta CRL */
+    int critical;      /* its number is a critical extension, which nobody knows */
     int der;           /* instead of PEM */
     int damage;        /* changed after it was signed */
     long fill;         /* so many serial numbers more, from MAKE_CRL_FIRST on */
@@ -172,11 +173,11 @@ static inline void make_crl(const struct make_crl *make, const struct made *issu
         make_revoke(crl, serial);
         ASN1_INTEGER_free(serial);
     }
-    if (make->delta) {
-        ASN1_INTEGER *base = ASN1_INTEGER_new();
-        ASN1_INTEGER_set(base, 1);
-        X509_CRL_add1_ext_i2d(crl, NID_delta_crl, base, 1, 0);
-        ASN1_INTEGER_free(base);
+    if (make->delta || make->critical) {
+        ASN1_INTEGER *number = ASN1_INTEGER_new();
+        ASN1_INTEGER_set(number, 1);
+        X509_CRL_add1_ext_i2d(crl, make->delta ? NID_delta_crl : NID_crl_number, number, 1, 0);
+        ASN1_INTEGER_free(number);
     }
     if (make->point != NULL)
         make_crl_extension(crl, NID_issuing_distribution_point, make->point);

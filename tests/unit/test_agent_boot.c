@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 
 #include "agent/boot.h"
+#include "tests/unit/sync_fault.h"
 
 static struct err err;
 static char slot_a[256], slot_b[256], running[256], pointer[256], boot_id[256];
@@ -126,6 +127,13 @@ static void test_a_failed_switch_leaves_the_old_link(UNUSED void **state) {
     expect_pointer(slot_a);
 }
 
+static void test_a_switch_that_is_not_on_the_disk(UNUSED void **state) {
+    atomic_store(&sync_fault_at, 1);
+    assert_false(agent_boot_point(&settings, "switch", "b", &trial, &err));
+    assert_int_equal(atomic_load(&sync_fault_at), 0);
+    assert_int_equal(err.code, ERR_IO);
+}
+
 static void test_hold_points_at_what_runs(UNUSED void **state) {
     assert_true(agent_boot_hold(&settings, "a", &err)); /* no link yet */
     expect_pointer(slot_a);
@@ -168,6 +176,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_an_installer_may_name_slots_as_it_likes, set_up, folder_drop),
         cmocka_unit_test_setup_teardown(test_link_is_replaced_in_one_step, set_up, folder_drop),
         cmocka_unit_test_setup_teardown(test_a_failed_switch_leaves_the_old_link, set_up, folder_drop),
+        cmocka_unit_test_setup_teardown(test_a_switch_that_is_not_on_the_disk, set_up, folder_drop),
         cmocka_unit_test_setup_teardown(test_hold_points_at_what_runs, set_up, folder_drop),
         cmocka_unit_test_setup_teardown(test_command_hears_action_and_slot, set_up, folder_drop),
         cmocka_unit_test_setup_teardown(test_self_test, set_up, folder_drop),

@@ -212,6 +212,7 @@ static void test_refused_lists(void **state) {
     make_crl(&(struct make_crl){0}, &other, gone, 1, in_folder("foreign.crl"));
     make_crl(&(struct make_crl){0}, &namesake, gone, 1, in_folder("namesake.crl"));
     make_crl(&(struct make_crl){.delta = 1}, &ca, gone, 1, in_folder("delta.crl"));
+    make_crl(&(struct make_crl){.critical = 1}, &ca, gone, 1, in_folder("critical.crl"));
     make_crl(&(struct make_crl){.point = "critical,indirectCRL:TRUE"}, &ca, gone, 1, in_folder("indirect.crl"));
     make_crl(&(struct make_crl){.point = "critical,onlysomereasons:keyCompromise"}, &ca, gone, 1, in_folder("reasons.crl"));
     make_crl(&(struct make_crl){.damage = 1}, &ca, gone, 1, in_folder("damaged.crl"));
@@ -222,6 +223,7 @@ static void test_refused_lists(void **state) {
     expect_refused("namesake.crl", "'CN=ca' is not signed by a configured CA");
     expect_refused("damaged.crl", "is not signed by a configured CA");
     expect_refused("delta.crl", "a delta");
+    expect_refused("critical.crl", "a critical extension that is not known");
     expect_refused("indirect.crl", "an indirect");
     expect_refused("reasons.crl", "a partial one");
     make_crl(&(struct make_crl){.point = "critical,DER:0500"}, &ca, gone, 1, in_folder("garbled.crl")); /* a NULL in the place of a SEQUENCE */
@@ -254,6 +256,21 @@ static void test_many(void **state) {
         ASN1_INTEGER_free(number);
     }
     certs_authorities_free(authorities);
+}
+
+/* A number and its negative are two certificates' serials. */
+static void test_negative_serial(void **state) {
+    uint64_t issuer, ids[2];
+    struct err err;
+    (void)state;
+    assert_true(certs_authority_id(ca.certificate, &issuer, &err));
+    for (int i = 0; i < 2; i++) {
+        ASN1_INTEGER *number = ASN1_INTEGER_new();
+        ASN1_INTEGER_set(number, i == 0 ? 77 : -77);
+        assert_true(certs_serial_id(issuer, number, &ids[i], &err));
+        ASN1_INTEGER_free(number);
+    }
+    assert_int_not_equal(ids[0], ids[1]);
 }
 
 /* The digest says whether anything has changed. */
@@ -297,6 +314,7 @@ int main(void) {
         cmocka_unit_test(test_refused_lists),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_digest),
+        cmocka_unit_test(test_negative_serial),
         cmocka_unit_test(test_lineage_bounds),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -13,6 +13,7 @@
 #include "db/restore.h"
 #include "db/scrub.h"
 #include "tests/unit/rollout_fixture.h"
+#include "tests/unit/sync_fault.h"
 
 enum { MANY = 5 };
 
@@ -100,6 +101,35 @@ static void test_round_trip(void **state) {
     assert_int_equal(events_of(&copy, "restored", NULL), 1);
     close_copy(&copy);
     assert_fails(backup(store, NULL, &manifest, &err), err, ERR_CONFLICT); /* the file exists */
+}
+
+/* Neither has succeeded before all of it is on the disk. */
+static void test_every_sync_counts(void **state) {
+    enum { RESTORED_SYNCS = MANY + 3 }; /* images and database, their folders, the new folder's own name */
+    struct store *store = *state;
+    struct db_backup_manifest manifest;
+    struct db_restore_report report;
+    struct err err;
+    int nth = 1;
+    for (; nth <= 2; nth++) {
+        atomic_store(&sync_fault_at, nth);
+        assert_fails(backup(store, NULL, &manifest, &err), err, ERR_IO);
+        assert_int_equal(atomic_load(&sync_fault_at), 0);
+        (void)unlink(beside(store, ".tar"));
+    }
+    assert_ok(backup(store, NULL, &manifest, &err), err);
+    for (nth = 1;; nth++) {
+        const char *to = arena_printf(&store->arena, "%s.copy-%d", store->folder, nth);
+        atomic_store(&sync_fault_at, nth);
+        bool restored = restore(store, to, false, NULL, &report, &err);
+        if (atomic_exchange(&sync_fault_at, 0) > 0) { /* there is no nth */
+            assert_true(restored);
+            break;
+        }
+        assert_false(restored);
+        assert_int_equal(err.code, ERR_IO);
+    }
+    assert_true(nth > RESTORED_SYNCS);
 }
 
 /* A step that lets the process die as kill -9 would. */
@@ -525,6 +555,7 @@ static void test_scrub_left_and_collected(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_every_sync_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_backup_killed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restore_killed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_old_store_is_not_rubbish, setup, teardown),

@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 
 #include "tests/unit/db_fixture.h"
+#include "tests/unit/sync_fault.h"
 
 /* The engine calls these two (nm -D libsqlite3.so.0); here stand ours, which fail on demand. */
 static atomic_int sync_fails, write_fails;
@@ -95,6 +96,30 @@ static void test_failed_write_is_not_acknowledged(void **state) {
     assert_ok(db_write(store->db, run_event, "again", &err), err);
 }
 
+/* First the file, then the folder that has its name: an image is not taken before both are on the disk. */
+static void test_image_that_is_not_synced(void **state) {
+    struct store *store = *state;
+    char sha256[DB_SHA256_SIZE];
+    struct db_image image;
+    struct err err;
+
+    assert_ok(hash_sha256_hex("abc", 3, sha256, &err), err);
+    for (int nth = 1; nth <= 2; nth++) {
+        struct image_args args = {.upload = NULL};
+
+        assert_ok(db_image_begin(store->db, sha256, 3, &args.upload, &err), err);
+        assert_ok(db_image_write(args.upload, "abc", 3, &err), err);
+        atomic_store(&sync_fault_at, nth);
+        assert_fails(WRITE(store, run_image, &args, &err), err, ERR_IO);
+        assert_int_equal(atomic_load(&sync_fault_at), 0);
+        assert_fails(db_image_get(store->reader, sha256, &image, &err), err, ERR_NOT_FOUND);
+        assert_int_equal(count_files(store, "tmp"), 0);
+    }
+    store_shut(store);
+    store_reopen(store);
+    assert_int_equal(count_files(store, "images"), 0);
+}
+
 static void test_migration_on_a_full_disk(void **state) {
     struct store store = {.fatal_count = 0};
     struct db_options options = {.folder = store.folder};
@@ -117,8 +142,9 @@ static void test_migration_on_a_full_disk(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        WITH_STORE(test_failed_sync_is_the_end),           WITH_STORE(test_registry_does_not_run_ahead),    WITH_STORE(test_full_disk_heals),
-        WITH_STORE(test_failed_write_is_not_acknowledged), cmocka_unit_test(test_migration_on_a_full_disk),
+        WITH_STORE(test_failed_sync_is_the_end),   WITH_STORE(test_registry_does_not_run_ahead),
+        WITH_STORE(test_full_disk_heals),          WITH_STORE(test_failed_write_is_not_acknowledged),
+        WITH_STORE(test_image_that_is_not_synced), cmocka_unit_test(test_migration_on_a_full_disk),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,21 @@ static void test_refused(void **state) {
     assert_int_equal(page.count, 1);
 }
 
+/* The row is right, the file on the disk is not: nobody could install it. */
+static void test_file_that_was_cut(void **state) {
+    struct store *store = *state;
+    char path[PATH_MAX];
+    struct db_release release;
+
+    make_product(store, "hub", FLEET_POLICY_LATEST);
+    release = release_of(store, "hub", 5);
+    snprintf(path, sizeof path, "%s/images/%s", store->folder, release.sha256);
+    assert_int_equal(truncate(path, release.length - 1), 0);
+    assert_refused(store, &release, ERR_IO);
+    assert_int_equal(unlink(path), 0);
+    assert_refused(store, &release, ERR_IO);
+}
+
 static void test_lists(void **state) {
     struct store *store = *state;
     struct db_releases page;
@@ -237,6 +252,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_STORE(test_insert),
         WITH_STORE(test_refused),
+        WITH_STORE(test_file_that_was_cut),
         WITH_STORE(test_lists),
         WITH_STORE(test_products),
         WITH_STORE(test_catalog_follows),

@@ -521,6 +521,23 @@ static void test_open_of_rollout(void **state) {
     expect(&facts, &line, FLEET_REASON_AWAITING_REPORT, 0, "it runs it, and has yet to say so");
 }
 
+/* A client that cannot open sealed images gets none, by whatever way. */
+static void test_sealed(void **state) {
+    struct fleet_release release = RELEASE(4, 4, 1, 0, boards, false);
+    const struct fleet_line line = {.exists = true, .policy = FLEET_POLICY_LATEST, .releases = &release, .release_count = 1};
+    struct fleet_facts facts = device();
+
+    (void)state;
+    release.sealed = true;
+    expect(&facts, &line, FLEET_REASON_OFFERED, 4, "a device that may open it");
+    facts.plain_only = true;
+    expect(&facts, &line, FLEET_REASON_SEALED_UNSUPPORTED, 0, "sealed");
+    assert_int_equal(fleet_offer_check_release(&facts, &release), FLEET_REASON_SEALED_UNSUPPORTED);
+    assert_int_equal(fleet_offer_check_download(&facts, &release), FLEET_REASON_SEALED_UNSUPPORTED);
+    release.sealed = false;
+    expect(&facts, &line, FLEET_REASON_OFFERED, 4, "plain");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_states),
@@ -536,6 +553,7 @@ int main(void) {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_rollouts),
         cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_sealed),
         cmocka_unit_test(test_order_of_rollouts),
         cmocka_unit_test(test_open_of_rollout),
     };

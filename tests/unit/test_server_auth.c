@@ -94,6 +94,37 @@ static void test_throttle_slots(void **state) {
     free(other);
 }
 
+/* An IPv6 customer has 2^64 addresses: his network counts. */
+static void test_throttle_by_network(void **state) {
+    static const char *const one[] = {"2001:db8:0:7::1", "2001:db8:0:7::2", "2001:db8:0:7:ffff::1"};
+    struct rig *rig = *state;
+    for (size_t i = 0; i < ARRAY_LEN(one); i++)
+        expect(rig, (struct ask){.path = "/api/v1/whoami", .token = "pawl_x", .address = one[i]}, 401, NULL);
+    expect(rig, (struct ask){.path = "/api/v1/whoami", .token = "pawl_x", .address = "2001:db8:0:7::3"}, 429, NULL);
+    expect(rig, (struct ask){.path = "/api/v1/whoami", .token = "pawl_x", .address = "2001:db8:0:8::1"}, 401, NULL);
+}
+
+static void test_grace_of_an_old_secret(void **state) {
+    static const char *const scopes[] = {"device:read", NULL};
+    struct rig *rig = *state;
+    const char *old = rig_token(rig, NOW + 1000, scopes);
+    char *path = arena_printf(&rig->store->arena, "/api/v1/tokens/%.12s/rotate", old + 5);
+    expect(rig, (struct ask){.method = "POST", .path = path, .token = rig->token, .body = "{\"grace_s\":10}"}, 200, "\"secret\":\"pawl_");
+    rig->now = NOW + 9;
+    expect(rig, (struct ask){.path = "/api/v1/devices", .token = old}, 200, "items");
+    rig->now = NOW + 10;
+    expect(rig, (struct ask){.path = "/api/v1/devices", .token = old}, 401, NULL);
+}
+
+/* On the enrolment listener an expired certificate is let in: only the key that a device is known by counts there. */
+static void test_renewals_are_for_known_keys(void **state) {
+    struct rig *rig = *state;
+    const struct ask renewal = {.method = "POST", .path = "/.well-known/est/simplereenroll", .listener = API_ENROL, .device = "d1", .key = 7};
+    expect(rig, renewal, 403, "is not known by this key");
+    expect(rig, (struct ask){.method = "POST", .path = "/api/v1/devices", .token = rig->token, .body = "{\"id\":\"d1\"}"}, 201, NULL);
+    expect(rig, renewal, 403, "is not known by this key"); /* registered, and has never shown a key */
+}
+
 static void test_certificates(void **state) {
     static const char *const reader[] = {"device:read", NULL};
     struct rig *rig = *state;
@@ -133,7 +164,7 @@ static void test_scopes(void **state) {
     /* Pair by pair: reading one and writing two is not reading two, nor writing one. */
     token = rig_token(rig, NOW + 1000, pair);
     expect(rig, (struct ask){.path = "/api/v1/devices/a", .token = token}, 200, NULL);
-    expect(rig, (struct ask){.path = "/api/v1/devices/b", .token = token}, 403, NULL);
+    expect(rig, (struct ask){.path = "/api/v1/devices/b", .token = token}, 404, NULL);
     expect(rig, (struct ask){.method = "POST", .path = "/api/v1/devices/a/revoke", .token = token}, 403, NULL);
     expect(rig, (struct ask){.method = "POST", .path = "/api/v1/devices/b/revoke", .token = token}, 200, "revoked");
     expect(rig, (struct ask){.path = "/api/v1/devices", .token = token}, 403, NULL);
@@ -279,6 +310,9 @@ int main(void) {
         RIG(test_dead_tokens),
         RIG(test_throttle),
         cmocka_unit_test(test_throttle_slots),
+        RIG(test_throttle_by_network),
+        RIG(test_grace_of_an_old_secret),
+        RIG(test_renewals_are_for_known_keys),
         RIG(test_certificates),
         RIG(test_scopes),
         RIG(test_nobody_gives_what_he_does_not_have),

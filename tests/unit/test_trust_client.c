@@ -1,4 +1,5 @@
 /* The TUF client against a repository that lies: rollback, freeze, mix-and-match, fast-forward, root chains, endless data. */
+#include "common/text.h"
 #include "tests/unit/trust_simulator.h"
 
 static enum err_code refresh_code(struct tuf_client *client, struct sim *sim, int64_t now) {
@@ -294,6 +295,23 @@ static void test_endless_data(void **state) {
     free(spaces);
 }
 
+static bool fetch_announced(void *context, const char *name, size_t max_bytes, struct buf *out, struct err *err) {
+    if (text_equal(name, "1.snapshot.json") || text_equal(name, "1.targets.json"))
+        assert_int_equal(max_bytes, sim_get(context, name)->len);
+    return sim_fetch(context, name, max_bytes, out, err);
+}
+
+static void test_no_more_is_asked_for_than_was_announced(void **state) {
+    (void)state;
+    struct sim *sim = sim_new();
+    struct tuf_client *client = sim_client(sim);
+    const struct tuf_fetch fetch = {.get = fetch_announced, .context = sim};
+    SIM_OK(tuf_client_refresh(client, &fetch, SIM_NOW, &sim_err));
+    assert_true(sim->fetches >= 4);
+    tuf_client_free(client);
+    sim_free(sim);
+}
+
 static void test_wrong_roles_key(void **state) {
     (void)state;
     struct sim *sim = sim_new();
@@ -522,6 +540,7 @@ int main(void) {
         cmocka_unit_test(test_wrong_hash_and_length),
         cmocka_unit_test(test_announced_length_over_ceiling),
         cmocka_unit_test(test_endless_data),
+        cmocka_unit_test(test_no_more_is_asked_for_than_was_announced),
         cmocka_unit_test(test_wrong_roles_key),
         cmocka_unit_test(test_root_walk_three_hops),
         cmocka_unit_test(test_root_walk_stops_at_a_gap),
