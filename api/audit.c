@@ -50,18 +50,17 @@ static bool row_from(struct arena *arena, const struct chain_row *row, struct ro
 }
 
 bool api_audit_list(struct api_call *call, struct err *err) {
-    struct api_list list;
+    struct db_list list;
     struct db_audits page;
-    if (!api_list_begin(call, true, &list, err) || !db_audit_list(call->db, list.after_number, list.limit, call->arena, &page, err))
+    if (!api_list_begin(call, &list, err) || !db_audit_list(call->db, &list, call->arena, &page, err))
         return false;
     struct row *items = arena_array(call->arena, page.count, sizeof(*items));
-    const char *last = page.more ? arena_printf(call->arena, "%lld", (long long)page.items[page.count - 1].seq) : NULL;
-    if ((items == NULL && page.count > 0) || (page.more && last == NULL))
+    if (items == NULL && page.count > 0)
         return err_no_memory(err);
     for (size_t i = 0; i < page.count; i++)
         if (!row_from(call->arena, &page.items[i], &items[i], err))
             return false;
-    return api_list_reply(call, &shape, items, page.count, last, err);
+    return api_list_reply(call, &shape, items, page.count, page.next, err);
 }
 
 bool api_audit_checkpoint(struct api_call *call, struct err *err) {

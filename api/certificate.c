@@ -15,16 +15,15 @@
 #include "db/device.h"
 
 bool api_certificate_list(struct api_call *call, struct err *err) {
-    struct api_list list;
+    struct db_list list;
     struct db_certificates page;
     struct db_certificate_filter filter = {.device = api_query(call, "device"), .product = api_query(call, "product")};
     const char *before = api_query(call, "expires_before");
-    if (!api_allow_list(call, err) || !api_list_begin(call, true, &list, err))
+    if (!api_allow_list(call, err) || !api_list_begin(call, &list, err))
         return false;
     if (before != NULL && !clock_parse_rfc3339(before, &filter.expires_before))
         return err_set_field(err, ERR_INVALID, "expires_before", "'expires_before' must be a time as RFC 3339 writes it");
-    if (!api_query_bool(call, "in_use", &filter.in_use, err) ||
-        !db_certificate_list(call->db, &filter, list.after_number, list.limit, call->arena, &page, err))
+    if (!api_query_bool(call, "in_use", &filter.in_use, err) || !db_certificate_list(call->db, &filter, &list, call->arena, &page, err))
         return false;
     struct api_certificate *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)
@@ -32,8 +31,7 @@ bool api_certificate_list(struct api_call *call, struct err *err) {
     for (size_t i = 0; i < page.count; i++)
         if (!api_certificate_from(call->arena, &page.items[i], &items[i], err))
             return false;
-    const char *last = page.more ? arena_printf(call->arena, "%lld", (long long)page.items[page.count - 1].id) : NULL;
-    return api_list_reply(call, &api_shape_certificate, items, page.count, last, err);
+    return api_list_reply(call, &api_shape_certificate, items, page.count, page.next, err);
 }
 
 bool api_certificate_get(struct api_call *call, struct err *err) {

@@ -42,18 +42,17 @@ bool api_claim_check(const struct db_claim *claim, const char *device, const uin
 }
 
 bool api_claim_list(struct api_call *call, struct err *err) {
-    struct api_list list;
+    struct db_list list;
     struct db_claims page;
     const struct db_claim_filter filter = {.device = api_query(call, "device"), .product = api_query(call, "product")};
-    if (!api_allow_list(call, err) || !api_list_begin(call, false, &list, err) ||
-        !db_claim_list(call->db, &filter, list.after, list.limit, call->arena, &page, err))
+    if (!api_allow_list(call, err) || !api_list_begin(call, &list, err) || !db_claim_list(call->db, &filter, &list, call->arena, &page, err))
         return false;
     struct api_claim *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)
         return err_no_memory(err);
     for (size_t i = 0; i < page.count; i++)
         api_claim_from(&page.items[i], call->now, &items[i]);
-    return api_list_reply(call, &api_shape_claim, items, page.count, page.more ? items[page.count - 1].id : NULL, err);
+    return api_list_reply(call, &api_shape_claim, items, page.count, page.next, err);
 }
 
 static bool check_input(const struct api_claim_input *input, struct err *err) {

@@ -151,9 +151,9 @@ static bool fill_entry(struct api_call *call, const struct db_ddi_entry *row, st
 bool api_ddi_log_list(struct api_call *call, struct err *err) {
     struct db_deployment deployment;
     struct db_ddi_entries page;
-    struct api_list list;
-    if (!api_find_deployment(call, &deployment, err) || !api_list_begin(call, true, &list, err) ||
-        !db_ddi_log_list(call->db, deployment.id, list.after_number, list.limit, call->arena, &page, err))
+    struct db_list list;
+    if (!api_find_deployment(call, &deployment, err) || !api_list_begin(call, &list, err) ||
+        !db_ddi_log_list(call->db, deployment.id, &list, call->arena, &page, err))
         return false;
     struct entry *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)
@@ -161,8 +161,5 @@ bool api_ddi_log_list(struct api_call *call, struct err *err) {
     for (size_t i = 0; i < page.count; i++)
         if (!fill_entry(call, &page.items[i], &items[i], err))
             return false;
-    const char *last = page.more ? arena_printf(call->arena, "%lld", (long long)items[page.count - 1].seq) : NULL;
-    if (page.more && last == NULL)
-        return err_no_memory(err);
-    return api_list_reply(call, &entry_shape, items, page.count, last, err);
+    return api_list_reply(call, &entry_shape, items, page.count, page.next, err);
 }

@@ -56,15 +56,15 @@ static bool reply_delivery(struct api_call *call, int status, const char *webhoo
 }
 
 bool api_delivery_list(struct api_call *call, struct err *err) {
-    struct api_list list;
+    struct db_list list;
     struct db_webhook webhook;
     struct db_deliveries page;
     const char *state = api_query(call, "state");
-    if (!api_list_begin(call, true, &list, err))
+    if (!api_list_begin(call, &list, err))
         return false;
     if (state != NULL && strcmp(state, "waiting") != 0 && strcmp(state, "delivered") != 0 && strcmp(state, "dead") != 0)
         return err_set_field(err, ERR_INVALID, "state", "'state' must be waiting, delivered or dead");
-    if (!get_webhook(call, &webhook, err) || !db_delivery_list(call->db, webhook.id, state, list.after_number, list.limit, call->arena, &page, err))
+    if (!get_webhook(call, &webhook, err) || !db_delivery_list(call->db, webhook.id, state, &list, call->arena, &page, err))
         return false;
     struct delivery *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)
@@ -72,7 +72,7 @@ bool api_delivery_list(struct api_call *call, struct err *err) {
     for (size_t i = 0; i < page.count; i++)
         if (!delivery_from(call->arena, &page.items[i], &items[i], err))
             return false;
-    return api_list_reply(call, &shape, items, page.count, page.more ? items[page.count - 1].event : NULL, err);
+    return api_list_reply(call, &shape, items, page.count, page.next, err);
 }
 
 /* An event of its own, for this webhook alone, whatever kinds it wants. */

@@ -30,9 +30,9 @@ static const struct json_field waiting_fields[] = {
 static const struct json_shape waiting_shape = JSON_SHAPE(struct waiting, waiting_fields);
 
 bool api_deployment_list(struct api_call *call, struct err *err) {
-    struct api_list list;
+    struct db_list list;
     struct db_deployments page;
-    if (!api_allow_list(call, err) || !api_list_begin(call, true, &list, err))
+    if (!api_allow_list(call, err) || !api_list_begin(call, &list, err))
         return false;
     struct db_deployment_filter filter = {
         .device = api_query(call, "device"),
@@ -43,7 +43,7 @@ bool api_deployment_list(struct api_call *call, struct err *err) {
         return err_set_field(err, ERR_INVALID, "state", "'state' is no state of a deployment");
     if (api_query(call, "rollout") != NULL && !text_to_int(api_query(call, "rollout"), 1, INT64_MAX, &filter.rollout))
         return err_set_field(err, ERR_INVALID, "rollout", "'rollout' must be a rollout's id");
-    if (!db_deployment_list(call->db, &filter, list.after_number, list.limit, call->arena, &page, err))
+    if (!db_deployment_list(call->db, &filter, &list, call->arena, &page, err))
         return false;
     struct api_deployment *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)
@@ -51,7 +51,7 @@ bool api_deployment_list(struct api_call *call, struct err *err) {
     for (size_t i = 0; i < page.count; i++)
         if (!api_deployment_from(call->arena, &page.items[i], &items[i], err))
             return false;
-    return api_list_reply(call, &api_shape_deployment, items, page.count, page.more ? items[page.count - 1].id : NULL, err);
+    return api_list_reply(call, &api_shape_deployment, items, page.count, page.next, err);
 }
 
 bool api_deployment_assign(struct api_call *call, struct err *err) {

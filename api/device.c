@@ -24,14 +24,14 @@ static bool reply_device(struct api_call *call, int status, const char *id, stru
            api_reply_etag(call, device.revision, err) && api_reply_json(call, status, &api_shape_device, &reply, err);
 }
 
-static bool reply_list(struct api_call *call, const struct db_devices *page, const char *last, struct err *err) {
+static bool reply_list(struct api_call *call, const struct db_devices *page, struct err *err) {
     struct api_device *items = arena_array(call->arena, page->count, sizeof(*items));
     if (items == NULL && page->count > 0)
         return err_no_memory(err);
     for (size_t i = 0; i < page->count; i++)
         if (!api_device_from(call->arena, &page->items[i], &items[i], err))
             return false;
-    return api_list_reply(call, &api_shape_device, items, page->count, last, err);
+    return api_list_reply(call, &api_shape_device, items, page->count, page->next, err);
 }
 
 /* The parameters that are no filter text, as one: they mean the same. */
@@ -46,30 +46,21 @@ static bool filter_of_params(struct api_call *call, const struct fleet_filter **
         fleet_filter_quote(value, &text);
     }
     const char *prefix = api_query(call, "id_prefix");
-    if (prefix != NULL && *prefix != '\0') {
-        if (!api_check_id(prefix, "id_prefix", err))
-            return false;
+    if (prefix != NULL && *prefix != '\0')
         buf_printf(&text, "%sid ~ %s*", text.len > 0 ? " and " : "", prefix);
-    }
     return buf_ok(&text, "the query", err) && fleet_filter_parse(call->arena, text.data != NULL ? text.data : "", ret_filter, err);
 }
 
-static bool read_sort(const struct api_call *call, struct db_select *select, struct err *err) {
-    const char *sort = api_query(call, "sort");
-    select->descending = sort != NULL && *sort == '-';
-    if (sort == NULL || db_device_sort_parse(sort + select->descending, &select->sort))
-        return true;
-    return err_set_field(err, ERR_INVALID, "sort",
-                         "'sort' must be id, product, hardware, state, version, sequence or last_seen, with a '-' before it for descending");
+static bool is_by_id(const char *sort) {
+    return sort == NULL || strcmp(sort + (*sort == '-'), "id") == 0;
 }
 
 /* By filter, or in another order than the ids': out of the registry. */
-static bool select_devices(struct api_call *call, const struct fleet_filter *filter, const struct api_list *list, struct err *err) {
-    struct db_select select = {.filters = {filter}, .after = list->after, .limit = list->limit};
+static bool select_devices(struct api_call *call, const struct fleet_filter *filter, const struct db_list *list, struct err *err) {
+    struct db_select select = {.filters = {filter}, .list = *list};
     struct db_devices page;
-    const char *last;
-    return read_sort(call, &select, err) && filter_of_params(call, &select.filters[1], err) &&
-           db_select_page(call->db, &select, call->arena, &page, &last, err) && reply_list(call, &page, last, err);
+    return filter_of_params(call, &select.filters[1], err) && db_select_page(call->db, &select, call->arena, &page, err) &&
+           reply_list(call, &page, err);
 }
 
 /* A token that is limited to products must name one, as a parameter or in the filter. */
@@ -79,11 +70,11 @@ static bool allow_list(const struct api_call *call, const struct fleet_filter *f
 }
 
 bool api_device_list(struct api_call *call, struct err *err) {
-    struct api_list list;
+    struct db_list list;
     struct db_devices page;
     const struct fleet_filter *text = NULL;
     if ((api_query(call, "filter") != NULL && !fleet_filter_parse(call->arena, api_query(call, "filter"), &text, err)) ||
-        !allow_list(call, text, err) || !api_list_begin(call, false, &list, err))
+        !allow_list(call, text, err) || !api_list_begin(call, &list, err))
         return false;
     struct db_device_filter filter = {
         .product = api_query(call, "product"),
@@ -95,10 +86,11 @@ bool api_device_list(struct api_call *call, struct err *err) {
     };
     if (filter.by_state && !fleet_device_state_parse(api_query(call, "state"), &filter.state))
         return err_set_field(err, ERR_INVALID, "state", "'state' must be pending, active, revoked or retired");
-    if (text != NULL || api_query(call, "sort") != NULL)
+    if (filter.id_prefix != NULL && *filter.id_prefix != '\0' && !api_check_id(filter.id_prefix, "id_prefix", err))
+        return false;
+    if (text != NULL || !is_by_id(list.sort))
         return select_devices(call, text, &list, err);
-    return db_device_list(call->db, &filter, list.after, list.limit, call->arena, &page, err) &&
-           reply_list(call, &page, page.more ? page.items[page.count - 1].id : NULL, err);
+    return db_device_list(call->db, &filter, &list, call->arena, &page, err) && reply_list(call, &page, err);
 }
 
 static bool check_tags(const struct json_texts *tags, struct err *err) {

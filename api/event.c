@@ -57,14 +57,14 @@ static bool read_since(struct api_call *call, int64_t *ret_since, struct err *er
 }
 
 bool api_event_list(struct api_call *call, struct err *err) {
-    struct api_list list;
+    struct db_list list;
     struct db_events page;
     struct db_event_filter filter = {
         .device = api_query(call, "device"),
         .product = api_query(call, "product"),
     };
-    if (!api_allow_list(call, err) || !api_list_begin(call, true, &list, err) || !api_event_read_kind(call, &filter.kind, err) ||
-        !read_since(call, &filter.since, err) || !db_event_list(call->db, &filter, list.after_number, list.limit, call->arena, &page, err))
+    if (!api_allow_list(call, err) || !api_list_begin(call, &list, err) || !api_event_read_kind(call, &filter.kind, err) ||
+        !read_since(call, &filter.since, err) || !db_event_list(call->db, &filter, &list, call->arena, &page, err))
         return false;
     struct event *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)
@@ -72,5 +72,5 @@ bool api_event_list(struct api_call *call, struct err *err) {
     for (size_t i = 0; i < page.count; i++)
         if (!event_from(call->arena, &page.items[i], &items[i], err))
             return false;
-    return api_list_reply(call, &shape, items, page.count, page.more ? items[page.count - 1].id : NULL, err);
+    return api_list_reply(call, &shape, items, page.count, page.next, err);
 }

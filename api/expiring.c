@@ -32,32 +32,15 @@ static bool read_within(const struct api_call *call, int64_t *ret_within, struct
     return err_set_field(err, ERR_INVALID, "within", "'within' must be a duration of at most ten years: 12h, 30d");
 }
 
-/* "<expires_at>:<device>", as position_after() made it. */
-static bool read_position(struct api_call *call, const char *after, struct db_expiry_position *ret_position, struct err *err) {
-    const char *colon = strchr(after, ':');
-    char *number = colon != NULL ? arena_strndup(call->arena, after, (size_t)(colon - after)) : NULL;
-    *ret_position = (struct db_expiry_position){.device = ""};
-    if (after[0] == '\0')
-        return true;
-    if (number == NULL || !text_to_int(number, 0, INT64_MAX, &ret_position->expires_at))
-        return err_set_field(err, ERR_INVALID, "cursor", "'cursor' is not one that this list has given");
-    ret_position->device = colon + 1;
-    return true;
-}
-
 bool api_expiring_list(struct api_call *call, struct err *err) {
-    struct api_list list;
-    struct db_expiry_position position;
+    struct db_list list;
     struct db_expiries page;
     int64_t within;
-    if (!api_allow_list(call, err) || !api_list_begin(call, false, &list, err) || !read_within(call, &within, err) ||
-        !read_position(call, list.after, &position, err) ||
-        !db_expiry_list(call->db, call->now + within, api_query(call, "product"), &position, list.limit, call->arena, &page, err))
+    if (!api_allow_list(call, err) || !api_list_begin(call, &list, err) || !read_within(call, &within, err) ||
+        !db_expiry_list(call->db, call->now + within, api_query(call, "product"), &list, call->arena, &page, err))
         return false;
     struct expiring *items = arena_array(call->arena, page.count, sizeof(*items));
-    const struct db_expiry *end = page.more ? &page.items[page.count - 1] : NULL;
-    const char *last = end != NULL ? arena_printf(call->arena, "%lld:%s", (long long)end->expires_at, end->device) : NULL;
-    if ((items == NULL && page.count > 0) || (end != NULL && last == NULL))
+    if (items == NULL && page.count > 0)
         return err_no_memory(err);
     for (size_t i = 0; i < page.count; i++)
         items[i] = (struct expiring){
@@ -67,5 +50,5 @@ bool api_expiring_list(struct api_call *call, struct err *err) {
             .expires_at = page.items[i].expires_at,
             .last_seen = page.items[i].last_seen,
         };
-    return api_list_reply(call, &shape, items, page.count, last, err);
+    return api_list_reply(call, &shape, items, page.count, page.next, err);
 }

@@ -10,7 +10,7 @@
 #include "db/db.h"
 
 enum {
-    CURSOR_MAX = 192, /* bytes of a position */
+    CURSOR_MAX = 512, /* bytes of a position */
     LINES_PAGE = 200, /* items that a stream reads at once */
     LINES_MAX = 64 * 1024 * 1024,
 };
@@ -29,17 +29,14 @@ struct page {
 };
 
 /* A cursor is the position in hex: opaque enough that nobody builds one, and the same for every list. */
-static bool cursor_read(struct api_call *call, const char *cursor, bool by_number, struct api_list *list, struct err *err) {
+static bool cursor_read(struct api_call *call, const char *cursor, const char **ret_after, struct err *err) {
     size_t len = strlen(cursor);
     char *text = arena_alloc(call->arena, len / 2 + 1);
     if (text == NULL)
         return err_no_memory(err);
-    bool good = len <= 2 * CURSOR_MAX && hex_decode(cursor, len, text) && strlen(text) == len / 2 && text_is_printable(text);
-    if (good && by_number)
-        good = text_to_int(text, 1, INT64_MAX, &list->after_number);
-    if (!good)
+    if (len > 2 * CURSOR_MAX || !hex_decode(cursor, len, text) || strlen(text) != len / 2 || !text_is_printable(text))
         return err_set_field(err, ERR_INVALID, "cursor", "'cursor' is none that a list of this kind gave");
-    list->after = text;
+    *ret_after = text;
     return true;
 }
 
@@ -84,34 +81,34 @@ static struct lines *lines_of(const struct api_call *call) {
     return call->reply.pull.next == lines_next ? call->reply.pull.state : NULL;
 }
 
-static bool add_lines(struct api_call *call, struct lines *lines, const struct json_shape *item, const void *items, size_t count, const char *last,
+static bool add_lines(struct api_call *call, struct lines *lines, const struct json_shape *item, const void *items, size_t count, const char *next,
                       struct err *err) {
     for (size_t i = 0; i < count; i++) {
         json_write(&lines->text, item, (const char *)items + i * item->size);
         buf_byte(&lines->text, '\n');
     }
-    lines->ended = last == NULL;
-    if (last != NULL && strlen(last) > CURSOR_MAX)
+    lines->ended = next == NULL;
+    if (next != NULL && strlen(next) > CURSOR_MAX)
         return err_set(err, ERR_INTERNAL, "position too long at %s", call->path);
-    if (last != NULL)
-        hex_encode(last, strlen(last), lines->cursor);
+    if (next != NULL)
+        hex_encode(next, strlen(next), lines->cursor);
     return buf_ok(&lines->text, "the reply", err);
 }
 
-static bool begin_lines(struct api_call *call, const struct json_shape *item, const void *items, size_t count, const char *last, struct err *err) {
+static bool begin_lines(struct api_call *call, const struct json_shape *item, const void *items, size_t count, const char *next, struct err *err) {
     struct lines *lines = arena_alloc(call->arena, sizeof(*lines));
     if (lines == NULL)
         return err_no_memory(err);
     buf_init(&lines->text, LINES_MAX);
     call->reply.content_type = lines_type;
     call->reply.pull = (struct api_pull){.next = lines_next, .release = lines_release, .state = lines};
-    return add_lines(call, lines, item, items, count, last, err);
+    return add_lines(call, lines, item, items, count, next, err);
 }
 
 /* ---- pages ---- */
 
-bool api_list_begin(struct api_call *call, bool by_number, struct api_list *ret_list, struct err *err) {
-    struct api_list list = {.limit = API_LIST_DEFAULT, .after = ""};
+bool api_list_begin(struct api_call *call, struct db_list *ret_list, struct err *err) {
+    struct db_list list = {.sort = api_query(call, "sort")};
     const char *limit = api_query(call, "limit");
     int64_t number = API_LIST_DEFAULT;
     if (limit != NULL && !text_to_int(limit, 1, DB_MAX_PAGE, &number))
@@ -119,7 +116,7 @@ bool api_list_begin(struct api_call *call, bool by_number, struct api_list *ret_
     const struct lines *lines = lines_of(call);
     list.limit = api_list_wants_lines(call) ? LINES_PAGE : (size_t)number;
     const char *cursor = lines != NULL ? lines->cursor : api_query(call, "cursor");
-    if (cursor != NULL && *cursor != '\0' && !cursor_read(call, cursor, by_number, &list, err))
+    if (cursor != NULL && *cursor != '\0' && !cursor_read(call, cursor, &list.after, err))
         return false;
     *ret_list = list;
     return true;
@@ -150,7 +147,7 @@ static bool link_next(struct api_call *call, const char *cursor, struct err *err
     return buf_ok(&link, "the Link field", err) && api_reply_header(call, "Link", link.data, err);
 }
 
-bool api_list_reply(struct api_call *call, const struct json_shape *item, void *items, size_t count, const char *last, struct err *err) {
+bool api_list_reply(struct api_call *call, const struct json_shape *item, void *items, size_t count, const char *next, struct err *err) {
     const struct json_field fields[] = {
         {.name = "items", .type = JSON_STRUCTS, .offset = offsetof(struct page, items), .shape = item},
         {.name = "next", .type = JSON_TEXT, .offset = offsetof(struct page, next), .flags = JSON_NULLABLE},
@@ -158,14 +155,14 @@ bool api_list_reply(struct api_call *call, const struct json_shape *item, void *
     const struct json_shape shape = JSON_SHAPE(struct page, fields);
     struct page page = {.items = {.count = count, .items = items}};
     if (lines_of(call) != NULL)
-        return add_lines(call, lines_of(call), item, items, count, last, err);
+        return add_lines(call, lines_of(call), item, items, count, next, err);
     if (api_list_wants_lines(call))
-        return begin_lines(call, item, items, count, last, err);
-    if (last != NULL) {
-        char *cursor = arena_alloc(call->arena, 2 * strlen(last) + 1);
+        return begin_lines(call, item, items, count, next, err);
+    if (next != NULL) {
+        char *cursor = arena_alloc(call->arena, 2 * strlen(next) + 1);
         if (cursor == NULL)
             return err_no_memory(err);
-        hex_encode(last, strlen(last), cursor);
+        hex_encode(next, strlen(next), cursor);
         page.next = cursor;
         if (!link_next(call, cursor, err))
             return false;

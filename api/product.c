@@ -18,11 +18,11 @@ static bool read_policy(const char *text, enum fleet_policy *ret_policy, struct 
 }
 
 bool api_product_list(struct api_call *call, struct err *err) {
-    struct api_list list;
+    struct db_list list;
     struct db_products page;
     struct err why;
     size_t count = 0;
-    if (!api_list_begin(call, false, &list, err) || !db_product_list(call->db, list.after, list.limit, call->arena, &page, err))
+    if (!api_list_begin(call, &list, err) || !db_product_list(call->db, &list, call->arena, &page, err))
         return false;
     struct api_product *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)
@@ -30,7 +30,7 @@ bool api_product_list(struct api_call *call, struct err *err) {
     for (size_t i = 0; i < page.count; i++)
         if (api_allow(call, page.items[i].name, &why))
             api_product_from(&page.items[i], &items[count++]);
-    return api_list_reply(call, &api_shape_product, items, count, page.more ? page.items[page.count - 1].name : NULL, err);
+    return api_list_reply(call, &api_shape_product, items, count, page.next, err);
 }
 
 bool api_product_create(struct api_call *call, struct err *err) {

@@ -19,19 +19,18 @@ static bool reply_release(struct api_call *call, const struct db_release *releas
 }
 
 bool api_release_list(struct api_call *call, struct err *err) {
-    struct api_list list;
+    struct db_list list;
     struct db_releases page;
-    if (!api_allow_list(call, err) || !api_list_begin(call, true, &list, err) ||
-        !db_release_list(call->db, api_query(call, "product"), list.after_number, list.limit, call->arena, &page, err))
+    if (!api_allow_list(call, err) || !api_list_begin(call, &list, err) ||
+        !db_release_list(call->db, api_query(call, "product"), &list, call->arena, &page, err))
         return false;
     struct api_release *items = arena_array(call->arena, page.count, sizeof(*items));
-    const char *last = page.more ? arena_printf(call->arena, "%lld", (long long)page.items[page.count - 1].id) : NULL;
-    if ((items == NULL && page.count > 0) || (page.more && last == NULL))
+    if (items == NULL && page.count > 0)
         return err_no_memory(err);
     for (size_t i = 0; i < page.count; i++)
         if (!api_release_from(call->arena, &page.items[i], &items[i], err))
             return false;
-    return api_list_reply(call, &api_shape_release, items, page.count, last, err);
+    return api_list_reply(call, &api_shape_release, items, page.count, page.next, err);
 }
 
 bool api_release_get(struct api_call *call, struct err *err) {

@@ -17,24 +17,15 @@ bool api_rollout_reply(struct api_call *call, int status, int64_t id, struct err
            api_reply_etag(call, rollout.revision, err) && api_reply_json(call, status, &api_rollout_shape, &reply, err);
 }
 
-/* "created_at" or "-created_at"; ids rise with it. */
-static bool read_sort(const struct api_call *call, bool *ret_ascending, struct err *err) {
-    const char *sort = api_query(call, "sort");
-    if (sort != NULL && strcmp(sort, "created_at") != 0 && strcmp(sort, "-created_at") != 0)
-        return err_set_field(err, ERR_INVALID, "sort", "'sort' must be created_at or -created_at");
-    *ret_ascending = sort != NULL && sort[0] != '-';
-    return true;
-}
-
 bool api_rollout_list(struct api_call *call, struct err *err) {
-    struct api_list list;
+    struct db_list list;
     struct db_rollouts page;
     struct db_rollout_filter filter = {.product = api_query(call, "product"), .by_state = api_query(call, "state") != NULL};
-    if (!api_allow_list(call, err) || !api_list_begin(call, true, &list, err) || !read_sort(call, &filter.oldest_first, err))
+    if (!api_allow_list(call, err) || !api_list_begin(call, &list, err))
         return false;
     if (filter.by_state && !fleet_rollout_state_parse(api_query(call, "state"), &filter.state))
         return err_set_field(err, ERR_INVALID, "state", "'state' must be draft, scheduled, running, paused, completed or stopped");
-    if (!db_rollout_list(call->db, &filter, list.after_number, list.limit, call->arena, &page, err))
+    if (!db_rollout_list(call->db, &filter, &list, call->arena, &page, err))
         return false;
     struct api_rollout *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)
@@ -42,7 +33,7 @@ bool api_rollout_list(struct api_call *call, struct err *err) {
     for (size_t i = 0; i < page.count; i++)
         if (!api_rollout_shape_from(call->arena, &page.items[i], call->now, &items[i], err))
             return false;
-    return api_list_reply(call, &api_rollout_shape, items, page.count, page.more ? items[page.count - 1].id : NULL, err);
+    return api_list_reply(call, &api_rollout_shape, items, page.count, page.next, err);
 }
 
 /* For the audit: the body as it came, which has no secret in it; a long one (a list of ids) only by its release. */
@@ -113,22 +104,6 @@ bool api_rollout_preview_draft(struct api_call *call, struct err *err) {
     return reply_preview(call, &rollout.plan, err);
 }
 
-/* "phase/device": the keyset of a list by state; a plain list has the device alone. */
-static bool read_position(struct api_call *call, const char *after, bool by_state, const char **ret_device, int64_t *ret_phase, struct err *err) {
-    *ret_device = after[0] != '\0' ? after : NULL;
-    *ret_phase = 0;
-    if (!by_state || after[0] == '\0')
-        return true;
-    const char *slash = strchr(after, '/');
-    if (slash == NULL)
-        return err_set_field(err, ERR_INVALID, "cursor", "'cursor' is none that a list of this kind gave");
-    const char *number = arena_strndup(call->arena, after, (size_t)(slash - after));
-    if (number == NULL)
-        return err_no_memory(err);
-    *ret_device = slash + 1;
-    return api_number(number, "cursor", ret_phase, err);
-}
-
 static bool devices_from(struct api_call *call, const struct db_rollout_members *page, struct api_rollout_device **ret_items, struct err *err) {
     struct api_rollout_device *items = arena_array(call->arena, page->count + 1, sizeof(*items));
     if (items == NULL)
@@ -152,28 +127,16 @@ static bool devices_from(struct api_call *call, const struct db_rollout_members 
 
 bool api_rollout_devices(struct api_call *call, struct err *err) {
     struct db_rollout rollout;
-    struct api_list list;
+    struct db_list list;
     struct db_rollout_members page;
     struct db_rollout_member_filter filter = {.by_state = api_query(call, "state") != NULL};
-    const char *device;
-    int64_t phase;
     struct api_rollout_device *items;
-    if (!api_find_rollout(call, &rollout, err) || !api_list_begin(call, false, &list, err))
+    if (!api_find_rollout(call, &rollout, err) || !api_list_begin(call, &list, err))
         return false;
     if (filter.by_state && !fleet_member_state_parse(api_query(call, "state"), &filter.state))
         return err_set_field(err, ERR_INVALID, "state", "'state' is no state of a rollout's device");
     if (api_query(call, "phase") != NULL && !text_to_int(api_query(call, "phase"), 1, FLEET_PHASE_MAX, &filter.phase))
         return err_set_field(err, ERR_INVALID, "phase", "'phase' must be a number from 1 to %d", FLEET_PHASE_MAX);
-    if (!read_position(call, list.after, filter.by_state, &device, &phase, err) ||
-        !db_rollout_member_list(call->db, rollout.id, &filter, device, phase, list.limit, call->arena, &page, err) ||
-        !devices_from(call, &page, &items, err))
-        return false;
-    const char *last = NULL;
-    if (page.more) {
-        const struct api_rollout_device *end = &items[page.count - 1];
-        last = filter.by_state ? arena_printf(call->arena, "%lld/%s", (long long)end->phase, end->device) : end->device;
-        if (last == NULL)
-            return err_no_memory(err);
-    }
-    return api_list_reply(call, &api_rollout_shape_device, items, page.count, last, err);
+    return db_rollout_member_list(call->db, rollout.id, &filter, &list, call->arena, &page, err) && devices_from(call, &page, &items, err) &&
+           api_list_reply(call, &api_rollout_shape_device, items, page.count, page.next, err);
 }

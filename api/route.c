@@ -33,7 +33,7 @@ const struct api_route api_routes[] = {
 #define STREAM(verb, path, scope, limit, thread, flags, names, handle, operations)                                                                   \
     { ROW(API_ADMIN, verb, path, API_OPERATOR, scope, API_STREAM, limit, thread, flags, names, handle), .stream = &(operations) }
 #define GET(path, scope, flags, names, handle)                ADMIN("GET", path, scope, API_NO_BODY, 0, API_READ, flags, names, handle)
-#define LIST(path, scope, flags, filters, handle)             GET(path, scope, flags, "limit cursor " filters, handle)
+#define LIST(path, scope, flags, filters, handle)             GET(path, scope, flags, "limit sort cursor " filters, handle)
 #define POST(path, scope, limit, flags, handle)               ADMIN("POST", path, scope, API_JSON, limit, API_WRITE, API_IDEMPOTENT | (flags), "", handle)
 #define CHANGE(verb, path, scope, body, limit, flags, handle) ADMIN(verb, path, scope, body, limit, API_WRITE, API_IF_MATCH | (flags), "", handle)
 

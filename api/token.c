@@ -17,9 +17,9 @@ bool api_token_parse(const char *text, char ret_id[DB_TOKEN_ID_SIZE], uint8_t re
 }
 
 bool api_token_list(struct api_call *call, struct err *err) {
-    struct api_list list;
+    struct db_list list;
     struct db_tokens page;
-    if (!api_list_begin(call, false, &list, err) || !db_token_list(call->db, list.after, list.limit, call->arena, &page, err))
+    if (!api_list_begin(call, &list, err) || !db_token_list(call->db, &list, call->arena, &page, err))
         return false;
     struct api_token *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)
@@ -27,7 +27,7 @@ bool api_token_list(struct api_call *call, struct err *err) {
     for (size_t i = 0; i < page.count; i++)
         if (!api_token_from(call->arena, &page.items[i], &items[i], err))
             return false;
-    return api_list_reply(call, &api_shape_token, items, page.count, page.more ? items[page.count - 1].id : NULL, err);
+    return api_list_reply(call, &api_shape_token, items, page.count, page.next, err);
 }
 
 /* Nobody gives what he does not have. */

@@ -141,16 +141,16 @@ static const char *told(struct api_call *call, const struct db_webhook *row) {
 /* ---- the resource ---- */
 
 bool api_webhook_list(struct api_call *call, struct err *err) {
-    struct api_list list;
+    struct db_list list;
     struct db_webhooks page;
-    if (!api_list_begin(call, false, &list, err) || !db_webhook_list(call->db, list.after, list.limit, call->arena, &page, err))
+    if (!api_list_begin(call, &list, err) || !db_webhook_list(call->db, &list, call->arena, &page, err))
         return false;
     struct webhook *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)
         return err_no_memory(err);
     for (size_t i = 0; i < page.count; i++)
         items[i] = webhook_from(&page.items[i], call->now);
-    return api_list_reply(call, &shape, items, page.count, page.more ? items[page.count - 1].id : NULL, err);
+    return api_list_reply(call, &shape, items, page.count, page.next, err);
 }
 
 bool api_webhook_create(struct api_call *call, struct err *err) {

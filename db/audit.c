@@ -2,7 +2,11 @@
 
 #include <string.h>
 
+#include "common/text.h"
+#include "db/list.h"
 #include "db/query.h"
+
+enum { AFTER_SIZE = 64 };
 
 static const struct db_column columns[] = {
     DB_COLUMN(DB_INT, struct chain_row, seq),         DB_COLUMN(DB_INT, struct chain_row, time),        DB_COLUMN(DB_TEXT, struct chain_row, actor),
@@ -45,23 +49,24 @@ bool db_audit_append(struct db_conn *tx, const struct chain_row *row, struct err
     return db_query_run(stmt, NULL, err);
 }
 
-bool db_audit_list(struct db_conn *conn, int64_t after, size_t limit, struct arena *arena, struct db_audits *ret_page, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_AUDIT_LIST);
+bool db_audit_list(struct db_conn *conn, const struct db_list *list, struct arena *arena, struct db_audits *ret_page, struct err *err) {
+    struct db_listing listing;
 
-    db_query_int(stmt, 1, after);
-    db_query_int(stmt, 2, (int64_t)limit + 1);
-    return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
+    if (!db_list_begin(conn, DB_QUERY_AUDIT_LIST, list, &shape, arena, &listing, err))
+        return false;
+    return db_list_page(&listing, &ret_page->items, &ret_page->count, &ret_page->next, err);
 }
 
 bool db_audit_verify(struct db_conn *conn, int64_t *ret_rows, struct err *err) {
     struct chain_row last = {.seq = 0};
     struct db_audits page;
+    char after[AFTER_SIZE] = "";
 
     do {
         CLEANUP(arena_clear) struct arena arena;
 
         arena_init(&arena, 64 << 20);
-        if (!db_audit_list(conn, last.seq, DB_MAX_PAGE, &arena, &page, err))
+        if (!db_audit_list(conn, &(struct db_list){.after = after, .limit = DB_MAX_PAGE}, &arena, &page, err))
             return false;
         for (size_t i = 0; i < page.count; i++) {
             if (!chain_follows(&page.items[i], &last, err))
@@ -69,7 +74,9 @@ bool db_audit_verify(struct db_conn *conn, int64_t *ret_rows, struct err *err) {
             last.seq = page.items[i].seq;
             memcpy(last.hash, page.items[i].hash, sizeof last.hash);
         }
-    } while (page.more);
+        if (page.next && !text_copy(after, sizeof after, page.next))
+            return err_set(err, ERR_INTERNAL, "audit: the position %.40s… is too long", page.next);
+    } while (page.next);
     *ret_rows = last.seq;
     return true;
 }

@@ -8,15 +8,14 @@
 struct db_audits {
     size_t count;
     struct chain_row *items;
-    bool more;
+    const char *next; /* where the next page begins; NULL: this is the last */
 };
 
 /* In the transaction of the effect. seq and hashes are set here. actor: "token:ab12cd", "cert:alice", "device:kitchen-1", "system"; action:
  * "device.accept"; object: "device:kitchen-1"; detail: a JSON object as text, or "". */
 bool db_audit_append(struct db_conn *tx, const struct chain_row *row, struct err *err) MUST_USE;
 
-/* By seq, ascending; after: the last one of the page before, or 0. */
-bool db_audit_list(struct db_conn *conn, int64_t after, size_t limit, struct arena *arena, struct db_audits *ret_page, struct err *err) MUST_USE;
+bool db_audit_list(struct db_conn *conn, const struct db_list *list, struct arena *arena, struct db_audits *ret_page, struct err *err) MUST_USE;
 
 /* Walks the whole chain. ERR_INVALID naming the first row that does not fit. */
 bool db_audit_verify(struct db_conn *conn, int64_t *ret_rows, struct err *err) MUST_USE;

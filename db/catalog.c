@@ -111,10 +111,10 @@ static bool read_products(struct db_conn *conn, struct snapshot *snapshot, struc
     struct db_products page;
     size_t capacity = 0;
     struct db_catalog_line *lines = NULL, *grown;
-    const char *after = "";
+    struct db_list list = {.limit = DB_MAX_PAGE};
 
     do {
-        if (!db_product_list(conn, after, DB_MAX_PAGE, arena, &page, err)) {
+        if (!db_product_list(conn, &list, arena, &page, err)) {
             free(lines);
             return false;
         }
@@ -126,8 +126,8 @@ static bool read_products(struct db_conn *conn, struct snapshot *snapshot, struc
         lines = grown;
         for (size_t i = 0; i < page.count; i++)
             lines[capacity++] = (struct db_catalog_line){.product = page.items[i]};
-        after = page.count ? page.items[page.count - 1].name : "";
-    } while (page.more);
+        list.after = page.next;
+    } while (list.after);
     snapshot->catalog.line_count = capacity;
     snapshot->catalog.lines = capacity ? arena_memdup(arena, lines, capacity * sizeof *lines) : NULL;
     free(lines);

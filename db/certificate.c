@@ -1,5 +1,6 @@
 #include "db/certificate.h"
 
+#include "db/list.h"
 #include "db/query.h"
 
 static const struct db_column columns[] = {
@@ -35,18 +36,18 @@ bool db_certificate_newest(struct db_conn *conn, const char *device, const uint8
     return db_query_one(stmt, &shape, arena, ret_certificate, "certificate of device", device, err);
 }
 
-bool db_certificate_list(struct db_conn *conn, const struct db_certificate_filter *filter, int64_t after, size_t limit, struct arena *arena,
+bool db_certificate_list(struct db_conn *conn, const struct db_certificate_filter *filter, const struct db_list *list, struct arena *arena,
                          struct db_certificates *ret_page, struct err *err) {
     bool one = filter->device && filter->device[0];
-    struct db_stmt *stmt = db_query_begin(conn, one ? DB_QUERY_CERTIFICATE_LIST_DEVICE : DB_QUERY_CERTIFICATE_LIST);
+    struct db_listing listing;
 
-    db_query_int(stmt, 1, after);
-    db_query_int(stmt, 2, (int64_t)limit + 1);
-    db_query_opt_text(stmt, 3, filter->device);
-    db_query_opt_text(stmt, 4, filter->product);
-    db_query_opt_int(stmt, 5, filter->expires_before != 0, filter->expires_before);
-    db_query_int(stmt, 6, filter->in_use);
-    return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
+    if (!db_list_begin(conn, one ? DB_QUERY_CERTIFICATE_LIST_DEVICE : DB_QUERY_CERTIFICATE_LIST, list, &shape, arena, &listing, err))
+        return false;
+    db_query_opt_text(listing.stmt, 4, filter->device);
+    db_query_opt_text(listing.stmt, 5, filter->product);
+    db_query_opt_int(listing.stmt, 6, filter->expires_before != 0, filter->expires_before);
+    db_query_int(listing.stmt, 7, filter->in_use);
+    return db_list_page(&listing, &ret_page->items, &ret_page->count, &ret_page->next, err);
 }
 
 bool db_certificate_insert(struct db_conn *tx, const struct db_certificate *certificate, struct err *err) {

@@ -23,7 +23,7 @@ struct db_certificate {
 struct db_certificates {
     size_t count;
     struct db_certificate *items;
-    bool more;
+    const char *next; /* where the next page begins; NULL: this is the last */
 };
 
 /* NULL, "" and 0 are "any". */
@@ -42,8 +42,7 @@ bool db_certificate_get(struct db_conn *conn, const char *serial, struct arena *
 bool db_certificate_newest(struct db_conn *conn, const char *device, const uint8_t spki_sha256[DB_PIN_SIZE], struct arena *arena,
                            struct db_certificate *ret_certificate, struct err *err) MUST_USE;
 
-/* In the order they were issued; after: id of the last one of the page before, or 0. */
-bool db_certificate_list(struct db_conn *conn, const struct db_certificate_filter *filter, int64_t after, size_t limit, struct arena *arena,
+bool db_certificate_list(struct db_conn *conn, const struct db_certificate_filter *filter, const struct db_list *list, struct arena *arena,
                          struct db_certificates *ret_page, struct err *err) MUST_USE;
 
 /* id, product and revoked_at are ignored. ERR_CONFLICT: the serial exists. */

@@ -1,5 +1,6 @@
 #include "db/claim.h"
 
+#include "db/list.h"
 #include "db/product.h"
 #include "db/query.h"
 
@@ -21,20 +22,19 @@ bool db_claim_get(struct db_conn *conn, const char *id, struct arena *arena, str
     return db_query_one(stmt, &shape, arena, ret_claim, "claim", id, err);
 }
 
-bool db_claim_list(struct db_conn *conn, const struct db_claim_filter *filter, const char *after, size_t limit, struct arena *arena,
+bool db_claim_list(struct db_conn *conn, const struct db_claim_filter *filter, const struct db_list *list, struct arena *arena,
                    struct db_claims *ret_page, struct err *err) {
     bool by_device = filter->device && filter->device[0], by_product = filter->product && filter->product[0];
-    struct db_stmt *stmt = db_query_begin(conn, by_device    ? DB_QUERY_CLAIM_LIST_DEVICE
-                                                : by_product ? DB_QUERY_CLAIM_LIST_PRODUCT
-                                                             : DB_QUERY_CLAIM_LIST);
+    enum db_query query = by_device ? DB_QUERY_CLAIM_LIST_DEVICE : by_product ? DB_QUERY_CLAIM_LIST_PRODUCT : DB_QUERY_CLAIM_LIST;
+    struct db_listing listing;
 
-    db_query_text(stmt, 1, after);
-    db_query_int(stmt, 2, (int64_t)limit + 1);
+    if (!db_list_begin(conn, query, list, &shape, arena, &listing, err))
+        return false;
     if (by_device)
-        db_query_text(stmt, 3, filter->device);
+        db_query_text(listing.stmt, 4, filter->device);
     if (by_device || by_product)
-        db_query_opt_text(stmt, 4, filter->product);
-    return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
+        db_query_opt_text(listing.stmt, 5, filter->product);
+    return db_list_page(&listing, &ret_page->items, &ret_page->count, &ret_page->next, err);
 }
 
 bool db_claim_insert(struct db_conn *tx, const struct db_claim *claim, struct err *err) {

@@ -25,7 +25,7 @@ struct db_claim {
 struct db_claims {
     size_t count;
     struct db_claim *items;
-    bool more;
+    const char *next; /* where the next page begins; NULL: this is the last */
 };
 
 /* NULL or "" is "any". */
@@ -37,8 +37,7 @@ struct db_claim_filter {
 /* ERR_NOT_FOUND. Spent, expired and revoked ones are returned too: the caller looks at the times. */
 bool db_claim_get(struct db_conn *conn, const char *id, struct arena *arena, struct db_claim *ret_claim, struct err *err) MUST_USE;
 
-/* Sorted by id. */
-bool db_claim_list(struct db_conn *conn, const struct db_claim_filter *filter, const char *after, size_t limit, struct arena *arena,
+bool db_claim_list(struct db_conn *conn, const struct db_claim_filter *filter, const struct db_list *list, struct arena *arena,
                    struct db_claims *ret_page, struct err *err) MUST_USE;
 
 /* ERR_CONFLICT: the id exists. ERR_NOT_FOUND: the product does not. revision starts at 1; what says revoked or spent is ignored. */

@@ -25,6 +25,13 @@ struct db_texts {
     const char **items;
 };
 
+/* Which page of a list: every list takes it. */
+struct db_list {
+    const char *sort;  /* an order's name (db/queries, "-- sort:"), with "-" before it for descending; NULL: the list's own, its first */
+    const char *after; /* the "next" of the page before; NULL or "": from the start */
+    size_t limit;      /* ≤ DB_MAX_PAGE, but for callers of our own */
+};
+
 struct db_options {
     const char *folder;   /* holds pawl.db, images/, tmp/, lock; made when missing */
     size_t queue_max;     /* jobs waiting for the writer; 0: 4,096 */

@@ -5,6 +5,7 @@
 
 #include "db/deployment_row.h"
 #include "db/device.h"
+#include "db/list.h"
 #include "db/query.h"
 #include "db/store.h"
 
@@ -169,12 +170,12 @@ static const struct db_column entry_columns[] = {
 };
 static const struct db_shape entry_shape = DB_SHAPE(struct db_ddi_entry, entry_columns);
 
-bool db_ddi_log_list(struct db_conn *conn, int64_t deployment, int64_t after, size_t limit, struct arena *arena, struct db_ddi_entries *ret_page,
+bool db_ddi_log_list(struct db_conn *conn, int64_t deployment, const struct db_list *list, struct arena *arena, struct db_ddi_entries *ret_page,
                      struct err *err) {
-    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_DDI_LOG_LIST);
+    struct db_listing listing;
 
-    db_query_int(stmt, 1, deployment);
-    db_query_int(stmt, 2, after);
-    db_query_int(stmt, 3, (int64_t)limit + 1);
-    return db_query_page(stmt, &entry_shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
+    if (!db_list_begin(conn, DB_QUERY_DDI_LOG_LIST, list, &entry_shape, arena, &listing, err))
+        return false;
+    db_query_int(listing.stmt, 4, deployment);
+    return db_list_page(&listing, &ret_page->items, &ret_page->count, &ret_page->next, err);
 }

@@ -87,11 +87,10 @@ struct db_ddi_entry {
 struct db_ddi_entries {
     size_t count;
     struct db_ddi_entry *items;
-    bool more;
+    const char *next; /* where the next page begins; NULL: this is the last */
 };
 
-/* Oldest first; after: number of the last one of the page before, or 0. */
-bool db_ddi_log_list(struct db_conn *conn, int64_t deployment, int64_t after, size_t limit, struct arena *arena, struct db_ddi_entries *ret_page,
+bool db_ddi_log_list(struct db_conn *conn, int64_t deployment, const struct db_list *list, struct arena *arena, struct db_ddi_entries *ret_page,
                      struct err *err) MUST_USE;
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "db/list.h"
 #include "db/query.h"
 #include "db/webhook.h"
 
@@ -47,15 +48,15 @@ bool db_delivery_get(struct db_conn *conn, const char *webhook, int64_t event, s
     return db_query_one(stmt, &shape, arena, ret_delivery, "delivery of event", which, err);
 }
 
-bool db_delivery_list(struct db_conn *conn, const char *webhook, const char *state, int64_t after, size_t limit, struct arena *arena,
+bool db_delivery_list(struct db_conn *conn, const char *webhook, const char *state, const struct db_list *list, struct arena *arena,
                       struct db_deliveries *ret_page, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_DELIVERY_LIST);
+    struct db_listing listing;
 
-    db_query_text(stmt, 1, webhook);
-    db_query_int(stmt, 2, after > 0 ? after : INT64_MAX);
-    db_query_int(stmt, 3, (int64_t)limit + 1);
-    db_query_opt_text(stmt, 4, state);
-    return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
+    if (!db_list_begin(conn, DB_QUERY_DELIVERY_LIST, list, &shape, arena, &listing, err))
+        return false;
+    db_query_text(listing.stmt, 4, webhook);
+    db_query_opt_text(listing.stmt, 5, state);
+    return db_list_page(&listing, &ret_page->items, &ret_page->count, &ret_page->next, err);
 }
 
 bool db_delivery_due(struct db_conn *conn, const char *webhook, int64_t now, struct arena *arena, bool *ret_due, struct db_delivery *ret_delivery,
@@ -109,7 +110,7 @@ static bool overflow(struct db_conn *tx, int64_t *total, struct err *err) {
     struct db_webhooks page;
 
     arena_init(&arena, 4 << 20);
-    if (!db_webhook_list(tx, "", DB_WEBHOOKS_MAX, &arena, &page, err))
+    if (!db_webhook_list(tx, &(struct db_list){.limit = DB_WEBHOOKS_MAX}, &arena, &page, err))
         return false;
     for (size_t i = 0; i < page.count; i++) {
         struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_DELIVERY_OVERFLOW);

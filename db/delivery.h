@@ -21,7 +21,7 @@ struct db_delivery {
 struct db_deliveries {
     size_t count;
     struct db_delivery *items;
-    bool more;
+    const char *next; /* where the next page begins; NULL: this is the last */
 };
 
 /* The newest event, for every webhook that wants it. Called by db_event_add(). */
@@ -34,8 +34,8 @@ bool db_delivery_add(struct db_conn *tx, const char *webhook, int64_t now, struc
 bool db_delivery_get(struct db_conn *conn, const char *webhook, int64_t event, struct arena *arena, struct db_delivery *ret_delivery,
                      struct err *err) MUST_USE;
 
-/* Newest event first; after: the event of the last one of the page before, or 0. state NULL or "": any. */
-bool db_delivery_list(struct db_conn *conn, const char *webhook, const char *state, int64_t after, size_t limit, struct arena *arena,
+/* state NULL or "": any. */
+bool db_delivery_list(struct db_conn *conn, const char *webhook, const char *state, const struct db_list *list, struct arena *arena,
                       struct db_deliveries *ret_page, struct err *err) MUST_USE;
 
 /* The one of this webhook whose turn it is. *ret_due false: none. */

@@ -5,6 +5,7 @@
 
 #include "db/ddi.h"
 #include "db/deployment_row.h"
+#include "db/list.h"
 #include "db/offer.h"
 #include "db/query.h"
 #include "db/release_row.h"
@@ -53,18 +54,18 @@ static enum db_query leading_query(const struct db_deployment_filter *filter) {
     return given(filter->product) ? DB_QUERY_DEPLOYMENT_LIST_PRODUCT : DB_QUERY_DEPLOYMENT_LIST;
 }
 
-bool db_deployment_list(struct db_conn *conn, const struct db_deployment_filter *filter, int64_t after, size_t limit, struct arena *arena,
+bool db_deployment_list(struct db_conn *conn, const struct db_deployment_filter *filter, const struct db_list *list, struct arena *arena,
                         struct db_deployments *ret_page, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(conn, leading_query(filter));
+    struct db_listing listing;
 
-    db_query_int(stmt, 1, after > 0 ? after : INT64_MAX);
-    db_query_int(stmt, 2, (int64_t)limit + 1);
-    db_query_opt_text(stmt, 3, filter->product);
-    db_query_text(stmt, 4, filter->by_state ? fleet_deployment_state_name(filter->state) : NULL);
-    db_query_opt_text(stmt, 5, filter->device);
-    db_query_opt_int(stmt, 6, filter->release != 0, filter->release);
-    db_query_opt_int(stmt, 7, filter->rollout != 0, filter->rollout);
-    return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
+    if (!db_list_begin(conn, leading_query(filter), list, &shape, arena, &listing, err))
+        return false;
+    db_query_opt_text(listing.stmt, 4, filter->product);
+    db_query_text(listing.stmt, 5, filter->by_state ? fleet_deployment_state_name(filter->state) : NULL);
+    db_query_opt_text(listing.stmt, 6, filter->device);
+    db_query_opt_int(listing.stmt, 7, filter->release != 0, filter->release);
+    db_query_opt_int(listing.stmt, 8, filter->rollout != 0, filter->rollout);
+    return db_list_page(&listing, &ret_page->items, &ret_page->count, &ret_page->next, err);
 }
 
 bool db_deployment_count(struct db_conn *conn, int64_t ret_by_state[FLEET_DEPLOYMENT_STATE_COUNT], struct err *err) {

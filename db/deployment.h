@@ -29,7 +29,7 @@ struct db_deployment {
 struct db_deployments {
     size_t count;
     struct db_deployment *items;
-    bool more;
+    const char *next; /* where the next page begins; NULL: this is the last */
 };
 
 /* NULL, "", 0 and false are "any". */
@@ -44,8 +44,7 @@ struct db_deployment_filter {
 
 bool db_deployment_get(struct db_conn *conn, int64_t id, struct arena *arena, struct db_deployment *ret_deployment, struct err *err) MUST_USE;
 
-/* Newest first; after: id of the last one of the page before, or 0. */
-bool db_deployment_list(struct db_conn *conn, const struct db_deployment_filter *filter, int64_t after, size_t limit, struct arena *arena,
+bool db_deployment_list(struct db_conn *conn, const struct db_deployment_filter *filter, const struct db_list *list, struct arena *arena,
                         struct db_deployments *ret_page, struct err *err) MUST_USE;
 
 bool db_deployment_count(struct db_conn *conn, int64_t ret_by_state[FLEET_DEPLOYMENT_STATE_COUNT], struct err *err) MUST_USE;

@@ -6,6 +6,7 @@
 #include "common/text.h"
 #include "db/deployment_row.h"
 #include "db/event.h"
+#include "db/list.h"
 #include "db/product.h"
 #include "db/query.h"
 #include "db/rollout_row.h"
@@ -116,30 +117,27 @@ static enum db_query leading_query(const struct db_device_filter *filter) {
     return filter->by_state ? DB_QUERY_DEVICE_LIST_STATE : DB_QUERY_DEVICE_LIST_ID;
 }
 
-bool db_device_list(struct db_conn *conn, const struct db_device_filter *filter, const char *after, size_t limit, struct arena *arena,
+bool db_device_list(struct db_conn *conn, const struct db_device_filter *filter, const struct db_list *list, struct arena *arena,
                     struct db_devices *ret_page, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(conn, leading_query(filter));
     const char *prefix = filter->id_prefix ? filter->id_prefix : "";
-    char first[DB_ID_SIZE + 1], beyond[DB_ID_SIZE + 1];
+    char beyond[DB_ID_SIZE + 1];
     struct db_devices page = {.count = 0};
+    struct db_listing listing;
 
-    if (strlen(prefix) >= DB_ID_SIZE || strlen(after) >= DB_ID_SIZE)
+    if (strlen(prefix) >= DB_ID_SIZE)
         return err_set(err, ERR_INVALID, "device id: %d bytes at most", DB_ID_SIZE - 1);
-    /* Ids have only printable ASCII: 0x01 behind one is the next possible text, 0x7f behind a prefix is above all that begin with it. */
-    if (after[0] && strcmp(after, prefix) >= 0)
-        snprintf(first, sizeof first, "%s\x01", after);
-    else
-        snprintf(first, sizeof first, "%s", prefix);
+    if (!db_list_begin(conn, leading_query(filter), list, &shape, arena, &listing, err))
+        return false;
+    /* Ids have only printable ASCII: 0x7f behind a prefix is above all that begin with it. */
     snprintf(beyond, sizeof beyond, "%s\x7f", prefix);
-    db_query_text(stmt, 1, first);
-    db_query_text(stmt, 2, beyond);
-    db_query_int(stmt, 3, (int64_t)limit + 1);
-    db_query_opt_text(stmt, 4, filter->product);
-    db_query_opt_text(stmt, 5, filter->hardware);
-    db_query_text(stmt, 6, filter->by_state ? fleet_device_state_name(filter->state) : NULL);
-    db_query_opt_text(stmt, 7, filter->version);
-    db_query_opt_text(stmt, 8, filter->tag);
-    if (!db_query_page(stmt, &shape, limit, arena, &page.items, &page.count, &page.more, err) || !complete(conn, arena, page.items, page.count, err))
+    db_query_opt_text(listing.stmt, 4, filter->product);
+    db_query_opt_text(listing.stmt, 5, filter->hardware);
+    db_query_text(listing.stmt, 6, filter->by_state ? fleet_device_state_name(filter->state) : NULL);
+    db_query_opt_text(listing.stmt, 7, filter->version);
+    db_query_opt_text(listing.stmt, 8, filter->tag);
+    db_query_text(listing.stmt, 9, prefix);
+    db_query_text(listing.stmt, 10, beyond);
+    if (!db_list_page(&listing, &page.items, &page.count, &page.next, err) || !complete(conn, arena, page.items, page.count, err))
         return false;
     *ret_page = page;
     return true;

@@ -30,7 +30,7 @@ struct db_device {
 struct db_devices {
     size_t count;
     struct db_device *items;
-    bool more;
+    const char *next; /* where the next page begins; NULL: this is the last */
 };
 
 /* NULL or "" is "any". */
@@ -47,8 +47,8 @@ struct db_device_filter {
 /* Last-seen and installed are the registry's, so that they are not behind by a flush. ERR_NOT_FOUND. */
 bool db_device_get(struct db_conn *conn, const char *id, struct arena *arena, struct db_device *ret_device, struct err *err) MUST_USE;
 
-/* Sorted by id; after: id of the last one of the page before, or "". limit ≤ DB_MAX_PAGE. */
-bool db_device_list(struct db_conn *conn, const struct db_device_filter *filter, const char *after, size_t limit, struct arena *arena,
+/* Sorted by id; db_select_page() knows other orders. */
+bool db_device_list(struct db_conn *conn, const struct db_device_filter *filter, const struct db_list *list, struct arena *arena,
                     struct db_devices *ret_page, struct err *err) MUST_USE;
 
 struct db_device_new {

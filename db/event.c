@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "db/delivery.h"
+#include "db/list.h"
 #include "db/query.h"
 #include "db/store.h"
 
@@ -95,24 +96,35 @@ bool db_event_insert_product(struct db_conn *tx, int64_t now, const char *kind, 
     return db_event_add(tx, &event, NULL, err);
 }
 
-bool db_event_list(struct db_conn *conn, const struct db_event_filter *filter, int64_t after, size_t limit, struct arena *arena,
+bool db_event_list(struct db_conn *conn, const struct db_event_filter *filter, const struct db_list *list, struct arena *arena,
                    struct db_events *ret_page, struct err *err) {
-    bool by_device = filter->device && filter->device[0], by_kind = filter->kind && filter->kind[0];
-    struct db_stmt *stmt;
+    bool by_device = filter->device && filter->device[0], by_kind = filter->kind && filter->kind[0],
+         by_product = filter->product && filter->product[0];
+    enum db_query query = by_device               ? DB_QUERY_EVENT_LIST_DEVICE
+                          : by_kind && by_product ? DB_QUERY_EVENT_LIST_KIND_PRODUCT
+                          : by_kind               ? DB_QUERY_EVENT_LIST_KIND
+                          : by_product            ? DB_QUERY_EVENT_LIST_PRODUCT
+                                                  : DB_QUERY_EVENT_LIST;
+    struct db_events page = {.count = 0};
+    struct db_listing listing;
     int64_t first;
 
     if (!first_since(conn, filter->since, &first, err))
         return false;
-    stmt = db_query_begin(conn, by_device ? DB_QUERY_EVENT_LIST_DEVICE : by_kind ? DB_QUERY_EVENT_LIST_KIND : DB_QUERY_EVENT_LIST);
-    db_query_int(stmt, 6, first);
-    db_query_int(stmt, 1, after > 0 ? after : INT64_MAX);
-    db_query_int(stmt, 2, (int64_t)limit + 1);
-    if (by_device || by_kind)
-        db_query_opt_text(stmt, 3, filter->kind);
+    if (!db_list_begin(conn, query, list, &shape, arena, &listing, err))
+        return false;
+    db_query_int(listing.stmt, 7, first);
+    if (by_kind || by_device)
+        db_query_opt_text(listing.stmt, 4, filter->kind);
     if (by_device)
-        db_query_text(stmt, 4, filter->device);
-    db_query_opt_text(stmt, 5, filter->product);
-    return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
+        db_query_text(listing.stmt, 5, filter->device);
+    if (by_product || by_device)
+        db_query_opt_text(listing.stmt, 6, filter->product);
+    if (!db_list_page(&listing, &page.items, &page.count, &page.next, err))
+        return false;
+    page.more = page.next;
+    *ret_page = page;
+    return true;
 }
 
 bool db_event_purge(struct db_conn *tx, int64_t before, size_t *ret_removed, struct err *err) {

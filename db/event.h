@@ -17,6 +17,7 @@ struct db_events {
     size_t count;
     struct db_event *items;
     bool more;
+    const char *next; /* of a list: where the next page begins */
 };
 
 struct db_event_filter {
@@ -48,8 +49,7 @@ void db_event_listen(struct db *db, void (*told)(void *context), void *context);
 
 bool db_event_get(struct db_conn *conn, int64_t id, struct arena *arena, struct db_event *ret_event, struct err *err) MUST_USE;
 
-/* Newest first; after: id of the last one of the page before, or 0. */
-bool db_event_list(struct db_conn *conn, const struct db_event_filter *filter, int64_t after, size_t limit, struct arena *arena,
+bool db_event_list(struct db_conn *conn, const struct db_event_filter *filter, const struct db_list *list, struct arena *arena,
                    struct db_events *ret_page, struct err *err) MUST_USE;
 
 /* In the order of a stream, from behind this id on; unfiltered. */

@@ -3,6 +3,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "db/event.h"
+#include "db/list.h"
 #include "db/query.h"
 
 enum { ARENA_BYTES = 4 * 1024 * 1024 };
@@ -16,16 +17,15 @@ static const struct db_column columns[] = {
 };
 static const struct db_shape shape = DB_SHAPE(struct db_expiry, columns);
 
-bool db_expiry_list(struct db_conn *conn, int64_t before, const char *product, const struct db_expiry_position *after, size_t limit,
-                    struct arena *arena, struct db_expiries *ret_page, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_EXPIRY_LIST);
+bool db_expiry_list(struct db_conn *conn, int64_t before, const char *product, const struct db_list *list, struct arena *arena,
+                    struct db_expiries *ret_page, struct err *err) {
+    struct db_listing listing;
 
-    db_query_int(stmt, 1, before);
-    db_query_int(stmt, 2, after->expires_at);
-    db_query_text(stmt, 3, after->device ? after->device : "");
-    db_query_opt_text(stmt, 4, product);
-    db_query_int(stmt, 5, (int64_t)limit + 1);
-    return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
+    if (!db_list_begin(conn, DB_QUERY_EXPIRY_LIST, list, &shape, arena, &listing, err))
+        return false;
+    db_query_int(listing.stmt, 4, before);
+    db_query_opt_text(listing.stmt, 5, product);
+    return db_list_page(&listing, &ret_page->items, &ret_page->count, &ret_page->next, err);
 }
 
 bool db_expiry_count(struct db_conn *conn, int64_t from, int64_t before, int64_t *ret_count, struct err *err) {

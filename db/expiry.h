@@ -16,18 +16,12 @@ struct db_expiry {
 struct db_expiries {
     size_t count;
     struct db_expiry *items;
-    bool more;
-};
-
-/* Where a page begins: behind this one. Zeros: at the start. */
-struct db_expiry_position {
-    int64_t expires_at;
-    const char *device;
+    const char *next; /* where the next page begins; NULL: this is the last */
 };
 
 /* Pending and active devices' that end before `before`, the first to end first. product NULL or "": any. */
-bool db_expiry_list(struct db_conn *conn, int64_t before, const char *product, const struct db_expiry_position *after, size_t limit,
-                    struct arena *arena, struct db_expiries *ret_page, struct err *err) MUST_USE;
+bool db_expiry_list(struct db_conn *conn, int64_t before, const char *product, const struct db_list *list, struct arena *arena,
+                    struct db_expiries *ret_page, struct err *err) MUST_USE;
 
 /* Of pending and active devices, those that end from `from` to before `before`. */
 bool db_expiry_count(struct db_conn *conn, int64_t from, int64_t before, int64_t *ret_count, struct err *err) MUST_USE;

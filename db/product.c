@@ -1,5 +1,6 @@
 #include "db/product.h"
 
+#include "db/list.h"
 #include "db/query.h"
 #include "db/store.h"
 
@@ -27,12 +28,12 @@ bool db_product_check(struct db_conn *conn, const char *name, struct err *err) {
     return !name || !name[0] || db_product_get(conn, name, &arena, &product, err);
 }
 
-bool db_product_list(struct db_conn *conn, const char *after, size_t limit, struct arena *arena, struct db_products *ret_page, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_PRODUCT_LIST);
+bool db_product_list(struct db_conn *conn, const struct db_list *list, struct arena *arena, struct db_products *ret_page, struct err *err) {
+    struct db_listing listing;
 
-    db_query_text(stmt, 1, after);
-    db_query_int(stmt, 2, (int64_t)limit + 1);
-    return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
+    if (!db_list_begin(conn, DB_QUERY_PRODUCT_LIST, list, &shape, arena, &listing, err))
+        return false;
+    return db_list_page(&listing, &ret_page->items, &ret_page->count, &ret_page->next, err);
 }
 
 bool db_product_insert(struct db_conn *tx, const struct db_product *product, struct err *err) {

@@ -16,7 +16,7 @@ struct db_product {
 struct db_products {
     size_t count;
     struct db_product *items;
-    bool more;
+    const char *next; /* where the next page begins; NULL: this is the last */
 };
 
 bool db_product_get(struct db_conn *conn, const char *name, struct arena *arena, struct db_product *ret_product, struct err *err) MUST_USE;
@@ -24,9 +24,7 @@ bool db_product_get(struct db_conn *conn, const char *name, struct arena *arena,
 /* ERR_NOT_FOUND: there is no such product. NULL and "" name none, and that is fine. */
 bool db_product_check(struct db_conn *conn, const char *name, struct err *err) MUST_USE;
 
-/* Sorted by name; after: name of the last one of the page before, or "". */
-bool db_product_list(struct db_conn *conn, const char *after, size_t limit, struct arena *arena, struct db_products *ret_page,
-                     struct err *err) MUST_USE;
+bool db_product_list(struct db_conn *conn, const struct db_list *list, struct arena *arena, struct db_products *ret_page, struct err *err) MUST_USE;
 
 /* ERR_CONFLICT: exists. created_at is taken from the struct, revision starts at 1. */
 bool db_product_insert(struct db_conn *tx, const struct db_product *product, struct err *err) MUST_USE;

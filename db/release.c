@@ -7,6 +7,7 @@
 #include "common/hex.h"
 #include "common/text.h"
 #include "db/image.h"
+#include "db/list.h"
 #include "db/query.h"
 #include "db/release_row.h"
 #include "db/store.h"
@@ -82,21 +83,17 @@ bool db_release_get_version(struct db_conn *conn, const char *product, const cha
     return read_one(conn, stmt, which, arena, ret_release, err);
 }
 
-bool db_release_list(struct db_conn *conn, const char *product, int64_t after, size_t limit, struct arena *arena, struct db_releases *ret_page,
+bool db_release_list(struct db_conn *conn, const char *product, const struct db_list *list, struct arena *arena, struct db_releases *ret_page,
                      struct err *err) {
     bool of_product = product && product[0];
-    struct db_stmt *stmt = db_query_begin(conn, of_product ? DB_QUERY_RELEASE_LIST_PRODUCT : DB_QUERY_RELEASE_LIST);
     struct db_releases page = {.count = 0};
+    struct db_listing listing;
 
-    if (of_product) {
-        db_query_int(stmt, 1, after);
-        db_query_text(stmt, 3, product);
-    } else {
-        db_query_int(stmt, 1, after > 0 ? after : INT64_MAX);
-    }
-    db_query_int(stmt, 2, (int64_t)limit + 1);
-    if (!db_query_page(stmt, &shape, limit, arena, &page.items, &page.count, &page.more, err) ||
-        !read_hardware(conn, arena, page.items, page.count, err))
+    if (!db_list_begin(conn, of_product ? DB_QUERY_RELEASE_LIST_PRODUCT : DB_QUERY_RELEASE_LIST, list, &shape, arena, &listing, err))
+        return false;
+    if (of_product)
+        db_query_text(listing.stmt, 4, product);
+    if (!db_list_page(&listing, &page.items, &page.count, &page.next, err) || !read_hardware(conn, arena, page.items, page.count, err))
         return false;
     *ret_page = page;
     return true;

@@ -31,7 +31,7 @@ struct db_release {
 struct db_releases {
     size_t count;
     struct db_release *items;
-    bool more;
+    const char *next; /* where the next page begins; NULL: this is the last */
 };
 
 bool db_release_get(struct db_conn *conn, int64_t id, struct arena *arena, struct db_release *ret_release, struct err *err) MUST_USE;
@@ -39,8 +39,8 @@ bool db_release_get_path(struct db_conn *conn, const char *path, struct arena *a
 bool db_release_get_version(struct db_conn *conn, const char *product, const char *version, struct arena *arena, struct db_release *ret_release,
                             struct err *err) MUST_USE;
 
-/* Newest first; product NULL or "": all; after: id of the last one of the page before, or 0. */
-bool db_release_list(struct db_conn *conn, const char *product, int64_t after, size_t limit, struct arena *arena, struct db_releases *ret_page,
+/* product NULL or "": all. */
+bool db_release_list(struct db_conn *conn, const char *product, const struct db_list *list, struct arena *arena, struct db_releases *ret_page,
                      struct err *err) MUST_USE;
 
 /* release->id, sha1, md5, has_signature and withdrawn_at are ignored. ERR_NOT_FOUND: no such product or image. ERR_LENGTH: the image's length is

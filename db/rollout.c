@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "db/list.h"
 #include "db/query.h"
 #include "db/rollout_row.h"
 
@@ -172,42 +173,48 @@ bool db_rollout_get(struct db_conn *conn, int64_t id, struct arena *arena, struc
     return true;
 }
 
-/* Rows of a statement that was given limit + 1. */
-static bool read_page(struct db_conn *conn, struct db_stmt *stmt, size_t limit, struct arena *arena, struct db_rollouts *ret_page, struct err *err) {
-    struct db_rollouts page = {.count = 0};
-    struct row *rows;
+static bool complete_all(struct db_conn *conn, struct row *rows, size_t count, struct arena *arena, struct db_rollout **ret_rollouts,
+                         struct err *err) {
+    struct db_rollout *rollouts = arena_array(arena, count + 1, sizeof *rollouts);
 
-    if (!db_query_page(stmt, &shape, limit, arena, &rows, &page.count, &page.more, err))
-        return false;
-    page.items = arena_array(arena, page.count + 1, sizeof *page.items);
-    if (!page.items)
+    if (!rollouts)
         return err_no_memory(err);
-    for (size_t i = 0; i < page.count; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (!complete(conn, &rows[i], arena, err))
             return false;
-        page.items[i] = rows[i].rollout;
+        rollouts[i] = rows[i].rollout;
     }
+    *ret_rollouts = rollouts;
+    return true;
+}
+
+bool db_rollout_list(struct db_conn *conn, const struct db_rollout_filter *filter, const struct db_list *list, struct arena *arena,
+                     struct db_rollouts *ret_page, struct err *err) {
+    bool by_product = filter->product && filter->product[0];
+    struct db_rollouts page = {.count = 0};
+    struct db_listing listing;
+    struct row *rows;
+
+    if (!db_list_begin(conn, by_product ? DB_QUERY_ROLLOUT_LIST_PRODUCT : DB_QUERY_ROLLOUT_LIST, list, &shape, arena, &listing, err))
+        return false;
+    if (by_product)
+        db_query_text(listing.stmt, 4, filter->product);
+    db_query_text(listing.stmt, 5, filter->by_state ? fleet_rollout_state_name(filter->state) : NULL);
+    if (!db_list_page(&listing, &rows, &page.count, &page.next, err) || !complete_all(conn, rows, page.count, arena, &page.items, err))
+        return false;
     *ret_page = page;
     return true;
 }
 
-bool db_rollout_list(struct db_conn *conn, const struct db_rollout_filter *filter, int64_t after, size_t limit, struct arena *arena,
-                     struct db_rollouts *ret_page, struct err *err) {
-    bool by_product = filter->product && filter->product[0];
-    enum db_query down = by_product ? DB_QUERY_ROLLOUT_LIST_PRODUCT : DB_QUERY_ROLLOUT_LIST;
-    enum db_query up = by_product ? DB_QUERY_ROLLOUT_UP_PRODUCT : DB_QUERY_ROLLOUT_UP;
-    struct db_stmt *stmt = db_query_begin(conn, filter->oldest_first ? up : down);
-
-    db_query_int(stmt, 1, after > 0 || filter->oldest_first ? after : INT64_MAX);
-    db_query_int(stmt, 2, (int64_t)limit + 1);
-    if (by_product)
-        db_query_text(stmt, 3, filter->product);
-    db_query_text(stmt, 4, filter->by_state ? fleet_rollout_state_name(filter->state) : NULL);
-    return read_page(conn, stmt, limit, arena, ret_page, err);
-}
-
 bool db_rollout_active(struct db_conn *conn, struct arena *arena, struct db_rollouts *ret_rollouts, struct err *err) {
-    return read_page(conn, db_query_begin(conn, DB_QUERY_ROLLOUT_ACTIVE), SIZE_MAX, arena, ret_rollouts, err);
+    struct db_rollouts all = {.count = 0};
+    struct row *rows;
+
+    if (!db_query_page(db_query_begin(conn, DB_QUERY_ROLLOUT_ACTIVE), &shape, SIZE_MAX, arena, &rows, &all.count, NULL, err) ||
+        !complete_all(conn, rows, all.count, arena, &all.items, err))
+        return false;
+    *ret_rollouts = all;
+    return true;
 }
 
 int64_t db_rollout_clock(const struct db_rollout *rollout, int64_t now) {

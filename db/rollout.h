@@ -72,7 +72,7 @@ struct db_rollout {
 struct db_rollouts {
     size_t count;
     struct db_rollout *items;
-    bool more;
+    const char *next; /* where the next page begins; NULL: this is the last */
 };
 
 /* UTC of a time ahead of the rollout's clock (0 stays 0); of a paused one: as if it were resumed at once after it was paused. */
@@ -98,11 +98,10 @@ struct db_rollout_filter {
     const char *product;
     bool by_state;
     enum fleet_rollout_state state;
-    bool oldest_first;
 };
 
-/* Newest first, or oldest; ids left out. after: id of the last one of the page before, or 0. */
-bool db_rollout_list(struct db_conn *conn, const struct db_rollout_filter *filter, int64_t after, size_t limit, struct arena *arena,
+/* The lists of ids are left out. */
+bool db_rollout_list(struct db_conn *conn, const struct db_rollout_filter *filter, const struct db_list *list, struct arena *arena,
                      struct db_rollouts *ret_page, struct err *err) MUST_USE;
 
 /* The whole plan anew, of a draft (else ERR_CONFLICT); the product stays. ERR_PRECONDITION when the revision is another. Takes an approval back. */
@@ -157,6 +156,7 @@ struct db_rollout_members {
     size_t count;
     struct db_rollout_member *items;
     bool more;
+    const char *next; /* of a list: where the next page begins */
 };
 
 struct db_rollout_member_filter {
@@ -165,8 +165,8 @@ struct db_rollout_member_filter {
     int64_t phase; /* 0: any */
 };
 
-/* Sorted by device, or with a state by (phase, device). after: the last one of the page before (device NULL: from the start). */
-bool db_rollout_member_list(struct db_conn *conn, int64_t rollout, const struct db_rollout_member_filter *filter, const char *after_device,
-                            int64_t after_phase, size_t limit, struct arena *arena, struct db_rollout_members *ret_page, struct err *err) MUST_USE;
+/* Sorted by device, or with a state and no phase by phase and device. */
+bool db_rollout_member_list(struct db_conn *conn, int64_t rollout, const struct db_rollout_member_filter *filter, const struct db_list *list,
+                            struct arena *arena, struct db_rollout_members *ret_page, struct err *err) MUST_USE;
 
 #endif

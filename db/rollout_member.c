@@ -4,6 +4,7 @@
 
 #include "common/text.h"
 #include "db/catalog.h"
+#include "db/list.h"
 #include "db/query.h"
 #include "db/rollout_cells.h"
 #include "db/rollout_row.h"
@@ -26,44 +27,52 @@ static const struct db_column columns[] = {
 };
 static const struct db_shape shape = DB_SHAPE(struct row, columns);
 
-static bool read_page(struct db_stmt *stmt, size_t limit, int64_t held_s, struct arena *arena, struct db_rollout_members *ret_page, struct err *err) {
+static bool members_of(const struct row *rows, size_t count, int64_t held_s, struct arena *arena, struct db_rollout_member **ret_members,
+                       struct err *err) {
+    struct db_rollout_member *members = arena_array(arena, count + 1, sizeof *members);
+
+    if (!members)
+        return err_no_memory(err);
+    for (size_t i = 0; i < count; i++) {
+        members[i] = rows[i].member;
+        members[i].due_at = rows[i].due_clock ? rows[i].due_clock + held_s : 0;
+    }
+    *ret_members = members;
+    return true;
+}
+
+static bool read_page(struct db_stmt *stmt, size_t limit, struct arena *arena, struct db_rollout_members *ret_page, struct err *err) {
     struct db_rollout_members page = {.count = 0};
     struct row *rows;
 
-    if (!db_query_page(stmt, &shape, limit, arena, &rows, &page.count, &page.more, err))
+    if (!db_query_page(stmt, &shape, limit, arena, &rows, &page.count, &page.more, err) || !members_of(rows, page.count, 0, arena, &page.items, err))
         return false;
-    page.items = arena_array(arena, page.count + 1, sizeof *page.items);
-    if (!page.items)
-        return err_no_memory(err);
-    for (size_t i = 0; i < page.count; i++) {
-        page.items[i] = rows[i].member;
-        page.items[i].due_at = rows[i].due_clock ? rows[i].due_clock + held_s : 0;
-    }
     *ret_page = page;
     return true;
 }
 
-bool db_rollout_member_list(struct db_conn *conn, int64_t rollout, const struct db_rollout_member_filter *filter, const char *after_device,
-                            int64_t after_phase, size_t limit, struct arena *arena, struct db_rollout_members *ret_page, struct err *err) {
+bool db_rollout_member_list(struct db_conn *conn, int64_t rollout, const struct db_rollout_member_filter *filter, const struct db_list *list,
+                            struct arena *arena, struct db_rollout_members *ret_page, struct err *err) {
     enum db_query query = !filter->by_state ? DB_QUERY_ROLLOUT_MEMBER_LIST
                           : filter->phase   ? DB_QUERY_ROLLOUT_MEMBER_LIST_PHASE_STATE
                                             : DB_QUERY_ROLLOUT_MEMBER_LIST_STATE;
+    struct db_rollout_members page = {.count = 0};
+    struct db_listing listing;
     struct db_rollout head;
-    struct db_stmt *stmt;
+    struct row *rows;
 
-    if (!db_rollout_get(conn, rollout, arena, &head, err))
+    if (!db_rollout_get(conn, rollout, arena, &head, err) || !db_list_begin(conn, query, list, &shape, arena, &listing, err))
         return false;
-    stmt = db_query_begin(conn, query);
-    db_query_int(stmt, 1, rollout);
-    db_query_int(stmt, 2, (int64_t)limit + 1);
+    db_query_int(listing.stmt, 4, rollout);
     if (query != DB_QUERY_ROLLOUT_MEMBER_LIST_STATE)
-        db_query_int(stmt, 3, filter->phase);
-    db_query_text(stmt, 4, after_device ? after_device : "");
+        db_query_int(listing.stmt, 5, filter->phase);
     if (filter->by_state)
-        db_query_text(stmt, 5, fleet_member_state_name(filter->state));
-    if (query == DB_QUERY_ROLLOUT_MEMBER_LIST_STATE)
-        db_query_int(stmt, 6, after_phase);
-    return read_page(stmt, limit, head.held_s, arena, ret_page, err);
+        db_query_text(listing.stmt, 6, fleet_member_state_name(filter->state));
+    if (!db_list_page(&listing, &rows, &page.count, &page.next, err) || !members_of(rows, page.count, head.held_s, arena, &page.items, err))
+        return false;
+    page.more = page.next;
+    *ret_page = page;
+    return true;
 }
 
 bool db_rollout_member_silent(struct db_conn *conn, int64_t rollout, enum fleet_member_state state, size_t phase, size_t limit, struct arena *arena,
@@ -74,7 +83,7 @@ bool db_rollout_member_silent(struct db_conn *conn, int64_t rollout, enum fleet_
     db_query_text(stmt, 2, fleet_member_state_name(state));
     db_query_int(stmt, 3, (int64_t)phase);
     db_query_int(stmt, 4, (int64_t)limit + 1);
-    return read_page(stmt, limit, 0, arena, ret_members, err);
+    return read_page(stmt, limit, arena, ret_members, err);
 }
 
 bool db_rollout_member_due(struct db_conn *conn, int64_t rollout, int64_t clock, size_t limit, struct arena *arena,
@@ -84,7 +93,7 @@ bool db_rollout_member_due(struct db_conn *conn, int64_t rollout, int64_t clock,
     db_query_int(stmt, 1, rollout);
     db_query_int(stmt, 2, clock);
     db_query_int(stmt, 3, (int64_t)limit + 1);
-    return read_page(stmt, limit, 0, arena, ret_members, err);
+    return read_page(stmt, limit, arena, ret_members, err);
 }
 
 static bool read_member(struct db_conn *conn, int64_t rollout, const char *device, struct arena *arena, struct row *ret_row, bool *ret_found,

@@ -56,7 +56,7 @@ static bool slice_by_state(struct db_conn *tx, const struct db_rollout *rollout,
         struct db_rollout_members members;
 
         arena_init(&arena, DB_ROLLOUT_SCRATCH_BYTES);
-        if (!db_rollout_member_list(tx, rollout->id, &filter, NULL, 0, HEAVY_ROWS, &arena, &members, err) ||
+        if (!db_rollout_member_list(tx, rollout->id, &filter, &(struct db_list){.limit = HEAVY_ROWS}, &arena, &members, err) ||
             !change_all(tx, rollout, &members, change, now, err))
             return false;
         *ret_more = members.more;

@@ -6,6 +6,7 @@
 
 #include "common/text.h"
 #include "db/device_import.h"
+#include "db/list.h"
 #include "db/query.h"
 #include "db/store.h"
 
@@ -19,6 +20,7 @@ struct candidate {
 
 struct gathering {
     const struct db_select *select;
+    struct db_list_order order;
     struct candidate start; /* behind this one the page begins; id NULL: at the first */
     struct arena *arena;    /* of the texts */
     struct candidate *items;
@@ -27,23 +29,20 @@ struct gathering {
     bool out_of_memory;
 };
 
-static const char *const sort_names[DB_DEVICE_SORT_COUNT] = {
-    [DB_DEVICE_BY_ID] = "id",           [DB_DEVICE_BY_PRODUCT] = "product",   [DB_DEVICE_BY_HARDWARE] = "hardware",   [DB_DEVICE_BY_STATE] = "state",
-    [DB_DEVICE_BY_VERSION] = "version", [DB_DEVICE_BY_SEQUENCE] = "sequence", [DB_DEVICE_BY_LAST_SEEN] = "last_seen",
+enum { BY_ID, BY_PRODUCT, BY_HARDWARE, BY_STATE, BY_VERSION, BY_SEQUENCE, BY_LAST_SEEN };
+
+static const struct db_sort sorts[] = {
+    [BY_ID] = {.name = "id"},
+    [BY_PRODUCT] = {.name = "product", .tie = "id"},
+    [BY_HARDWARE] = {.name = "hardware", .tie = "id"},
+    [BY_STATE] = {.name = "state", .tie = "id"},
+    [BY_VERSION] = {.name = "version", .tie = "id"},
+    [BY_SEQUENCE] = {.name = "sequence", .tie = "id"},
+    [BY_LAST_SEEN] = {.name = "last_seen", .tie = "id"},
 };
 
-bool db_device_sort_parse(const char *name, enum db_device_sort *ret_sort) {
-    for (unsigned i = 0; i < DB_DEVICE_SORT_COUNT; i++) {
-        if (strcmp(name, sort_names[i]) == 0) {
-            *ret_sort = (enum db_device_sort)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool by_text(enum db_device_sort sort) {
-    return sort != DB_DEVICE_BY_SEQUENCE && sort != DB_DEVICE_BY_LAST_SEEN;
+static bool by_text(const struct db_sort *sort) {
+    return sort != &sorts[BY_SEQUENCE] && sort != &sorts[BY_LAST_SEEN];
 }
 
 /* ---- does it match? ---- */
@@ -139,34 +138,34 @@ static bool decide(struct db_conn *conn, const struct db_select *select, const c
 
 /* ---- who may match ---- */
 
-static int compare(const struct db_select *select, const struct candidate *a, const struct candidate *b) {
+static int compare(const struct gathering *all, const struct candidate *a, const struct candidate *b) {
     int order = a->text ? strcmp(a->text, b->text) : (a->number > b->number) - (a->number < b->number);
 
     order = order != 0 ? order : strcmp(a->id, b->id);
-    return select->descending ? -order : order;
+    return all->order.descending ? -order : order;
 }
 
-static const char *text_of(enum db_device_sort sort, const struct db_registry_glance *glance) {
-    switch (sort) {
-    case DB_DEVICE_BY_PRODUCT:
+static const char *text_of(const struct db_sort *sort, const struct db_registry_glance *glance) {
+    switch (sort - sorts) {
+    case BY_PRODUCT:
         return glance->product;
-    case DB_DEVICE_BY_HARDWARE:
+    case BY_HARDWARE:
         return glance->hardware;
-    case DB_DEVICE_BY_STATE:
+    case BY_STATE:
         return fleet_device_state_name(glance->state);
-    case DB_DEVICE_BY_VERSION:
+    case BY_VERSION:
         return glance->version;
     default:
         return glance->id;
     }
 }
 
-static struct candidate key_of(enum db_device_sort sort, const struct db_registry_glance *glance) {
+static struct candidate key_of(const struct db_sort *sort, const struct db_registry_glance *glance) {
     struct candidate key = {.id = glance->id};
 
     if (by_text(sort))
         key.text = text_of(sort, glance);
-    else if (sort == DB_DEVICE_BY_LAST_SEEN)
+    else if (sort == &sorts[BY_LAST_SEEN])
         key.number = glance->last_seen;
     else
         key.number = glance->installed_known ? glance->installed_sequence : -1;
@@ -186,10 +185,10 @@ static bool keep_text(struct gathering *all, struct candidate *candidate) {
 static void gather(void *context, const struct db_registry_glance *glance) {
     struct gathering *all = context;
     const struct fleet_filter_subject subject = subject_of(glance);
-    struct candidate candidate = key_of(all->select->sort, glance);
+    struct candidate candidate = key_of(all->order.sort, glance);
     enum fleet_filter_answer answer;
 
-    if (all->out_of_memory || (all->start.id && compare(all->select, &candidate, &all->start) <= 0))
+    if (all->out_of_memory || (all->start.id && compare(all, &candidate, &all->start) <= 0))
         return;
     answer = ask_all(all->select, &subject, FLEET_FILTER_TAGS | FLEET_FILTER_ATTRIBUTES);
     if (answer == FLEET_FILTER_NO)
@@ -219,9 +218,9 @@ static void sift_down(struct gathering *all, size_t at) {
     for (;;) {
         size_t least = at, child = 2 * at + 1;
 
-        if (child < all->count && compare(all->select, &all->items[child], &all->items[least]) < 0)
+        if (child < all->count && compare(all, &all->items[child], &all->items[least]) < 0)
             least = child;
-        if (child + 1 < all->count && compare(all->select, &all->items[child + 1], &all->items[least]) < 0)
+        if (child + 1 < all->count && compare(all, &all->items[child + 1], &all->items[least]) < 0)
             least = child + 1;
         if (least == at)
             return;
@@ -257,42 +256,42 @@ static bool next_match(struct db_conn *conn, struct gathering *all, struct candi
     return true;
 }
 
-/* "<id>/<key>": no id has a slash. */
-static bool read_position(const struct db_select *select, struct arena *arena, struct candidate *ret_start, struct err *err) {
-    const char *slash = strchr(select->after, '/');
+static bool read_start(const struct db_list_order *order, struct candidate *ret_start, struct err *err) {
+    struct candidate start = {.id = NULL};
 
-    *ret_start = (struct candidate){.id = NULL};
-    if (select->after[0] == '\0')
-        return true;
-    if (!slash || slash == select->after || (!by_text(select->sort) && !text_to_int(slash + 1, INT64_MIN, INT64_MAX, &ret_start->number)))
-        return err_set_field(err, ERR_INVALID, "cursor", "'cursor' is none that a list in this order gave");
-    ret_start->id = arena_strndup(arena, select->after, (size_t)(slash - select->after));
-    if (!ret_start->id)
-        return err_no_memory(err);
-    ret_start->text = by_text(select->sort) ? slash + 1 : NULL;
+    if (order->key) {
+        start.id = order->sort->tie ? order->tie : order->key;
+        if (by_text(order->sort))
+            start.text = order->key;
+        else if (!text_to_int(order->key, INT64_MIN, INT64_MAX, &start.number))
+            return db_list_refuse_cursor(err);
+    }
+    *ret_start = start;
     return true;
 }
 
-static const char *write_position(struct arena *arena, const struct candidate *last) {
-    return last->text ? arena_printf(arena, "%s/%s", last->id, last->text) : arena_printf(arena, "%s/%lld", last->id, (long long)last->number);
+static const char *position_of(const struct gathering *all, const struct candidate *last) {
+    const char *key = last->text ? last->text : arena_printf(all->arena, "%lld", (long long)last->number);
+
+    return key ? db_list_position(&all->order, key, last->id, all->arena) : NULL;
 }
 
-static bool fill(struct db_conn *conn, struct gathering *all, struct arena *arena, struct db_devices *page, const char **ret_last, struct err *err) {
+static bool fill(struct db_conn *conn, struct gathering *all, struct db_devices *page, struct err *err) {
     struct candidate last = {.id = NULL}, next;
+    size_t limit = all->select->list.limit;
 
     for (size_t i = all->count / 2; i-- > 0;)
         sift_down(all, i);
-    while (page->count <= all->select->limit) {
+    while (page->count <= limit) {
         if (!next_match(conn, all, &next, err))
             return false;
         if (!next.id)
             return true;
-        if (page->count == all->select->limit) {
-            page->more = true;
-            *ret_last = write_position(arena, &last);
-            return *ret_last || err_no_memory(err);
+        if (page->count == limit) {
+            page->next = position_of(all, &last);
+            return page->next || err_no_memory(err);
         }
-        if (!db_device_get(conn, next.id, arena, &page->items[page->count], err))
+        if (!db_device_get(conn, next.id, all->arena, &page->items[page->count], err))
             return false;
         page->count++;
         last = next;
@@ -300,22 +299,19 @@ static bool fill(struct db_conn *conn, struct gathering *all, struct arena *aren
     return true;
 }
 
-bool db_select_page(struct db_conn *conn, const struct db_select *select, struct arena *arena, struct db_devices *ret_page, const char **ret_last,
-                    struct err *err) {
+bool db_select_page(struct db_conn *conn, const struct db_select *select, struct arena *arena, struct db_devices *ret_page, struct err *err) {
     CLEANUP(free_gathering) struct gathering all = {.select = select, .arena = arena};
-    struct db_devices page = {.items = arena_array(arena, select->limit, sizeof *page.items)};
-    const char *last = NULL;
+    struct db_devices page = {.items = arena_array(arena, select->list.limit, sizeof *page.items)};
 
     if (!page.items)
         return err_no_memory(err);
-    if (!read_position(select, arena, &all.start, err))
+    if (!db_list_order(&select->list, sorts, ARRAY_LEN(sorts), arena, &all.order, err) || !read_start(&all.order, &all.start, err))
         return false;
     db_registry_each(db_conn_db(conn), gather, &all);
     if (all.out_of_memory)
         return err_no_memory(err);
-    if (!fill(conn, &all, arena, &page, &last, err))
+    if (!fill(conn, &all, &page, err))
         return false;
     *ret_page = page;
-    *ret_last = last;
     return true;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "db/list.h"
 #include "db/query.h"
 #include "db/store.h"
 
@@ -70,14 +71,13 @@ bool db_token_allows(const struct db_token *token, const char *scope, const char
     return false;
 }
 
-bool db_token_list(struct db_conn *conn, const char *after, size_t limit, struct arena *arena, struct db_tokens *ret_page, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_TOKEN_LIST);
+bool db_token_list(struct db_conn *conn, const struct db_list *list, struct arena *arena, struct db_tokens *ret_page, struct err *err) {
     struct db_tokens page = {.count = 0};
+    struct db_listing listing;
 
-    db_query_text(stmt, 1, after);
-    db_query_int(stmt, 2, (int64_t)limit + 1);
-    if (!db_query_page(stmt, &shape, limit, arena, &page.items, &page.count, &page.more, err) ||
-        !read_grants(conn, arena, page.items, page.count, err))
+    if (!db_list_begin(conn, DB_QUERY_TOKEN_LIST, list, &shape, arena, &listing, err))
+        return false;
+    if (!db_list_page(&listing, &page.items, &page.count, &page.next, err) || !read_grants(conn, arena, page.items, page.count, err))
         return false;
     *ret_page = page;
     return true;

@@ -31,7 +31,7 @@ struct db_token {
 struct db_tokens {
     size_t count;
     struct db_token *items;
-    bool more;
+    const char *next; /* where the next page begins; NULL: this is the last */
 };
 
 /* ERR_NOT_FOUND. Expired and revoked ones are returned too: the caller looks at the times. */
@@ -40,8 +40,7 @@ bool db_token_get(struct db_conn *conn, const char *id, struct arena *arena, str
 /* True when the token has this scope for this product, in one grant. product "": the grant must be for every product. */
 bool db_token_allows(const struct db_token *token, const char *scope, const char *product) MUST_USE;
 
-/* Sorted by id. */
-bool db_token_list(struct db_conn *conn, const char *after, size_t limit, struct arena *arena, struct db_tokens *ret_page, struct err *err) MUST_USE;
+bool db_token_list(struct db_conn *conn, const struct db_list *list, struct arena *arena, struct db_tokens *ret_page, struct err *err) MUST_USE;
 
 /* ERR_CONFLICT: the id exists. revision starts at 1; last_used_at and revoked_at are ignored. */
 bool db_token_insert(struct db_conn *tx, const struct db_token *token, struct err *err) MUST_USE;

@@ -1,5 +1,6 @@
 #include "db/webhook.h"
 
+#include "db/list.h"
 #include "db/query.h"
 
 static const struct db_column columns[] = {
@@ -34,14 +35,13 @@ bool db_webhook_get(struct db_conn *conn, const char *id, struct arena *arena, s
     return true;
 }
 
-bool db_webhook_list(struct db_conn *conn, const char *after, size_t limit, struct arena *arena, struct db_webhooks *ret_page, struct err *err) {
-    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_WEBHOOK_LIST);
+bool db_webhook_list(struct db_conn *conn, const struct db_list *list, struct arena *arena, struct db_webhooks *ret_page, struct err *err) {
     struct db_webhooks page = {.count = 0};
+    struct db_listing listing;
 
-    db_query_text(stmt, 1, after);
-    db_query_int(stmt, 2, (int64_t)limit + 1);
-    if (!db_query_page(stmt, &shape, limit, arena, &page.items, &page.count, &page.more, err) ||
-        !read_kinds(conn, arena, page.items, page.count, err))
+    if (!db_list_begin(conn, DB_QUERY_WEBHOOK_LIST, list, &shape, arena, &listing, err))
+        return false;
+    if (!db_list_page(&listing, &page.items, &page.count, &page.next, err) || !read_kinds(conn, arena, page.items, page.count, err))
         return false;
     *ret_page = page;
     return true;

@@ -25,15 +25,13 @@ struct db_webhook {
 struct db_webhooks {
     size_t count;
     struct db_webhook *items;
-    bool more;
+    const char *next; /* where the next page begins; NULL: this is the last */
 };
 
 /* ERR_NOT_FOUND. */
 bool db_webhook_get(struct db_conn *conn, const char *id, struct arena *arena, struct db_webhook *ret_webhook, struct err *err) MUST_USE;
 
-/* By id; after: the last one of the page before, or "". */
-bool db_webhook_list(struct db_conn *conn, const char *after, size_t limit, struct arena *arena, struct db_webhooks *ret_page,
-                     struct err *err) MUST_USE;
+bool db_webhook_list(struct db_conn *conn, const struct db_list *list, struct arena *arena, struct db_webhooks *ret_page, struct err *err) MUST_USE;
 
 /* ERR_CONFLICT: there are DB_WEBHOOKS_MAX. */
 bool db_webhook_insert(struct db_conn *tx, const struct db_webhook *webhook, struct err *err) MUST_USE;

@@ -230,7 +230,7 @@ static bool look(struct deliveries *deliveries, struct err *err) {
     CLEANUP(arena_clear) struct arena arena;
     struct db_webhooks page;
     arena_init(&arena, 16 << 20);
-    if (!db_webhook_list(deliveries->reader, "", DB_WEBHOOKS_MAX, &arena, &page, err))
+    if (!db_webhook_list(deliveries->reader, &(struct db_list){.limit = DB_WEBHOOKS_MAX}, &arena, &page, err))
         return false;
     for (size_t i = 0; i < page.count; i++)
         if (!look_at(deliveries, &arena, &page.items[i], err))

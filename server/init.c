@@ -68,7 +68,7 @@ static bool make_token(struct db_conn *tx, struct init *init, struct err *err) {
         {"release:read", ""}, {"rollout:approve", ""}, {"rollout:read", ""}, {"rollout:write", ""}, {"token:admin", ""},
     };
     struct db_tokens tokens;
-    if (!db_token_list(tx, "", 1, init->arena, &tokens, err))
+    if (!db_token_list(tx, &(struct db_list){.limit = 1}, init->arena, &tokens, err))
         return false;
     if (tokens.count > 0 && !init->new_token)
         return true;

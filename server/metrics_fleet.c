@@ -52,7 +52,7 @@ static void write_rollouts(struct db_conn *db, struct buf *out) {
     for (size_t i = 0; i < ARRAY_LEN(active); i++) {
         const struct db_rollout_filter filter = {.by_state = true, .state = active[i]};
         struct err unused;
-        if (!db_rollout_list(db, &filter, 0, ROLLOUTS_MAX, &arena, &pages[i], &unused))
+        if (!db_rollout_list(db, &filter, &(struct db_list){.limit = ROLLOUTS_MAX}, &arena, &pages[i], &unused))
             return;
     }
     exposition_head(out, "pawl_rollouts", "gauge", "Rollouts that run or are paused, by state; 20 of each at most.");

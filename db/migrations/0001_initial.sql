@@ -102,6 +102,7 @@ CREATE TABLE release (
 ) STRICT;
 
 CREATE INDEX release_by_image ON release (sha256);
+CREATE INDEX release_by_sequence ON release (sequence, id);
 
 CREATE TABLE release_hardware (
     release INTEGER NOT NULL REFERENCES release (id),
@@ -219,6 +220,8 @@ CREATE TABLE event (
 
 CREATE INDEX event_by_device ON event (device, id);
 CREATE INDEX event_by_kind ON event (kind, id);
+CREATE INDEX event_by_product ON event (product, id) WHERE product IS NOT NULL;
+CREATE INDEX event_by_product_and_kind ON event (product, kind, id) WHERE product IS NOT NULL;
 
 -- TUF metadata files, byte for byte as received.
 CREATE TABLE metadata (

@@ -39,6 +39,8 @@ CREATE TABLE rollout (
 
 CREATE INDEX rollout_by_product ON rollout (product, id);
 CREATE INDEX rollout_by_state ON rollout (state, id);
+CREATE INDEX rollout_by_name ON rollout (name, id);
+CREATE INDEX rollout_by_product_and_name ON rollout (product, name, id);
 
 -- A phase, how far it is, and how many of its members are in which state (kept in the transaction of each change).
 CREATE TABLE rollout_phase (

@@ -21,7 +21,10 @@ CREATE TABLE claim (
 
 CREATE INDEX claim_by_device ON claim (device, id) WHERE device IS NOT NULL;
 CREATE INDEX claim_by_product ON claim (product, id) WHERE product IS NOT NULL;
-CREATE INDEX claim_by_expiry ON claim (expires_at);
+CREATE INDEX claim_by_product_and_age ON claim (product, created_at, id) WHERE product IS NOT NULL;
+CREATE INDEX claim_by_product_and_expiry ON claim (product, expires_at, id) WHERE product IS NOT NULL;
+CREATE INDEX claim_by_age ON claim (created_at, id);
+CREATE INDEX claim_by_expiry ON claim (expires_at, id);
 
 -- A certificate that was issued to a device.
 CREATE TABLE certificate (

@@ -5,7 +5,8 @@ SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1;
 INSERT INTO audit (seq, time, actor, action, object, detail, request_id, prev_hash, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: audit_list
-SELECT seq, time, actor, action, object, detail, request_id, prev_hash, hash FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2;
+-- sort: time = seq
+SELECT seq, time, actor, action, object, detail, request_id, prev_hash, hash FROM audit WHERE {after} ORDER BY {order} LIMIT $2;
 
 -- name: audit_hash
 SELECT seq, hash FROM audit WHERE seq = $1;

@@ -8,23 +8,29 @@ SELECT c.id, c.serial, c.device, d.product, c.spki_sha256, c.issuer_sha256, c.wa
 FROM certificate c JOIN device d ON d.id = c.device WHERE c.device = $1 AND c.spki_sha256 = $2 ORDER BY c.id DESC LIMIT 1;
 
 -- name: certificate_list
--- $3 device, $4 product, $5 expires before: NULL for any. $6: 1 for those in use alone, the newest of each active device.
+-- sort: issued_at = c.id
+-- sort: expires_at = c.not_after, c.id
+-- sort: device = c.device, c.id
+-- $4 device, $5 product, $6 expires before: NULL for any. $7: 1 for those in use alone, the newest of each active device.
 SELECT c.id, c.serial, c.device, d.product, c.spki_sha256, c.issuer_sha256, c.way, c.data, c.not_before, c.not_after, c.issued_at, c.revoked_at
 FROM certificate c JOIN device d ON d.id = c.device
-WHERE c.id > $1 AND (CAST($3 AS TEXT) IS NULL OR c.device = $3) AND (CAST($4 AS TEXT) IS NULL OR d.product = $4)
-    AND (CAST($5 AS BIGINT) IS NULL OR c.not_after < $5)
-    AND ($6 = 0 OR (d.state = 'active' AND c.revoked_at IS NULL
+WHERE {after} AND (CAST($4 AS TEXT) IS NULL OR c.device = $4) AND (CAST($5 AS TEXT) IS NULL OR d.product = $5)
+    AND (CAST($6 AS BIGINT) IS NULL OR c.not_after < $6)
+    AND ($7 = 0 OR (d.state = 'active' AND c.revoked_at IS NULL
         AND NOT EXISTS (SELECT 1 FROM certificate n WHERE n.device = c.device AND n.id > c.id AND n.revoked_at IS NULL)))
-ORDER BY c.id LIMIT $2;
+ORDER BY {order} LIMIT $2;
 
 -- name: certificate_list_device
+-- sort: issued_at = c.id
+-- sort: expires_at = c.not_after, c.id
+-- sort: device = c.device, c.id
 -- The same for one device, by its index.
 SELECT c.id, c.serial, c.device, d.product, c.spki_sha256, c.issuer_sha256, c.way, c.data, c.not_before, c.not_after, c.issued_at, c.revoked_at
 FROM certificate c JOIN device d ON d.id = c.device
-WHERE c.id > $1 AND c.device = $3 AND (CAST($4 AS TEXT) IS NULL OR d.product = $4) AND (CAST($5 AS BIGINT) IS NULL OR c.not_after < $5)
-    AND ($6 = 0 OR (d.state = 'active' AND c.revoked_at IS NULL
+WHERE {after} AND c.device = $4 AND (CAST($5 AS TEXT) IS NULL OR d.product = $5) AND (CAST($6 AS BIGINT) IS NULL OR c.not_after < $6)
+    AND ($7 = 0 OR (d.state = 'active' AND c.revoked_at IS NULL
         AND NOT EXISTS (SELECT 1 FROM certificate n WHERE n.device = c.device AND n.id > c.id AND n.revoked_at IS NULL)))
-ORDER BY c.id LIMIT $2;
+ORDER BY {order} LIMIT $2;
 
 -- name: certificate_insert
 INSERT INTO certificate (id, serial, device, spki_sha256, issuer_sha256, way, data, not_before, not_after, issued_at)

@@ -2,19 +2,28 @@
 SELECT id, secret_sha256, device, product, note, created_by, created_at, expires_at, revoked_at, spent_at, spent_key, spent_device, revision
 FROM claim WHERE id = $1;
 
--- The pages of claims, behind $1, $2 the limit. A claim is for a device ($3) or for a product ($4), never for both.
+-- The pages of claims. A claim is for a device ($4) or for a product ($5), never for both.
 
 -- name: claim_list
+-- sort: id = id
+-- sort: created_at = created_at, id
+-- sort: expires_at = expires_at, id
 SELECT id, secret_sha256, device, product, note, created_by, created_at, expires_at, revoked_at, spent_at, spent_key, spent_device, revision
-FROM claim WHERE id > $1 ORDER BY id LIMIT $2;
+FROM claim WHERE {after} ORDER BY {order} LIMIT $2;
 
 -- name: claim_list_device
+-- sort: id = id
+-- sort: created_at = created_at, id
+-- sort: expires_at = expires_at, id
 SELECT id, secret_sha256, device, product, note, created_by, created_at, expires_at, revoked_at, spent_at, spent_key, spent_device, revision
-FROM claim WHERE device = $3 AND id > $1 AND (CAST($4 AS TEXT) IS NULL OR product = $4) ORDER BY id LIMIT $2;
+FROM claim WHERE device = $4 AND {after} AND (CAST($5 AS TEXT) IS NULL OR product = $5) ORDER BY {order} LIMIT $2;
 
 -- name: claim_list_product
+-- sort: id = id
+-- sort: created_at = created_at, id
+-- sort: expires_at = expires_at, id
 SELECT id, secret_sha256, device, product, note, created_by, created_at, expires_at, revoked_at, spent_at, spent_key, spent_device, revision
-FROM claim WHERE product = $4 AND id > $1 ORDER BY id LIMIT $2;
+FROM claim WHERE product = $5 AND {after} ORDER BY {order} LIMIT $2;
 
 -- name: claim_insert
 INSERT INTO claim (id, secret_sha256, device, product, note, created_by, created_at, expires_at, revision)

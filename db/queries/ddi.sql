@@ -68,8 +68,9 @@ DELETE FROM ddi_log WHERE deployment = $1 AND seq = $2;
 UPDATE ddi_action SET log_entries = log_entries - 1, log_bytes = log_bytes - $2 WHERE deployment = $1;
 
 -- name: ddi_log_list
+-- sort: time = seq
 SELECT seq, time, execution, finished, cancel, progress_count, progress_of, code, details
-FROM ddi_log WHERE deployment = $1 AND seq > $2 ORDER BY seq LIMIT $3;
+FROM ddi_log WHERE deployment = $4 AND {after} ORDER BY {order} LIMIT $2;
 
 -- name: deployment_waiting_set
 -- A newer one replaces it.

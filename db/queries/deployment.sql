@@ -9,62 +9,68 @@ SELECT p.id, p.device, p.release, p.product, r.version, r.sequence, r.sha256, p.
 FROM deployment p JOIN release r ON r.id = p.release
 WHERE p.id = $1;
 
--- The pages: newest first, ids below $1, $2 the limit, $3 product, $4 state, $5 device, $6 release, $7 rollout; NULL is "any".
+-- The pages: $4 product, $5 state, $6 device, $7 release, $8 rollout; NULL is "any".
 -- One statement for each column that can lead, so that its index gives the page in order.
 
 -- name: deployment_list
+-- sort: -created_at = p.id
 SELECT p.id, p.device, p.release, p.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
     p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
 FROM deployment p CROSS JOIN release r
-WHERE r.id = p.release AND p.id < $1
-    AND (CAST($3 AS TEXT) IS NULL OR p.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4) AND (CAST($5 AS TEXT) IS NULL OR p.device = $5)
-    AND (CAST($6 AS BIGINT) IS NULL OR p.release = $6) AND (CAST($7 AS BIGINT) IS NULL OR p.rollout = $7)
-ORDER BY p.id DESC LIMIT $2;
+WHERE r.id = p.release AND {after}
+    AND (CAST($4 AS TEXT) IS NULL OR p.product = $4) AND (CAST($5 AS TEXT) IS NULL OR p.state = $5) AND (CAST($6 AS TEXT) IS NULL OR p.device = $6)
+    AND (CAST($7 AS BIGINT) IS NULL OR p.release = $7) AND (CAST($8 AS BIGINT) IS NULL OR p.rollout = $8)
+ORDER BY {order} LIMIT $2;
 
 -- name: deployment_list_product
+-- sort: -created_at = p.id
 SELECT p.id, p.device, p.release, p.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
     p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
 FROM deployment p CROSS JOIN release r
-WHERE r.id = p.release AND p.id < $1 AND p.product = $3
-    AND (CAST($4 AS TEXT) IS NULL OR p.state = $4) AND (CAST($5 AS TEXT) IS NULL OR p.device = $5)
-    AND (CAST($6 AS BIGINT) IS NULL OR p.release = $6) AND (CAST($7 AS BIGINT) IS NULL OR p.rollout = $7)
-ORDER BY p.id DESC LIMIT $2;
+WHERE r.id = p.release AND {after} AND p.product = $4
+    AND (CAST($5 AS TEXT) IS NULL OR p.state = $5) AND (CAST($6 AS TEXT) IS NULL OR p.device = $6)
+    AND (CAST($7 AS BIGINT) IS NULL OR p.release = $7) AND (CAST($8 AS BIGINT) IS NULL OR p.rollout = $8)
+ORDER BY {order} LIMIT $2;
 
 -- name: deployment_list_device
+-- sort: -created_at = p.id
 SELECT p.id, p.device, p.release, p.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
     p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
 FROM deployment p CROSS JOIN release r
-WHERE r.id = p.release AND p.id < $1 AND p.device = $5
-    AND (CAST($3 AS TEXT) IS NULL OR p.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4)
-    AND (CAST($6 AS BIGINT) IS NULL OR p.release = $6) AND (CAST($7 AS BIGINT) IS NULL OR p.rollout = $7)
-ORDER BY p.id DESC LIMIT $2;
+WHERE r.id = p.release AND {after} AND p.device = $6
+    AND (CAST($4 AS TEXT) IS NULL OR p.product = $4) AND (CAST($5 AS TEXT) IS NULL OR p.state = $5)
+    AND (CAST($7 AS BIGINT) IS NULL OR p.release = $7) AND (CAST($8 AS BIGINT) IS NULL OR p.rollout = $8)
+ORDER BY {order} LIMIT $2;
 
 -- name: deployment_list_release
+-- sort: -created_at = p.id
 SELECT p.id, p.device, p.release, p.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
     p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
 FROM deployment p CROSS JOIN release r
-WHERE r.id = p.release AND p.id < $1 AND p.release = $6
-    AND (CAST($3 AS TEXT) IS NULL OR p.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4)
-    AND (CAST($5 AS TEXT) IS NULL OR p.device = $5) AND (CAST($7 AS BIGINT) IS NULL OR p.rollout = $7)
-ORDER BY p.id DESC LIMIT $2;
+WHERE r.id = p.release AND {after} AND p.release = $7
+    AND (CAST($4 AS TEXT) IS NULL OR p.product = $4) AND (CAST($5 AS TEXT) IS NULL OR p.state = $5)
+    AND (CAST($6 AS TEXT) IS NULL OR p.device = $6) AND (CAST($8 AS BIGINT) IS NULL OR p.rollout = $8)
+ORDER BY {order} LIMIT $2;
 
 -- name: deployment_list_rollout
+-- sort: -created_at = p.id
 SELECT p.id, p.device, p.release, p.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
     p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
 FROM deployment p CROSS JOIN release r
-WHERE r.id = p.release AND p.id < $1 AND p.rollout = $7
-    AND (CAST($3 AS TEXT) IS NULL OR p.product = $3) AND (CAST($4 AS TEXT) IS NULL OR p.state = $4)
-    AND (CAST($5 AS TEXT) IS NULL OR p.device = $5) AND (CAST($6 AS BIGINT) IS NULL OR p.release = $6)
-ORDER BY p.id DESC LIMIT $2;
+WHERE r.id = p.release AND {after} AND p.rollout = $8
+    AND (CAST($4 AS TEXT) IS NULL OR p.product = $4) AND (CAST($5 AS TEXT) IS NULL OR p.state = $5)
+    AND (CAST($6 AS TEXT) IS NULL OR p.device = $6) AND (CAST($7 AS BIGINT) IS NULL OR p.release = $7)
+ORDER BY {order} LIMIT $2;
 
 -- name: deployment_list_state
+-- sort: -created_at = p.id
 SELECT p.id, p.device, p.release, p.product, r.version, r.sequence, r.sha256, p.state, p.origin, p.reason, p.report_seq, p.progress, p.error_code,
     p.error_text, p.created_at, p.updated_at, p.closed_at, p.rollout, p.phase
 FROM deployment p CROSS JOIN release r
-WHERE r.id = p.release AND p.id < $1 AND p.state = $4
-    AND (CAST($3 AS TEXT) IS NULL OR p.product = $3) AND (CAST($5 AS TEXT) IS NULL OR p.device = $5)
-    AND (CAST($6 AS BIGINT) IS NULL OR p.release = $6) AND (CAST($7 AS BIGINT) IS NULL OR p.rollout = $7)
-ORDER BY p.id DESC LIMIT $2;
+WHERE r.id = p.release AND {after} AND p.state = $5
+    AND (CAST($4 AS TEXT) IS NULL OR p.product = $4) AND (CAST($6 AS TEXT) IS NULL OR p.device = $6)
+    AND (CAST($7 AS BIGINT) IS NULL OR p.release = $7) AND (CAST($8 AS BIGINT) IS NULL OR p.rollout = $8)
+ORDER BY {order} LIMIT $2;
 
 -- name: deployment_count
 SELECT state, COUNT(*) AS count FROM deployment GROUP BY state;

@@ -84,65 +84,71 @@ SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.pin_or
     (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
 FROM device d JOIN device_seen s ON s.device = d.id WHERE d.id = $1;
 
--- The pages of devices: by id, $1 the first possible id, $2 above the last, $3 the limit; the other filters are NULL for "any".
+-- The pages of devices: $9 the first possible id, $10 above the last; the other filters are NULL for "any".
 -- One statement for each column that can lead, so that its index gives the page in order.
 
 -- name: device_list_id
+-- sort: id = d.id
 SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.pin_origin, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
     d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
     (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
 FROM device d JOIN device_seen s ON s.device = d.id
-WHERE d.id >= $1 AND d.id < $2
+WHERE {after} AND d.id >= $9 AND d.id < $10
     AND (CAST($4 AS TEXT) IS NULL OR d.product = $4) AND (CAST($5 AS TEXT) IS NULL OR d.hardware = $5) AND (CAST($6 AS TEXT) IS NULL OR d.state = $6)
     AND (CAST($7 AS TEXT) IS NULL OR s.installed_version = $7) AND (CAST($8 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM device_tag g WHERE g.tag = $8 AND g.device = d.id))
-ORDER BY d.id LIMIT $3;
+ORDER BY {order} LIMIT $2;
 
 -- name: device_list_product
+-- sort: id = d.id
 SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.pin_origin, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
     d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
     (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
 FROM device d JOIN device_seen s ON s.device = d.id
-WHERE d.id >= $1 AND d.id < $2 AND d.product = $4
+WHERE {after} AND d.id >= $9 AND d.id < $10 AND d.product = $4
     AND (CAST($5 AS TEXT) IS NULL OR d.hardware = $5) AND (CAST($6 AS TEXT) IS NULL OR d.state = $6) AND (CAST($7 AS TEXT) IS NULL OR s.installed_version = $7)
     AND (CAST($8 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM device_tag g WHERE g.tag = $8 AND g.device = d.id))
-ORDER BY d.id LIMIT $3;
+ORDER BY {order} LIMIT $2;
 
 -- name: device_list_hardware
+-- sort: id = d.id
 SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.pin_origin, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
     d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
     (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
 FROM device d JOIN device_seen s ON s.device = d.id
-WHERE d.id >= $1 AND d.id < $2 AND d.hardware = $5
+WHERE {after} AND d.id >= $9 AND d.id < $10 AND d.hardware = $5
     AND (CAST($4 AS TEXT) IS NULL OR d.product = $4) AND (CAST($6 AS TEXT) IS NULL OR d.state = $6) AND (CAST($7 AS TEXT) IS NULL OR s.installed_version = $7)
     AND (CAST($8 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM device_tag g WHERE g.tag = $8 AND g.device = d.id))
-ORDER BY d.id LIMIT $3;
+ORDER BY {order} LIMIT $2;
 
 -- name: device_list_state
+-- sort: id = d.id
 SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.pin_origin, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
     d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
     (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
 FROM device d JOIN device_seen s ON s.device = d.id
-WHERE d.id >= $1 AND d.id < $2 AND d.state = $6
+WHERE {after} AND d.id >= $9 AND d.id < $10 AND d.state = $6
     AND (CAST($4 AS TEXT) IS NULL OR d.product = $4) AND (CAST($5 AS TEXT) IS NULL OR d.hardware = $5) AND (CAST($7 AS TEXT) IS NULL OR s.installed_version = $7)
     AND (CAST($8 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM device_tag g WHERE g.tag = $8 AND g.device = d.id))
-ORDER BY d.id LIMIT $3;
+ORDER BY {order} LIMIT $2;
 
 -- name: device_list_version
+-- sort: id = s.device AS id
 SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.pin_origin, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
     d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
     (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
 FROM device_seen s CROSS JOIN device d
-WHERE d.id = s.device AND s.device >= $1 AND s.device < $2 AND s.installed_version = $7
+WHERE d.id = s.device AND {after} AND s.device >= $9 AND s.device < $10 AND s.installed_version = $7
     AND (CAST($4 AS TEXT) IS NULL OR d.product = $4) AND (CAST($5 AS TEXT) IS NULL OR d.hardware = $5) AND (CAST($6 AS TEXT) IS NULL OR d.state = $6)
     AND (CAST($8 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM device_tag g WHERE g.tag = $8 AND g.device = d.id))
-ORDER BY s.device LIMIT $3;
+ORDER BY {order} LIMIT $2;
 
 -- name: device_list_tag
+-- sort: id = g.device AS id
 SELECT d.id, d.state, d.product, d.hardware, d.pin_current, d.pin_next, d.pin_origin, d.floor_sequence, d.floor_security, d.floor_sha256, d.attributes,
     d.created_at, d.revision, s.first_seen, s.last_seen, s.installed_version, s.installed_sequence,
     (SELECT o.id FROM deployment o WHERE o.device = d.id AND o.closed_at IS NULL) AS open_deployment
 FROM device_tag g CROSS JOIN device d CROSS JOIN device_seen s
-WHERE d.id = g.device AND s.device = d.id AND g.device >= $1 AND g.device < $2 AND g.tag = $8
+WHERE d.id = g.device AND s.device = d.id AND {after} AND g.device >= $9 AND g.device < $10 AND g.tag = $8
     AND (CAST($4 AS TEXT) IS NULL OR d.product = $4) AND (CAST($5 AS TEXT) IS NULL OR d.hardware = $5) AND (CAST($6 AS TEXT) IS NULL OR d.state = $6)
     AND (CAST($7 AS TEXT) IS NULL OR s.installed_version = $7)
-ORDER BY g.device LIMIT $3;
+ORDER BY {order} LIMIT $2;

@@ -18,22 +18,30 @@ SELECT id FROM event WHERE time >= $1 ORDER BY time, id LIMIT 1;
 -- The order of a stream.
 SELECT id, time, kind, device, product, detail FROM event WHERE id > $1 ORDER BY id LIMIT $2;
 
--- The pages: newest first, ids below $1 and from $6 up, $2 the limit, $3 kind, $4 device, $5 product; NULL is "any".
+-- The pages: ids from $7 up, $4 kind, $5 device, $6 product; NULL is "any".
 
 -- name: event_list
-SELECT id, time, kind, device, product, detail FROM event
-WHERE id < $1 AND id >= $6 AND (CAST($5 AS TEXT) IS NULL OR product = $5)
-ORDER BY id DESC LIMIT $2;
+-- sort: -time = id
+SELECT id, time, kind, device, product, detail FROM event WHERE {after} AND id >= $7 ORDER BY {order} LIMIT $2;
+
+-- name: event_list_product
+-- sort: -time = id
+SELECT id, time, kind, device, product, detail FROM event WHERE product = $6 AND {after} AND id >= $7 ORDER BY {order} LIMIT $2;
 
 -- name: event_list_device
+-- sort: -time = id
 SELECT id, time, kind, device, product, detail FROM event
-WHERE device = $4 AND id < $1 AND id >= $6 AND (CAST($3 AS TEXT) IS NULL OR kind = $3) AND (CAST($5 AS TEXT) IS NULL OR product = $5)
-ORDER BY id DESC LIMIT $2;
+WHERE device = $5 AND {after} AND id >= $7 AND (CAST($4 AS TEXT) IS NULL OR kind = $4) AND (CAST($6 AS TEXT) IS NULL OR product = $6)
+ORDER BY {order} LIMIT $2;
 
 -- name: event_list_kind
+-- sort: -time = id
+SELECT id, time, kind, device, product, detail FROM event WHERE kind = $4 AND {after} AND id >= $7 ORDER BY {order} LIMIT $2;
+
+-- name: event_list_kind_product
+-- sort: -time = id
 SELECT id, time, kind, device, product, detail FROM event
-WHERE kind = $3 AND id < $1 AND id >= $6 AND (CAST($5 AS TEXT) IS NULL OR product = $5)
-ORDER BY id DESC LIMIT $2;
+WHERE kind = $4 AND product = $6 AND {after} AND id >= $7 ORDER BY {order} LIMIT $2;
 
 -- name: event_purge
 -- The newest one stays: ids are counted from it. So does what a webhook has yet to get.

@@ -2,8 +2,9 @@
 SELECT name, description, policy, created_at, revision FROM product WHERE name = $1;
 
 -- name: product_list
--- A page by name.
-SELECT name, description, policy, created_at, revision FROM product WHERE name > $1 ORDER BY name LIMIT $2;
+-- sort: name = name
+-- sort: created_at = created_at, name
+SELECT name, description, policy, created_at, revision FROM product WHERE {after} ORDER BY {order} LIMIT $2;
 
 -- name: product_insert
 INSERT INTO product (name, description, policy, created_at, revision) VALUES ($1, $2, $3, $4, 1) ON CONFLICT DO NOTHING;

@@ -20,22 +20,27 @@ FROM release r JOIN image i ON i.sha256 = r.sha256
 WHERE r.product = $1 AND r.version = $2;
 
 -- name: release_list
--- Newest first, ids below $1.
+-- sort: -published_at = r.id
+-- sort: product = r.product, r.sequence
+-- sort: sequence = r.sequence, r.id
 SELECT r.id, r.path, r.product, r.version, r.sequence, r.security_version, r.requires_sequence, r.length, r.sha256, i.sha1, i.md5, r.encryption,
     r.plain_length, r.plain_sha256, r.notes, r.signed_at, r.published_at, r.withdrawn_at,
     (SELECT COUNT(*) FROM image_signature s WHERE s.sha256 = r.sha256) AS has_signature
 FROM release r JOIN image i ON i.sha256 = r.sha256
-WHERE r.id < $1
-ORDER BY r.id DESC LIMIT $2;
+WHERE {after}
+ORDER BY {order} LIMIT $2;
 
 -- name: release_list_product
 -- The same of one product: there the order of sequences is the order of ids.
+-- sort: -published_at = r.sequence
+-- sort: product = r.product, r.sequence
+-- sort: sequence = r.sequence
 SELECT r.id, r.path, r.product, r.version, r.sequence, r.security_version, r.requires_sequence, r.length, r.sha256, i.sha1, i.md5, r.encryption,
     r.plain_length, r.plain_sha256, r.notes, r.signed_at, r.published_at, r.withdrawn_at,
     (SELECT COUNT(*) FROM image_signature s WHERE s.sha256 = r.sha256) AS has_signature
 FROM release r JOIN image i ON i.sha256 = r.sha256
-WHERE r.product = $3 AND r.sequence < (SELECT COALESCE(MIN(b.sequence), 9223372036854775807) FROM release b WHERE b.id = $1)
-ORDER BY r.sequence DESC LIMIT $2;
+WHERE r.product = $4 AND {after}
+ORDER BY {order} LIMIT $2;
 
 -- name: release_all
 -- For the catalog.

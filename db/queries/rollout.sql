@@ -6,45 +6,29 @@ SELECT o.id, o.product, o.release, r.version, r.sequence, o.name, o.filter, o.id
 FROM rollout o JOIN release r ON r.id = o.release
 WHERE o.id = $1;
 
--- The pages: newest first, ids below $1, $2 the limit, $3 product, $4 state; NULL is "any". The list of ids is left out.
+-- The pages: $4 product, $5 state; NULL is "any". The list of ids is left out.
 
 -- name: rollout_list
+-- sort: -created_at = o.id
+-- sort: name = o.name, o.id
 SELECT o.id, o.product, o.release, r.version, r.sequence, o.name, o.filter, NULL AS ids, o.ids IS NOT NULL AS by_ids, o.salt, o.mode, o.continuous, o.start_at, o.max_in_flight,
     o.state, o.halt, o.phase, o.matched, o.awaits_approval, o.work, o.created_by, o.changed_by, o.approved_by, o.created_at, o.approved_at,
     o.started_at, o.paused_at, o.held_s, o.ended_at, o.revision, r.withdrawn_at,
     (SELECT MIN(m.due_clock) FROM rollout_member m WHERE m.rollout = o.id AND m.due_clock IS NOT NULL) AS next_due_clock
 FROM rollout o CROSS JOIN release r
-WHERE r.id = o.release AND o.id < $1 AND (CAST($4 AS TEXT) IS NULL OR o.state = $4)
-ORDER BY o.id DESC LIMIT $2;
+WHERE r.id = o.release AND {after} AND (CAST($5 AS TEXT) IS NULL OR o.state = $5)
+ORDER BY {order} LIMIT $2;
 
 -- name: rollout_list_product
+-- sort: -created_at = o.id
+-- sort: name = o.name, o.id
 SELECT o.id, o.product, o.release, r.version, r.sequence, o.name, o.filter, NULL AS ids, o.ids IS NOT NULL AS by_ids, o.salt, o.mode, o.continuous, o.start_at, o.max_in_flight,
     o.state, o.halt, o.phase, o.matched, o.awaits_approval, o.work, o.created_by, o.changed_by, o.approved_by, o.created_at, o.approved_at,
     o.started_at, o.paused_at, o.held_s, o.ended_at, o.revision, r.withdrawn_at,
     (SELECT MIN(m.due_clock) FROM rollout_member m WHERE m.rollout = o.id AND m.due_clock IS NOT NULL) AS next_due_clock
 FROM rollout o CROSS JOIN release r
-WHERE r.id = o.release AND o.product = $3 AND o.id < $1 AND (CAST($4 AS TEXT) IS NULL OR o.state = $4)
-ORDER BY o.id DESC LIMIT $2;
-
--- The same, oldest first, ids above $1.
-
--- name: rollout_up
-SELECT o.id, o.product, o.release, r.version, r.sequence, o.name, o.filter, NULL AS ids, o.ids IS NOT NULL AS by_ids, o.salt, o.mode, o.continuous, o.start_at, o.max_in_flight,
-    o.state, o.halt, o.phase, o.matched, o.awaits_approval, o.work, o.created_by, o.changed_by, o.approved_by, o.created_at, o.approved_at,
-    o.started_at, o.paused_at, o.held_s, o.ended_at, o.revision, r.withdrawn_at,
-    (SELECT MIN(m.due_clock) FROM rollout_member m WHERE m.rollout = o.id AND m.due_clock IS NOT NULL) AS next_due_clock
-FROM rollout o CROSS JOIN release r
-WHERE r.id = o.release AND o.id > $1 AND (CAST($4 AS TEXT) IS NULL OR o.state = $4)
-ORDER BY o.id LIMIT $2;
-
--- name: rollout_up_product
-SELECT o.id, o.product, o.release, r.version, r.sequence, o.name, o.filter, NULL AS ids, o.ids IS NOT NULL AS by_ids, o.salt, o.mode, o.continuous, o.start_at, o.max_in_flight,
-    o.state, o.halt, o.phase, o.matched, o.awaits_approval, o.work, o.created_by, o.changed_by, o.approved_by, o.created_at, o.approved_at,
-    o.started_at, o.paused_at, o.held_s, o.ended_at, o.revision, r.withdrawn_at,
-    (SELECT MIN(m.due_clock) FROM rollout_member m WHERE m.rollout = o.id AND m.due_clock IS NOT NULL) AS next_due_clock
-FROM rollout o CROSS JOIN release r
-WHERE r.id = o.release AND o.product = $3 AND o.id > $1 AND (CAST($4 AS TEXT) IS NULL OR o.state = $4)
-ORDER BY o.id LIMIT $2;
+WHERE r.id = o.release AND o.product = $4 AND {after} AND (CAST($5 AS TEXT) IS NULL OR o.state = $5)
+ORDER BY {order} LIMIT $2;
 
 -- name: rollout_active
 -- What the catalog holds: sorted by product and the order in which they are asked.
@@ -159,22 +143,25 @@ SELECT o.paused_at, o.held_s, p.deadline_s FROM rollout o JOIN rollout_phase p O
 -- For the memory beside the registry.
 SELECT device, phase, state, windows FROM rollout_member WHERE rollout = $1 ORDER BY device;
 
--- The pages of members: $2 the limit, $3 phase (0: any), behind device $4 (and, with a state, phase $6).
+-- The pages of members of $4: $5 phase (0: any), $6 state.
 
 -- name: rollout_member_list
+-- sort: device = device
 SELECT device, phase, state, windows, deployment, due_clock, updated_at FROM rollout_member
-WHERE rollout = $1 AND device > $4 AND ($3 = 0 OR phase = $3)
-ORDER BY device LIMIT $2;
+WHERE rollout = $4 AND {after} AND ($5 = 0 OR phase = $5)
+ORDER BY {order} LIMIT $2;
 
 -- name: rollout_member_list_state
+-- sort: phase = phase, device
 SELECT device, phase, state, windows, deployment, due_clock, updated_at FROM rollout_member
-WHERE rollout = $1 AND state = $5 AND (phase > $6 OR (phase = $6 AND device > $4))
-ORDER BY phase, device LIMIT $2;
+WHERE rollout = $4 AND state = $6 AND {after}
+ORDER BY {order} LIMIT $2;
 
 -- name: rollout_member_list_phase_state
+-- sort: device = device
 SELECT device, phase, state, windows, deployment, due_clock, updated_at FROM rollout_member
-WHERE rollout = $1 AND state = $5 AND phase = $3 AND device > $4
-ORDER BY device LIMIT $2;
+WHERE rollout = $4 AND state = $6 AND phase = $5 AND {after}
+ORDER BY {order} LIMIT $2;
 
 -- name: rollout_member_silent
 -- Whose deadline is its phase's. Every id is above '': said so that the index by state is taken, not the whole rollout.

@@ -2,7 +2,12 @@
 SELECT id, secret_sha256, previous_sha256, previous_until, name, created_by, created_at, expires_at, last_used_at, revoked_at, revision FROM token WHERE id = $1;
 
 -- name: token_list
-SELECT id, secret_sha256, previous_sha256, previous_until, name, created_by, created_at, expires_at, last_used_at, revoked_at, revision FROM token WHERE id > $1 ORDER BY id LIMIT $2;
+-- sort: id = id
+-- sort: name = name, id
+-- sort: created_at = created_at, id
+-- sort: expires_at = expires_at, id
+-- sort: last_used_at = COALESCE(last_used_at, 0), id
+SELECT id, secret_sha256, previous_sha256, previous_until, name, created_by, created_at, expires_at, last_used_at, revoked_at, revision FROM token WHERE {after} ORDER BY {order} LIMIT $2;
 
 -- name: token_grants
 SELECT scope, product FROM token_grant WHERE token = $1 ORDER BY scope, product;

@@ -2,8 +2,10 @@
 SELECT id, url, description, product, state, secret, old_secret, old_until, told_at, created_by, created_at, revision FROM webhook WHERE id = $1;
 
 -- name: webhook_list
+-- sort: id = id
+-- sort: created_at = created_at, id
 SELECT id, url, description, product, state, secret, old_secret, old_until, told_at, created_by, created_at, revision FROM webhook
-WHERE id > $1 ORDER BY id LIMIT $2;
+WHERE {after} ORDER BY {order} LIMIT $2;
 
 -- name: webhook_kinds
 SELECT kind FROM webhook_kind WHERE webhook = $1 ORDER BY kind;
@@ -48,9 +50,10 @@ VALUES ($1, (SELECT MAX(id) FROM event), 'waiting', 0, $2, $2, '') ON CONFLICT D
 SELECT webhook, event, state, attempts, next_at, created_at, last_at, status, error FROM webhook_delivery WHERE webhook = $1 AND event = $2;
 
 -- name: delivery_list
+-- sort: -created_at = event
 SELECT webhook, event, state, attempts, next_at, created_at, last_at, status, error FROM webhook_delivery
-WHERE webhook = $1 AND event < $2 AND (CAST($4 AS TEXT) IS NULL OR state = $4)
-ORDER BY event DESC LIMIT $3;
+WHERE webhook = $4 AND {after} AND (CAST($5 AS TEXT) IS NULL OR state = $5)
+ORDER BY {order} LIMIT $2;
 
 -- name: delivery_due
 -- The next one of a webhook.

@@ -5,6 +5,8 @@ import urllib.parse
 
 import pytest
 
+from lib import firmware
+
 HARDWARE = "qemu-arm"
 COUNT = 450  # more than two of the server's own reads for a stream
 LINES = [("Accept", "application/x-ndjson")]
@@ -119,6 +121,8 @@ def test_cursor_stays_right_while_devices_come_and_go(api):
         ({"sort": "name"}, "sort", "'sort' must be"),
         ({"sort": "--id"}, "sort", "'sort' must be"),
         ({"sort": "last_seen", "cursor": "642d31"}, "cursor", "in this order"),
+        ({"sort": "-id", "cursor": b"id/d-0001".hex()}, "cursor", "in this order"),
+        ({"sort": "last_seen", "cursor": b"last_seen/d-0001/x".hex()}, "cursor", "in this order"),
         ({"sort": "id", "cursor": "xyz"}, "cursor", "none that a list"),
         ({"id_prefix": "a*", "sort": "id"}, "id_prefix", "id_prefix"),
     ],
@@ -207,3 +211,69 @@ def test_head_of_lines(api):
     reply = api.request("HEAD", "/api/v1/devices", headers=LINES)
     assert reply.status == 200 and reply.header("Content-Type") == "application/x-ndjson" and reply.body == b""
     assert api.get("/api/v1/whoami").status == 200  # the connection goes on
+
+
+ORDERS = [  # path, then what decides: the field of each order, and the list's own
+    ("/api/v1/products", {"name": "id", "created_at": "created_at"}, "name"),
+    ("/api/v1/releases", {"published_at": "sequence", "product": "product", "sequence": "sequence"}, "-published_at"),
+    ("/api/v1/releases?product=router", {"published_at": "sequence", "product": "product", "sequence": "sequence"}, "-published_at"),
+    ("/api/v1/deployments", {"created_at": "number"}, "-created_at"),
+    ("/api/v1/deployments?product=router", {"created_at": "number"}, "-created_at"),
+    ("/api/v1/deployments?device=seen-0", {"created_at": "number"}, "-created_at"),
+    ("/api/v1/deployments?state=superseded", {"created_at": "number"}, "-created_at"),
+    ("/api/v1/rollouts", {"created_at": "number", "name": "name"}, "-created_at"),
+    ("/api/v1/rollouts?product=router", {"created_at": "number", "name": "name"}, "-created_at"),
+    ("/api/v1/tokens", {"id": "id", "name": "name", "created_at": "created_at", "expires_at": "expires_at", "last_used_at": "last_used_at"}, "id"),
+    ("/api/v1/claims", {"id": "id", "created_at": "created_at", "expires_at": "expires_at"}, "id"),
+    ("/api/v1/claims?product=router", {"id": "id", "created_at": "created_at", "expires_at": "expires_at"}, "id"),
+    ("/api/v1/events", {"time": "number"}, "-time"),
+    ("/api/v1/events?product=router", {"time": "number"}, "-time"),
+    ("/api/v1/events?kind=registered&product=router", {"time": "number"}, "-time"),
+    ("/api/v1/events?kind=registered", {"time": "number"}, "-time"),
+    ("/api/v1/events?device=seen-5", {"time": "number"}, "-time"),
+    ("/api/v1/webhooks", {"id": "id", "created_at": "created_at"}, "id"),
+    ("/api/v1/audit", {"time": "seq"}, "time"),
+]
+
+
+@pytest.fixture(scope="module")
+def full(fleet):
+    """Something in every list."""
+    api = fleet.operator()
+    for number in range(5):
+        if number:
+            fleet.publish(firmware.UBOOT_ARM, "router", f"3.{number}.0", (HARDWARE,))
+            assert api.assign("seen-0", f"3.{number}.0").status == 201
+        if number < 2:
+            assert api.post(f"/api/v1/devices/seen-5/{('revoke', 'retire')[number]}", {}).status == 200
+        assert api.post("/api/v1/products", {"id": f"p{number * 7 % 5}"}).status == 201
+        assert api.post("/api/v1/rollouts", {"product": "router", "version": "1.1.0", "name": f"r{number * 3 % 4}", "phases": [{"rest": True}]}).status == 201
+        token = {"name": f"t{number % 3}", "expires_in_s": 3600 * (number % 3 + 1), "scopes": ["device:read"]}
+        assert api.post("/api/v1/tokens", token).status == 201
+        assert api.post("/api/v1/claims", {"product": "router", "expires_in_s": 3600 * (number % 3 + 1)}).status == 201
+        assert api.post("/api/v1/webhooks", {"url": f"https://1.1.1.1/{number}", "state": "disabled"}).status == 201
+    return api
+
+
+@pytest.mark.parametrize("path, orders, own", ORDERS, ids=[path for path, *_ in ORDERS])
+def test_every_list_sorts(full, path, orders, own):
+    """Page by page every row comes once, in order, up and down; of equals the id decides."""
+    joint = "&" if "?" in path else "?"
+
+    def value(item, field):
+        return int(item["id"]) if field == "number" else item[field] or ""
+
+    for order, field in orders.items():
+        up = full.pages(f"{path}{joint}sort={order}", limit=2)
+        down = full.pages(f"{path}{joint}sort=-{order}", limit=3)
+        assert len(up) >= 3 and up == down[::-1]
+        assert [value(item, field) for item in up] == sorted(value(item, field) for item in up)
+        if order == own.lstrip("-"):
+            assert full.pages(path, limit=1000) == (down if own.startswith("-") else up)
+        assert lines(full, f"{path}{joint}sort=-{order}") == down
+    reply = full.get(f"{path}{joint}sort=colour")
+    assert reply.status == 400 and reply.json["errors"][0]["field"] == "sort"
+    assert all(order in reply.json["detail"] for order in orders)
+    page = full.ok("GET", f"{path}{joint}sort={order}&limit=1")
+    reply = full.get(f"{path}{joint}sort=-{order}&limit=1&cursor={page['next']}")
+    assert reply.status == 400 and reply.json["errors"][0]["field"] == "cursor"

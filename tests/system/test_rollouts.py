@@ -397,7 +397,7 @@ def test_what_is_not_there(console, plain):
     for path in ("77777", "nothing", "0", "-1"):
         assert console.api.get(f"{ROLLOUTS}/{path}").status == 404
         assert console.api.post(f"{ROLLOUTS}/{path}/start").status == 404
-    for query, field in (("state=open", "state"), ("sort=name", "sort"), ("colour=red", "colour")):
+    for query, field in (("state=open", "state"), ("sort=version", "sort"), ("colour=red", "colour")):
         reply = console.api.get(f"{ROLLOUTS}?{query}")
         assert reply.status == 400 and reply.json["errors"][0]["field"] == field
 

@@ -49,6 +49,10 @@ struct store {
             fail_msg("%s: %s", #call, (err).text);                                                                                                   \
     } while (0)
 
+/* The first page of a list in its own order, and the one behind. */
+#define PAGE(count)                 (&(struct db_list){.limit = (count)})
+#define PAGE_AFTER(position, count) (&(struct db_list){.after = (position), .limit = (count)})
+
 #define assert_fails(call, err, expected)                                                                                                            \
     do {                                                                                                                                             \
         if (call)                                                                                                                                    \
@@ -280,7 +284,7 @@ UNUSED static size_t events_of(struct store *store, const char *kind, const char
     struct db_events page;
     struct err err;
 
-    assert_ok(db_event_list(store->reader, &filter, 0, DB_MAX_PAGE, &store->arena, &page, &err), err);
+    assert_ok(db_event_list(store->reader, &filter, PAGE(DB_MAX_PAGE), &store->arena, &page, &err), err);
     return page.count;
 }
 

@@ -152,7 +152,7 @@ UNUSED static struct db_rollout_members members_of(struct store *store, int64_t 
     struct db_rollout_members page;
     struct err err;
 
-    assert_ok(db_rollout_member_list(store->reader, id, &filter, NULL, 0, DB_MAX_PAGE, &store->arena, &page, &err), err);
+    assert_ok(db_rollout_member_list(store->reader, id, &filter, PAGE(DB_MAX_PAGE), &store->arena, &page, &err), err);
     return page;
 }
 
@@ -160,18 +160,16 @@ UNUSED static struct db_rollout_members members_of(struct store *store, int64_t 
 UNUSED static void assert_counts(struct store *store, int64_t id) {
     struct db_rollout rollout = rollout_get(store, id);
     int64_t rows[FLEET_PHASE_MAX + 1][FLEET_MEMBER_STATE_COUNT] = {{0}};
-    const char *after = NULL;
-    struct db_rollout_members page;
+    struct db_rollout_members page = {.next = NULL};
     struct err err;
 
     do {
-        assert_ok(db_rollout_member_list(store->reader, id, &(struct db_rollout_member_filter){.phase = 0}, after, 0, DB_MAX_PAGE, &store->arena,
-                                         &page, &err),
+        assert_ok(db_rollout_member_list(store->reader, id, (&(struct db_rollout_member_filter){.phase = 0}), PAGE_AFTER(page.next, DB_MAX_PAGE),
+                                         &store->arena, &page, &err),
                   err);
         for (size_t i = 0; i < page.count; i++)
             rows[page.items[i].phase][page.items[i].state]++;
-        after = page.count ? page.items[page.count - 1].device : NULL;
-    } while (page.more);
+    } while (page.next);
     for (size_t i = 0; i < rollout.plan.phase_count; i++)
         assert_memory_equal(rows[i + 1], rollout.plan.phases[i].members, sizeof rows[0]);
 }

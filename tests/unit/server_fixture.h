@@ -247,7 +247,7 @@ UNUSED static size_t count_events(struct rig *rig, const char *kind) {
     struct db_events events;
     struct err err;
     assert_ok(db_write(rig->store->db, rig_nothing, NULL, &err), err);
-    assert_ok(db_event_list(rig->store->reader, &filter, 0, 100, &rig->store->arena, &events, &err), err);
+    assert_ok(db_event_list(rig->store->reader, &filter, PAGE(100), &rig->store->arena, &events, &err), err);
     return events.count;
 }
 

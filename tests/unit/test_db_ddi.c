@@ -57,14 +57,14 @@ static void test_log_has_a_ceiling(void **state) {
     assert_int_equal(many.verdict, FLEET_DDI_NOTED);
     many = (struct many){.deployment = many.deployment, .count = 1, .execution = FLEET_DDI_CLOSED, .finished = FLEET_DDI_FAILURE};
     assert_ok(WRITE(store, run_many, &many, &err), err);
-    assert_ok(db_ddi_log_list(store->reader, many.deployment, 0, 2 * DB_DDI_LOG_ENTRIES, &store->arena, &page, &err), err);
+    assert_ok(db_ddi_log_list(store->reader, many.deployment, PAGE(2 * DB_DDI_LOG_ENTRIES), &store->arena, &page, &err), err);
     assert_int_equal(page.count, DB_DDI_LOG_ENTRIES);
     assert_int_equal(page.items[0].seq, 7);
     assert_int_equal(page.items[page.count - 1].seq, DB_DDI_LOG_ENTRIES + 6);
     assert_string_equal(page.items[page.count - 1].finished, "failure");
-    assert_ok(db_ddi_log_list(store->reader, many.deployment, 7, 1, &store->arena, &page, &err), err);
+    assert_ok(db_ddi_log_list(store->reader, many.deployment, PAGE_AFTER("time/7", 1), &store->arena, &page, &err), err);
     assert_int_equal(page.items[0].seq, 8);
-    assert_true(page.more);
+    assert_non_null(page.next);
 }
 
 static bool run_purge(struct db_conn *tx, void *arg, struct err *err) {
@@ -77,7 +77,7 @@ static size_t log_left(struct store *store, int64_t deployment) {
     struct db_ddi_entries page;
     struct err err;
 
-    assert_ok(db_ddi_log_list(store->reader, deployment, 0, 2 * DB_DDI_LOG_ENTRIES, &store->arena, &page, &err), err);
+    assert_ok(db_ddi_log_list(store->reader, deployment, PAGE(2 * DB_DDI_LOG_ENTRIES), &store->arena, &page, &err), err);
     return page.count;
 }
 
@@ -211,7 +211,7 @@ static int64_t count_events(struct store *store, const char *kind) {
     struct db_events events;
     struct err err;
 
-    assert_ok(db_event_list(store->reader, &filter, 0, 100, &store->arena, &events, &err), err);
+    assert_ok(db_event_list(store->reader, &filter, PAGE(100), &store->arena, &events, &err), err);
     return (int64_t)events.count;
 }
 

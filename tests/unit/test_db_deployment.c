@@ -280,7 +280,7 @@ static void test_offer_is_made_once(void **state) {
     first = offer(store, "d1");
     second = offer(store, "d1");
     assert_int_equal(first.deployment, second.deployment);
-    assert_ok(db_deployment_list(store->reader, &filter, 0, 10, &store->arena, &page, &err), err);
+    assert_ok(db_deployment_list(store->reader, &filter, PAGE(10), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 1);
     assert_string_equal(page.items[0].origin, "latest");
 }
@@ -395,20 +395,20 @@ static void test_lists(void **state) {
     assign(store, "d1", release);
     assign(store, "d2", release);
     assign(store, "l1", make_release(store, "lamp", 1));
-    assert_ok(db_deployment_list(store->reader, &none, 0, 3, &store->arena, &page, &err), err);
+    assert_ok(db_deployment_list(store->reader, &none, PAGE(3), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 3);
-    assert_true(page.more);
+    assert_non_null(page.next);
     assert_int_equal(page.items[0].id, 1004);
-    assert_ok(db_deployment_list(store->reader, &none, page.items[2].id, 3, &store->arena, &page, &err), err);
+    assert_ok(db_deployment_list(store->reader, &none, PAGE_AFTER(page.next, 3), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 1);
-    assert_false(page.more);
+    assert_null(page.next);
     assert_int_equal(page.items[0].id, 1001);
-    assert_ok(db_deployment_list(store->reader, &superseded, 0, 10, &store->arena, &page, &err), err);
+    assert_ok(db_deployment_list(store->reader, &superseded, PAGE(10), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 1);
     of_release.release = release;
-    assert_ok(db_deployment_list(store->reader, &of_release, 0, 10, &store->arena, &page, &err), err);
+    assert_ok(db_deployment_list(store->reader, &of_release, PAGE(10), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 2);
-    assert_ok(db_deployment_list(store->reader, &of_product, 0, 10, &store->arena, &page, &err), err);
+    assert_ok(db_deployment_list(store->reader, &of_product, PAGE(10), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 1);
     assert_ok(db_deployment_count(store->reader, counts, &err), err);
     assert_int_equal(counts[FLEET_ASSIGNED], 3);

@@ -174,20 +174,20 @@ static void test_floor_never_falls(void **state) {
 
 /* Pages of 7 until the end; every id once, in order. */
 static size_t walk(struct store *store, const struct db_device_filter *filter) {
-    const char *after = "";
+    const char *last = "";
     size_t count = 0;
-    struct db_devices page;
+    struct db_devices page = {.next = NULL};
     struct err err;
 
     do {
-        assert_ok(db_device_list(store->reader, filter, after, 7, &store->arena, &page, &err), err);
+        assert_ok(db_device_list(store->reader, filter, PAGE_AFTER(page.next, 7), &store->arena, &page, &err), err);
         for (size_t i = 0; i < page.count; i++) {
-            assert_true(strcmp(page.items[i].id, after) > 0);
-            after = page.items[i].id;
+            assert_true(strcmp(page.items[i].id, last) > 0);
+            last = page.items[i].id;
         }
         count += page.count;
-        assert_true(page.count == 7 || !page.more);
-    } while (page.more);
+        assert_true(page.count == 7 || !page.next);
+    } while (page.next);
     return count;
 }
 
@@ -257,13 +257,14 @@ static void test_cursor_before_the_prefix(void **state) {
     make_device(store, "a", NULL, NULL);
     make_device(store, "b", NULL, NULL);
     make_device(store, "b1", NULL, NULL);
-    assert_ok(db_device_list(store->reader, &filter, "a", 10, &store->arena, &page, &err), err);
+    assert_ok(db_device_list(store->reader, &filter, PAGE_AFTER("id/a", 10), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 2);
-    assert_ok(db_device_list(store->reader, &filter, "b", 10, &store->arena, &page, &err), err);
+    assert_ok(db_device_list(store->reader, &filter, PAGE_AFTER("id/b", 10), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 1);
     memset(too_long, 'x', sizeof too_long - 1);
     too_long[sizeof too_long - 1] = '\0';
-    assert_fails(db_device_list(store->reader, &filter, too_long, 10, &store->arena, &page, &err), err, ERR_INVALID);
+    filter.id_prefix = too_long;
+    assert_fails(db_device_list(store->reader, &filter, PAGE(10), &store->arena, &page, &err), err, ERR_INVALID);
 }
 
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, store_setup, store_teardown)

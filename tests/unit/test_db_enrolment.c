@@ -53,10 +53,10 @@ static void test_claims(void **state) {
     assert_ok(WRITE(store, run_claim, &other, &err), err);
     assert_ok(WRITE(store, run_claim_revoke, (void *)"cd34", &err), err);
     assert_fails(WRITE(store, run_claim_revoke, (void *)"cd34", &err), err, ERR_CONFLICT);
-    assert_ok(db_claim_list(store->reader, &any, "", 1, &store->arena, &page, &err), err);
+    assert_ok(db_claim_list(store->reader, &any, PAGE(1), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 1);
-    assert_true(page.more);
-    assert_ok(db_claim_list(store->reader, &second, "", 10, &store->arena, &page, &err), err);
+    assert_non_null(page.next);
+    assert_ok(db_claim_list(store->reader, &second, PAGE(10), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 1);
     assert_int_equal(page.items[0].revoked_at, NOW + 9);
 }
@@ -86,7 +86,7 @@ static size_t count(struct store *store, struct db_certificate_filter filter) {
     struct db_certificates page;
     struct err err;
 
-    assert_ok(db_certificate_list(store->reader, &filter, 0, 10, &store->arena, &page, &err), err);
+    assert_ok(db_certificate_list(store->reader, &filter, PAGE(10), &store->arena, &page, &err), err);
     return page.count;
 }
 
@@ -124,9 +124,9 @@ static void test_certificates(void **state) {
     assert_int_equal(count(store, (struct db_certificate_filter){.in_use = true}), 2);
     assert_int_equal(count(store, (struct db_certificate_filter){.device = "dev-1", .in_use = true, .expires_before = NOW + 40}), 0);
     assert_int_equal(count(store, (struct db_certificate_filter){.device = "dev-1", .in_use = true, .expires_before = NOW + 41}), 1);
-    assert_ok(db_certificate_list(store->reader, &any, 2, 1, &store->arena, &page, &err), err);
+    assert_ok(db_certificate_list(store->reader, &any, PAGE_AFTER("issued_at/2", 1), &store->arena, &page, &err), err);
     assert_string_equal(page.items[0].serial, "03");
-    assert_true(page.more);
+    assert_non_null(page.next);
 }
 
 static bool run_purge(struct db_conn *tx, void *arg, struct err *err) {

@@ -65,17 +65,14 @@ static size_t told(struct store *store, int64_t before, size_t limit) {
 }
 
 static void expect_list(struct store *store, int64_t before, const char *expected) {
-    struct db_expiry_position position = {.device = ""};
-    struct db_expiries page = {.more = true};
+    struct db_expiries page = {.next = NULL};
     CLEANUP(buf_free) struct buf found = BUF_INIT(64);
     struct err err;
-    while (page.more) { /* pages of two */
-        assert_ok(db_expiry_list(store->reader, before, NULL, &position, 2, &store->arena, &page, &err), err);
-        for (size_t i = 0; i < page.count; i++) {
+    do { /* pages of two */
+        assert_ok(db_expiry_list(store->reader, before, NULL, PAGE_AFTER(page.next, 2), &store->arena, &page, &err), err);
+        for (size_t i = 0; i < page.count; i++)
             buf_text(&found, page.items[i].device);
-            position = (struct db_expiry_position){page.items[i].expires_at, page.items[i].device};
-        }
-    }
+    } while (page.next);
     assert_int_equal(found.len, strlen(expected));
     assert_memory_equal(found.data, expected, found.len);
 }
@@ -119,7 +116,7 @@ static void test_tell_once(void **state) {
     poll_with(store, "a", NOW + 5 * DAY); /* another certificate */
     flush(store);
     assert_int_equal(told(store, NOW + 10 * DAY, 10), 1);
-    assert_ok(db_event_list(store->reader, &filter, 0, 10, &store->arena, &events, &err), err);
+    assert_ok(db_event_list(store->reader, &filter, PAGE(10), &store->arena, &events, &err), err);
     assert_int_equal(events.count, 5);
     assert_string_equal(events.items[0].device, "a");
     assert_non_null(strstr(events.items[0].detail, "\"expires_at\":\"2027-01-"));

@@ -42,7 +42,7 @@ static void test_tokens(void **state) {
     assert_false(db_token_allows(&got, "device:write", "lamp"));
     assert_false(db_token_allows(&got, "device:write", ""));
     assert_false(db_token_allows(&got, "token:admin", "hub"));
-    assert_ok(db_token_list(store->reader, "", 10, &store->arena, &page, &err), err);
+    assert_ok(db_token_list(store->reader, PAGE(10), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 1);
     assert_int_equal(page.items[0].grant_count, 2);
     assert_fails(WRITE(store, run_revoke, &args, &err), err, ERR_PRECONDITION);
@@ -188,7 +188,7 @@ static size_t count_events(struct store *store, struct db_event_filter filter) {
     struct db_events page;
     struct err err;
 
-    assert_ok(db_event_list(store->reader, &filter, 0, 100, &store->arena, &page, &err), err);
+    assert_ok(db_event_list(store->reader, &filter, PAGE(100), &store->arena, &page, &err), err);
     return page.count;
 }
 
@@ -204,12 +204,12 @@ static void test_events(void **state) {
     assert_ok(WRITE(store, run_event, &first, &err), err);
     make_device(store, "d1", "hub", "board");
     assert_ok(WRITE(store, run_event, &second, &err), err);
-    assert_ok(db_event_list(store->reader, &any, 0, 2, &store->arena, &page, &err), err);
-    assert_true(page.more);
+    assert_ok(db_event_list(store->reader, &any, PAGE(2), &store->arena, &page, &err), err);
+    assert_non_null(page.next);
     assert_int_equal(page.items[0].id, 3);
     assert_string_equal(page.items[0].kind, "image-missing");
     assert_string_equal(page.items[0].product, "hub");
-    assert_ok(db_event_list(store->reader, &any, page.items[1].id, 2, &store->arena, &page, &err), err);
+    assert_ok(db_event_list(store->reader, &any, PAGE_AFTER(page.next, 2), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 1);
     assert_string_equal(page.items[0].device, "");
     assert_int_equal(count_events(store, (struct db_event_filter){.kind = "boot"}), 1);
@@ -222,7 +222,7 @@ static void test_events(void **state) {
     assert_ok(WRITE(store, run_event_purge, &first, &err), err);
     assert_int_equal(removed, 2);
     assert_ok(WRITE(store, run_event, &second, &err), err);
-    assert_ok(db_event_list(store->reader, &any, 0, 10, &store->arena, &page, &err), err);
+    assert_ok(db_event_list(store->reader, &any, PAGE(10), &store->arena, &page, &err), err);
     assert_int_equal(page.items[0].id, 4); /* an id never comes back */
 }
 

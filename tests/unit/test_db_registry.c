@@ -276,7 +276,7 @@ static void test_fall_is_an_event(void **state) {
     assert_false(seen(store, "d1", NOW + 1, "hub", "board", "1.4.0", 4)); /* to and fro at every poll is an event an hour */
     assert_int_equal(events_of(store, "rolled-back", "d1"), 1);
     assert_true(seen(store, "d1", NOW + 3600, "hub", "board", "1.4.0", 4));
-    assert_ok(db_event_list(store->reader, &filter, 0, 10, &store->arena, &page, &err), err);
+    assert_ok(db_event_list(store->reader, &filter, PAGE(10), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 2);
     assert_string_equal(page.items[0].product, "hub");
     assert_string_equal(page.items[0].detail, "{\"from_sequence\":\"5\",\"from_version\":\"1.5.0\",\"to_sequence\":\"4\",\"to_version\":\"1.4.0\"}");

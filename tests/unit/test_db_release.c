@@ -68,7 +68,7 @@ static void test_refused(void **state) {
     release = release_of(store, "hub", 7);
     release.encryption = "rot13";
     assert_refused(store, &release, ERR_CONFLICT);
-    assert_ok(db_release_list(store->reader, NULL, 0, 10, &store->arena, &page, &err), err);
+    assert_ok(db_release_list(store->reader, NULL, PAGE(10), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 1);
 }
 
@@ -98,17 +98,17 @@ static void test_lists(void **state) {
         make_release(store, "hub", i);
         make_release(store, "lamp", 10 * i);
     }
-    assert_ok(db_release_list(store->reader, NULL, 0, 4, &store->arena, &page, &err), err);
+    assert_ok(db_release_list(store->reader, NULL, PAGE(4), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 4);
-    assert_true(page.more);
+    assert_non_null(page.next);
     assert_int_equal(page.items[0].id, 10);
-    assert_ok(db_release_list(store->reader, NULL, page.items[3].id, 100, &store->arena, &page, &err), err);
+    assert_ok(db_release_list(store->reader, NULL, PAGE_AFTER(page.next, 100), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 6);
-    assert_false(page.more);
-    assert_ok(db_release_list(store->reader, "lamp", 0, 3, &store->arena, &page, &err), err);
+    assert_null(page.next);
+    assert_ok(db_release_list(store->reader, "lamp", PAGE(3), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 3);
     assert_int_equal(page.items[0].sequence, 50);
-    assert_ok(db_release_list(store->reader, "lamp", page.items[2].id, 3, &store->arena, &page, &err), err);
+    assert_ok(db_release_list(store->reader, "lamp", PAGE_AFTER(page.next, 3), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 2);
     assert_int_equal(page.items[1].sequence, 10);
 }
@@ -135,11 +135,11 @@ static void test_products(void **state) {
     assert_int_equal(product.revision, 2);
     assert_int_equal(product.policy, FLEET_POLICY_ROLLOUT);
     assert_string_equal(product.description, "new");
-    assert_ok(db_product_list(store->reader, "", 1, &store->arena, &page, &err), err);
-    assert_true(page.more);
-    assert_ok(db_product_list(store->reader, page.items[0].name, 1, &store->arena, &page, &err), err);
+    assert_ok(db_product_list(store->reader, PAGE(1), &store->arena, &page, &err), err);
+    assert_non_null(page.next);
+    assert_ok(db_product_list(store->reader, PAGE_AFTER(page.next, 1), &store->arena, &page, &err), err);
     assert_string_equal(page.items[0].name, "lamp");
-    assert_false(page.more);
+    assert_null(page.next);
 }
 
 static void test_catalog_follows(void **state) {

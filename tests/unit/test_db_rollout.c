@@ -424,36 +424,36 @@ static void test_lists(void **state) {
 
     for (int i = 0; i < 3; i++)
         id = rollout_create(store, &plan);
-    assert_ok(db_rollout_list(store->reader, &filter, 0, 2, &store->arena, &page, &err), err);
-    assert_true(page.count == 2 && page.more && page.items[0].id == 3 && page.items[1].id == 2);
-    assert_ok(db_rollout_list(store->reader, &filter, 2, 2, &store->arena, &page, &err), err);
-    assert_true(page.count == 1 && !page.more && page.items[0].id == 1);
-    filter.oldest_first = true;
+    assert_ok(db_rollout_list(store->reader, &filter, PAGE(2), &store->arena, &page, &err), err);
+    assert_true(page.count == 2 && page.next && page.items[0].id == 3 && page.items[1].id == 2);
+    assert_ok(db_rollout_list(store->reader, &filter, PAGE_AFTER(page.next, 2), &store->arena, &page, &err), err);
+    assert_true(page.count == 1 && !page.next && page.items[0].id == 1);
     filter.product = "hub";
-    assert_ok(db_rollout_list(store->reader, &filter, 1, 5, &store->arena, &page, &err), err);
+    assert_ok(db_rollout_list(store->reader, &filter, (&(struct db_list){.sort = "created_at", .after = "created_at/1", .limit = 5}), &store->arena,
+                              &page, &err),
+              err);
     assert_true(page.count == 2 && page.items[0].id == 2 && page.items[1].id == 3);
     filter.product = "toaster";
-    assert_ok(db_rollout_list(store->reader, &filter, 0, 5, &store->arena, &page, &err), err);
+    assert_ok(db_rollout_list(store->reader, &filter, PAGE(5), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 0);
     rollout_move(store, id, FLEET_ROLLOUT_START, NOW);
     rollout_round(store, NOW, NULL);
     filter = (struct db_rollout_filter){.by_state = true, .state = FLEET_ROLLOUT_RUNNING};
-    assert_ok(db_rollout_list(store->reader, &filter, 0, 5, &store->arena, &page, &err), err);
+    assert_ok(db_rollout_list(store->reader, &filter, PAGE(5), &store->arena, &page, &err), err);
     assert_true(page.count == 1 && page.items[0].id == id);
 
-    assert_ok(db_rollout_member_list(store->reader, id, &which, NULL, 0, 7, &store->arena, &members, &err), err);
+    assert_ok(db_rollout_member_list(store->reader, id, &which, PAGE(7), &store->arena, &members, &err), err);
     assert_true(members.count == 7 && members.more);
-    assert_ok(db_rollout_member_list(store->reader, id, &which, members.items[6].device, members.items[6].phase, 7, &store->arena, &members, &err),
-              err);
+    assert_ok(db_rollout_member_list(store->reader, id, &which, PAGE_AFTER(members.next, 7), &store->arena, &members, &err), err);
     assert_true(members.count == 3 && !members.more);
     assert_string_equal(members.items[2].device, "dev-000009");
     which.phase = 1;
-    assert_ok(db_rollout_member_list(store->reader, id, &which, "dev-000003", 0, 7, &store->arena, &members, &err), err);
+    assert_ok(db_rollout_member_list(store->reader, id, &which, PAGE_AFTER("device/dev-000003", 7), &store->arena, &members, &err), err);
     assert_true(members.count == 6 && !members.more);
     which.state = FLEET_MEMBER_FAILED;
-    assert_ok(db_rollout_member_list(store->reader, id, &which, NULL, 0, 7, &store->arena, &members, &err), err);
+    assert_ok(db_rollout_member_list(store->reader, id, &which, PAGE(7), &store->arena, &members, &err), err);
     assert_int_equal(members.count, 0);
-    assert_fails(db_rollout_member_list(store->reader, 77, &which, NULL, 0, 7, &store->arena, &members, &err), err, ERR_NOT_FOUND);
+    assert_fails(db_rollout_member_list(store->reader, 77, &which, PAGE(7), &store->arena, &members, &err), err, ERR_NOT_FOUND);
 }
 
 /* A product can have only so many under way. */

@@ -64,7 +64,7 @@ static const char *waiting(struct store *store, const char *webhook) {
     static char text[256];
     size_t used = 0;
 
-    assert_ok(db_delivery_list(store->reader, webhook, "waiting", 0, 100, &store->arena, &page, &err), err);
+    assert_ok(db_delivery_list(store->reader, webhook, "waiting", PAGE(100), &store->arena, &page, &err), err);
     text[0] = '\0';
     for (size_t i = 0; i < page.count; i++)
         used += (size_t)snprintf(text + used, sizeof text - used, "%s%lld", i ? " " : "", (long long)page.items[i].event);
@@ -261,9 +261,9 @@ static void test_resource(void **state) {
     }
     struct hook more = {.id = "x"};
     assert_fails(WRITE(store, run_insert, &more, &err), err, ERR_CONFLICT);
-    assert_ok(db_webhook_list(store->reader, "w049", 30, &store->arena, &page, &err), err);
+    assert_ok(db_webhook_list(store->reader, PAGE_AFTER("id/w049", 30), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 30);
-    assert_true(page.more);
+    assert_non_null(page.next);
     assert_string_equal(page.items[0].id, "w050");
 }
 

@@ -167,7 +167,7 @@ static void serve_phase(struct bench *bench, int64_t phase, bool confirmed) {
     do {
         arena_clear(&arena);
         arena_init(&arena, 16 << 20);
-        if (!db_rollout_member_list(bench->reader, bench->id, &filter, NULL, 0, DB_MAX_PAGE, &arena, &page, &err))
+        if (!db_rollout_member_list(bench->reader, bench->id, &filter, &(struct db_list){.limit = DB_MAX_PAGE}, &arena, &page, &err))
             fail(&err);
         for (size_t i = 0; i < page.count; i++) {
             bench->device = page.items[i].device;
