@@ -13,78 +13,75 @@
  * change that an older one must not overlook is another format. */
 enum { FORMAT = 1, PATH_MAX_BYTES = 4096 };
 
-#define FIELD(object, member, kind, ...)                                                                                                             \
-    { .name = #member, .type = kind, .offset = offsetof(struct object, member), __VA_ARGS__ }
-
 static const struct json_field release_fields[] = {
-    FIELD(agent_release, path, JSON_TEXT, .flags = JSON_REQUIRED),
-    FIELD(agent_release, product, JSON_TEXT, .flags = JSON_REQUIRED),
-    FIELD(agent_release, version, JSON_TEXT, .flags = JSON_REQUIRED),
-    FIELD(agent_release, sha256, JSON_TEXT, .flags = JSON_REQUIRED, .min = 64, .max = 64),
-    FIELD(agent_release, sequence, JSON_INT, .flags = JSON_REQUIRED),
-    FIELD(agent_release, security_version, JSON_INT, .flags = JSON_REQUIRED),
+    JSON_FIELD(struct agent_release, path, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_release, product, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_release, version, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_release, sha256, JSON_TEXT, JSON_REQUIRED, .min = 64, .max = 64),
+    JSON_FIELD(struct agent_release, sequence, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_release, security_version, JSON_INT, JSON_REQUIRED),
 };
 static const struct json_shape release_shape = JSON_SHAPE_OPEN(struct agent_release, release_fields);
 
 static const struct json_field floor_fields[] = {
-    FIELD(agent_floor, product, JSON_TEXT, .flags = JSON_REQUIRED),
-    FIELD(agent_floor, sequence, JSON_INT, .flags = JSON_REQUIRED),
-    FIELD(agent_floor, security_version, JSON_INT, .flags = JSON_REQUIRED),
+    JSON_FIELD(struct agent_floor, product, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_floor, sequence, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_floor, security_version, JSON_INT, JSON_REQUIRED),
 };
 static const struct json_shape floor_shape = JSON_SHAPE_OPEN(struct agent_floor, floor_fields);
 
 static const struct json_field attempt_fields[] = {
-    FIELD(agent_attempt, path, JSON_TEXT, .flags = JSON_REQUIRED),
-    FIELD(agent_attempt, count, JSON_INT, .flags = JSON_REQUIRED),
-    FIELD(agent_attempt, error, JSON_TEXT, .flags = JSON_REQUIRED),
+    JSON_FIELD(struct agent_attempt, path, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_attempt, count, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_attempt, error, JSON_TEXT, JSON_REQUIRED),
 };
 static const struct json_shape attempt_shape = JSON_SHAPE_OPEN(struct agent_attempt, attempt_fields);
 
 static const struct json_field partial_fields[] = {
-    FIELD(agent_partial, sha256, JSON_TEXT, .flags = JSON_REQUIRED, .min = 64, .max = 64),
-    FIELD(agent_partial, etag, JSON_TEXT, .flags = 0),
+    JSON_FIELD(struct agent_partial, sha256, JSON_TEXT, JSON_REQUIRED, .min = 64, .max = 64),
+    JSON_FIELD(struct agent_partial, etag, JSON_TEXT, 0),
 };
 static const struct json_shape partial_shape = JSON_SHAPE_OPEN(struct agent_partial, partial_fields);
 
 static const struct json_field trial_fields[] = {
-    FIELD(agent_trial, phase, JSON_TEXT, .flags = JSON_REQUIRED),
-    FIELD(agent_trial, slot, JSON_TEXT, .flags = JSON_REQUIRED),
-    FIELD(agent_trial, old_slot, JSON_TEXT, .flags = 0),
-    FIELD(agent_trial, release, JSON_STRUCT, .flags = JSON_REQUIRED, .shape = &release_shape),
-    FIELD(agent_trial, deployment, JSON_TEXT, .flags = JSON_REQUIRED),
-    FIELD(agent_trial, boot_id, JSON_TEXT, .flags = JSON_REQUIRED),
-    FIELD(agent_trial, reboots, JSON_INT, .flags = JSON_REQUIRED),
-    FIELD(agent_trial, testing_ms, JSON_INT, .flags = JSON_REQUIRED),
+    JSON_FIELD(struct agent_trial, phase, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_trial, slot, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_trial, old_slot, JSON_TEXT, 0),
+    JSON_FIELD(struct agent_trial, release, JSON_STRUCT, JSON_REQUIRED, .shape = &release_shape),
+    JSON_FIELD(struct agent_trial, deployment, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_trial, boot_id, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_trial, reboots, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_trial, testing_ms, JSON_INT, JSON_REQUIRED),
 };
 static const struct json_shape trial_shape = JSON_SHAPE_OPEN(struct agent_trial, trial_fields);
 
 static const struct json_field queued_fields[] = {
-    FIELD(agent_queued, deployment, JSON_TEXT, .flags = JSON_REQUIRED),
-    FIELD(agent_queued, report_seq, JSON_INT, .flags = JSON_REQUIRED),
-    FIELD(agent_queued, state, JSON_TEXT, .flags = JSON_REQUIRED),
-    FIELD(agent_queued, progress, JSON_INT, .flags = JSON_REQUIRED, .min = -1, .max = 100),
-    FIELD(agent_queued, error, JSON_TEXT, .flags = 0),
-    FIELD(agent_queued, detail, JSON_TEXT, .flags = 0),
-    FIELD(agent_queued, installed, JSON_TEXT, .flags = 0),
-    FIELD(agent_queued, sequence, JSON_INT, .flags = JSON_REQUIRED),
+    JSON_FIELD(struct agent_queued, deployment, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_queued, report_seq, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_queued, state, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_queued, progress, JSON_INT, JSON_REQUIRED, .min = -1, .max = 100),
+    JSON_FIELD(struct agent_queued, error, JSON_TEXT, 0),
+    JSON_FIELD(struct agent_queued, detail, JSON_TEXT, 0),
+    JSON_FIELD(struct agent_queued, installed, JSON_TEXT, 0),
+    JSON_FIELD(struct agent_queued, sequence, JSON_INT, JSON_REQUIRED),
 };
 static const struct json_shape queued_shape = JSON_SHAPE_OPEN(struct agent_queued, queued_fields);
 
 static const struct json_field state_fields[] = {
-    FIELD(agent_state, format, JSON_INT, .flags = JSON_REQUIRED, .min = FORMAT, .max = FORMAT),
-    FIELD(agent_state, installed, JSON_STRUCT, .shape = &release_shape),
-    FIELD(agent_state, floors, JSON_STRUCTS, .flags = JSON_REQUIRED, .max = AGENT_FLOORS_MAX, .shape = &floor_shape),
-    FIELD(agent_state, attempts, JSON_STRUCTS, .flags = JSON_REQUIRED, .max = AGENT_ATTEMPTS_MAX, .shape = &attempt_shape),
-    FIELD(agent_state, reports, JSON_STRUCTS, .flags = JSON_REQUIRED, .max = AGENT_REPORTS_MAX, .shape = &queued_shape),
-    FIELD(agent_state, partial, JSON_STRUCT, .shape = &partial_shape),
-    FIELD(agent_state, trial, JSON_STRUCT, .shape = &trial_shape),
-    FIELD(agent_state, deployment, JSON_TEXT, .flags = 0),
-    FIELD(agent_state, report_seq, JSON_INT, .flags = JSON_REQUIRED),
-    FIELD(agent_state, reported, JSON_TEXT, .flags = 0),
-    FIELD(agent_state, directive_issued_at, JSON_INT, .flags = JSON_REQUIRED),
-    FIELD(agent_state, directive_keys, JSON_TEXT, .flags = 0),
-    FIELD(agent_state, root_version, JSON_INT, .flags = 0),
-    FIELD(agent_state, repaired_at, JSON_INT, .flags = 0),
+    JSON_FIELD(struct agent_state, format, JSON_INT, JSON_REQUIRED, .min = FORMAT, .max = FORMAT),
+    JSON_FIELD(struct agent_state, installed, JSON_STRUCT, 0, .shape = &release_shape),
+    JSON_FIELD(struct agent_state, floors, JSON_STRUCTS, JSON_REQUIRED, .max = AGENT_FLOORS_MAX, .shape = &floor_shape),
+    JSON_FIELD(struct agent_state, attempts, JSON_STRUCTS, JSON_REQUIRED, .max = AGENT_ATTEMPTS_MAX, .shape = &attempt_shape),
+    JSON_FIELD(struct agent_state, reports, JSON_STRUCTS, JSON_REQUIRED, .max = AGENT_REPORTS_MAX, .shape = &queued_shape),
+    JSON_FIELD(struct agent_state, partial, JSON_STRUCT, 0, .shape = &partial_shape),
+    JSON_FIELD(struct agent_state, trial, JSON_STRUCT, 0, .shape = &trial_shape),
+    JSON_FIELD(struct agent_state, deployment, JSON_TEXT, 0),
+    JSON_FIELD(struct agent_state, report_seq, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_state, reported, JSON_TEXT, 0),
+    JSON_FIELD(struct agent_state, directive_issued_at, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct agent_state, directive_keys, JSON_TEXT, 0),
+    JSON_FIELD(struct agent_state, root_version, JSON_INT, 0),
+    JSON_FIELD(struct agent_state, repaired_at, JSON_INT, 0),
 };
 static const struct json_shape state_shape = JSON_SHAPE_OPEN(struct agent_state, state_fields);
 

@@ -7,12 +7,9 @@ struct audit_row {
 };
 
 static const struct json_field row_fields[] = {
-    {"seq", JSON_INT, offsetof(struct audit_row, seq), JSON_REQUIRED, 0, 0, NULL},
-    {"time", JSON_TIME, offsetof(struct audit_row, time), JSON_REQUIRED, 0, 0, NULL},
-    {"actor", JSON_TEXT, offsetof(struct audit_row, actor), JSON_REQUIRED, 0, 0, NULL},
-    {"action", JSON_TEXT, offsetof(struct audit_row, action), JSON_REQUIRED, 0, 0, NULL},
-    {"object", JSON_TEXT, offsetof(struct audit_row, object), JSON_REQUIRED, 0, 0, NULL},
-    {"detail", JSON_TEXT, offsetof(struct audit_row, detail), JSON_NULLABLE, 0, 65536, NULL},
+    JSON_FIELD(struct audit_row, seq, JSON_INT, JSON_REQUIRED),     JSON_FIELD(struct audit_row, time, JSON_TIME, JSON_REQUIRED),
+    JSON_FIELD(struct audit_row, actor, JSON_TEXT, JSON_REQUIRED),  JSON_FIELD(struct audit_row, action, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct audit_row, object, JSON_TEXT, JSON_REQUIRED), JSON_FIELD(struct audit_row, detail, JSON_TEXT, JSON_NULLABLE, .max = 65536),
 };
 static const struct json_shape row_shape = JSON_SHAPE_OPEN(struct audit_row, row_fields);
 

@@ -10,15 +10,15 @@ struct row {
 };
 
 static const struct json_field fields[] = {
-    {"seq", JSON_INT, offsetof(struct row, seq), JSON_REQUIRED, 1, 0, NULL},
-    {"time", JSON_TIME, offsetof(struct row, time), JSON_REQUIRED, 0, 0, NULL},
-    {"actor", JSON_TEXT, offsetof(struct row, actor), JSON_REQUIRED, 0, 65536, NULL},
-    {"action", JSON_TEXT, offsetof(struct row, action), JSON_REQUIRED, 0, 65536, NULL},
-    {"object", JSON_TEXT, offsetof(struct row, object), JSON_REQUIRED, 0, 65536, NULL},
-    {"detail", JSON_TEXT, offsetof(struct row, detail), JSON_REQUIRED, 0, CLI_AUDIT_LINE_MAX, NULL},
-    {"request_id", JSON_TEXT, offsetof(struct row, request_id), JSON_REQUIRED, 0, 65536, NULL},
-    {"prev_hash", JSON_TEXT, offsetof(struct row, prev_hash), JSON_REQUIRED, 64, 64, NULL},
-    {"hash", JSON_TEXT, offsetof(struct row, hash), JSON_REQUIRED, 64, 64, NULL},
+    JSON_FIELD(struct row, seq, JSON_INT, JSON_REQUIRED, .min = 1),
+    JSON_FIELD(struct row, time, JSON_TIME, JSON_REQUIRED),
+    JSON_FIELD(struct row, actor, JSON_TEXT, JSON_REQUIRED, .max = 65536),
+    JSON_FIELD(struct row, action, JSON_TEXT, JSON_REQUIRED, .max = 65536),
+    JSON_FIELD(struct row, object, JSON_TEXT, JSON_REQUIRED, .max = 65536),
+    JSON_FIELD(struct row, detail, JSON_TEXT, JSON_REQUIRED, .max = CLI_AUDIT_LINE_MAX),
+    JSON_FIELD(struct row, request_id, JSON_TEXT, JSON_REQUIRED, .max = 65536),
+    JSON_FIELD(struct row, prev_hash, JSON_TEXT, JSON_REQUIRED, .min = 64, .max = 64),
+    JSON_FIELD(struct row, hash, JSON_TEXT, JSON_REQUIRED, .min = 64, .max = 64),
 };
 static const struct json_shape shape = JSON_SHAPE(struct row, fields);
 

@@ -16,19 +16,16 @@ struct backup {
 };
 
 static const struct json_field backup_fields[] = {
-    {"name", JSON_TEXT, offsetof(struct backup, name), JSON_REQUIRED, 0, 0, NULL},
-    {"state", JSON_TEXT, offsetof(struct backup, state), JSON_REQUIRED, 0, 0, NULL},
-    {"bytes", JSON_INT, offsetof(struct backup, bytes), JSON_REQUIRED, 0, 0, NULL},
-    {"total_bytes", JSON_INT, offsetof(struct backup, total_bytes), JSON_REQUIRED, 0, 0, NULL},
-    {"created_at", JSON_TIME, offsetof(struct backup, created_at), JSON_REQUIRED, 0, 0, NULL},
-    {"error", JSON_TEXT, offsetof(struct backup, error), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct backup, name, JSON_TEXT, JSON_REQUIRED),       JSON_FIELD(struct backup, state, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct backup, bytes, JSON_INT, JSON_REQUIRED),       JSON_FIELD(struct backup, total_bytes, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct backup, created_at, JSON_TIME, JSON_REQUIRED), JSON_FIELD(struct backup, error, JSON_TEXT, JSON_NULLABLE),
 };
 static const struct json_shape backup_shape = JSON_SHAPE_OPEN(struct backup, backup_fields);
 
 struct list {
     struct json_list items;
 };
-static const struct json_field list_fields[] = {{"items", JSON_STRUCTS, offsetof(struct list, items), JSON_REQUIRED, 0, 0, &backup_shape}};
+static const struct json_field list_fields[] = {JSON_FIELD(struct list, items, JSON_STRUCTS, JSON_REQUIRED, .shape = &backup_shape)};
 static const struct json_shape list_shape = JSON_SHAPE_OPEN(struct list, list_fields);
 
 static const struct cli_column columns[] = {

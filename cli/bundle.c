@@ -9,17 +9,17 @@
 enum { FILES_MAX = 200, SIG_MAX = 512 };
 
 static const struct json_field file_fields[] = {
-    {"name", JSON_TEXT, offsetof(struct cli_bundle_file, name), JSON_REQUIRED, 1, 128, NULL},
-    {"data", JSON_BASE64, offsetof(struct cli_bundle_file, data), JSON_REQUIRED, 1, METADATA_TARGETS_MAX, NULL},
+    JSON_FIELD(struct cli_bundle_file, name, JSON_TEXT, JSON_REQUIRED, .min = 1, .max = 128),
+    JSON_FIELD(struct cli_bundle_file, data, JSON_BASE64, JSON_REQUIRED, .min = 1, .max = METADATA_TARGETS_MAX),
 };
 static const struct json_shape file_shape = JSON_SHAPE(struct cli_bundle_file, file_fields);
 static const struct json_field bundle_fields[] = {
-    {"format", JSON_TEXT, offsetof(struct cli_bundle, format), JSON_REQUIRED, 1, 32, NULL},
-    {"role", JSON_TEXT, offsetof(struct cli_bundle, role), JSON_REQUIRED, 1, METADATA_ROLE_NAME_MAX, NULL},
-    {"draft", JSON_BASE64, offsetof(struct cli_bundle, draft), JSON_REQUIRED, 1, METADATA_TARGETS_MAX, NULL},
-    {"image", JSON_TEXT, offsetof(struct cli_bundle, image), JSON_NULLABLE, 64, 64, NULL},
-    {"sig", JSON_BASE64, offsetof(struct cli_bundle, sig), 0, 0, SIG_MAX, NULL},
-    {"published", JSON_STRUCTS, offsetof(struct cli_bundle, published), JSON_REQUIRED, 0, FILES_MAX, &file_shape},
+    JSON_FIELD(struct cli_bundle, format, JSON_TEXT, JSON_REQUIRED, .min = 1, .max = 32),
+    JSON_FIELD(struct cli_bundle, role, JSON_TEXT, JSON_REQUIRED, .min = 1, .max = METADATA_ROLE_NAME_MAX),
+    JSON_FIELD(struct cli_bundle, draft, JSON_BASE64, JSON_REQUIRED, .min = 1, .max = METADATA_TARGETS_MAX),
+    JSON_FIELD(struct cli_bundle, image, JSON_TEXT, JSON_NULLABLE, .min = 64, .max = 64),
+    JSON_FIELD(struct cli_bundle, sig, JSON_BASE64, 0, .max = SIG_MAX),
+    JSON_FIELD(struct cli_bundle, published, JSON_STRUCTS, JSON_REQUIRED, .max = FILES_MAX, .shape = &file_shape),
 };
 static const struct json_shape bundle_shape = JSON_SHAPE(struct cli_bundle, bundle_fields);
 

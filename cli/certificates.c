@@ -11,14 +11,10 @@ struct certificate {
 };
 
 static const struct json_field certificate_fields[] = {
-    {"serial", JSON_TEXT, offsetof(struct certificate, serial), JSON_REQUIRED, 0, 0, NULL},
-    {"device", JSON_TEXT, offsetof(struct certificate, device), JSON_REQUIRED, 0, 0, NULL},
-    {"product", JSON_TEXT, offsetof(struct certificate, product), JSON_NULLABLE, 0, 0, NULL},
-    {"way", JSON_TEXT, offsetof(struct certificate, way), JSON_REQUIRED, 0, 0, NULL},
-    {"spki_sha256", JSON_TEXT, offsetof(struct certificate, spki_sha256), JSON_REQUIRED, 0, 0, NULL},
-    {"not_after", JSON_TIME, offsetof(struct certificate, not_after), JSON_REQUIRED, 0, 0, NULL},
-    {"issued_at", JSON_TIME, offsetof(struct certificate, issued_at), JSON_REQUIRED, 0, 0, NULL},
-    {"revoked_at", JSON_TIME, offsetof(struct certificate, revoked_at), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct certificate, serial, JSON_TEXT, JSON_REQUIRED),      JSON_FIELD(struct certificate, device, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct certificate, product, JSON_TEXT, JSON_NULLABLE),     JSON_FIELD(struct certificate, way, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct certificate, spki_sha256, JSON_TEXT, JSON_REQUIRED), JSON_FIELD(struct certificate, not_after, JSON_TIME, JSON_REQUIRED),
+    JSON_FIELD(struct certificate, issued_at, JSON_TIME, JSON_REQUIRED),   JSON_FIELD(struct certificate, revoked_at, JSON_TIME, JSON_NULLABLE),
 };
 static const struct json_shape certificate_shape = JSON_SHAPE_OPEN(struct certificate, certificate_fields);
 
@@ -90,11 +86,9 @@ struct expiring {
 };
 
 static const struct json_field expiring_fields[] = {
-    {"device", JSON_TEXT, offsetof(struct expiring, device), JSON_REQUIRED, 0, 0, NULL},
-    {"product", JSON_TEXT, offsetof(struct expiring, product), JSON_NULLABLE, 0, 0, NULL},
-    {"state", JSON_TEXT, offsetof(struct expiring, state), JSON_REQUIRED, 0, 0, NULL},
-    {"expires_at", JSON_TIME, offsetof(struct expiring, expires_at), JSON_REQUIRED, 0, 0, NULL},
-    {"last_seen", JSON_TIME, offsetof(struct expiring, last_seen), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct expiring, device, JSON_TEXT, JSON_REQUIRED),    JSON_FIELD(struct expiring, product, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct expiring, state, JSON_TEXT, JSON_REQUIRED),     JSON_FIELD(struct expiring, expires_at, JSON_TIME, JSON_REQUIRED),
+    JSON_FIELD(struct expiring, last_seen, JSON_TIME, JSON_NULLABLE),
 };
 static const struct json_shape expiring_shape = JSON_SHAPE_OPEN(struct expiring, expiring_fields);
 

@@ -13,17 +13,12 @@ struct claim {
 };
 
 static const struct json_field claim_fields[] = {
-    {"id", JSON_TEXT, offsetof(struct claim, id), JSON_REQUIRED, 0, 0, NULL},
-    {"state", JSON_TEXT, offsetof(struct claim, state), JSON_NULLABLE, 0, 0, NULL},
-    {"device", JSON_TEXT, offsetof(struct claim, device), JSON_NULLABLE, 0, 0, NULL},
-    {"product", JSON_TEXT, offsetof(struct claim, product), JSON_NULLABLE, 0, 0, NULL},
-    {"note", JSON_TEXT, offsetof(struct claim, note), JSON_NULLABLE, 0, 0, NULL},
-    {"created_by", JSON_TEXT, offsetof(struct claim, created_by), JSON_NULLABLE, 0, 0, NULL},
-    {"created_at", JSON_TIME, offsetof(struct claim, created_at), JSON_NULLABLE, 0, 0, NULL},
-    {"expires_at", JSON_TIME, offsetof(struct claim, expires_at), JSON_NULLABLE, 0, 0, NULL},
-    {"spent_at", JSON_TIME, offsetof(struct claim, spent_at), JSON_NULLABLE, 0, 0, NULL},
-    {"spent_device", JSON_TEXT, offsetof(struct claim, spent_device), JSON_NULLABLE, 0, 0, NULL},
-    {"revoked_at", JSON_TIME, offsetof(struct claim, revoked_at), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct claim, id, JSON_TEXT, JSON_REQUIRED),         JSON_FIELD(struct claim, state, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct claim, device, JSON_TEXT, JSON_NULLABLE),     JSON_FIELD(struct claim, product, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct claim, note, JSON_TEXT, JSON_NULLABLE),       JSON_FIELD(struct claim, created_by, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct claim, created_at, JSON_TIME, JSON_NULLABLE), JSON_FIELD(struct claim, expires_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct claim, spent_at, JSON_TIME, JSON_NULLABLE),   JSON_FIELD(struct claim, spent_device, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct claim, revoked_at, JSON_TIME, JSON_NULLABLE),
 };
 static const struct json_shape claim_shape = JSON_SHAPE_OPEN(struct claim, claim_fields);
 
@@ -63,10 +58,10 @@ struct claim_input {
 };
 
 static const struct json_field input_fields[] = {
-    {"device", JSON_TEXT, offsetof(struct claim_input, device), 0, 0, 0, NULL},
-    {"product", JSON_TEXT, offsetof(struct claim_input, product), 0, 0, 0, NULL},
-    {"note", JSON_TEXT, offsetof(struct claim_input, note), 0, 0, 0, NULL},
-    {"expires_in_s", JSON_INT, offsetof(struct claim_input, expires_in_s), 0, 0, 0, NULL},
+    JSON_FIELD(struct claim_input, device, JSON_TEXT, 0),
+    JSON_FIELD(struct claim_input, product, JSON_TEXT, 0),
+    JSON_FIELD(struct claim_input, note, JSON_TEXT, 0),
+    JSON_FIELD(struct claim_input, expires_in_s, JSON_INT, 0),
 };
 static const struct json_shape input_shape = JSON_SHAPE(struct claim_input, input_fields);
 

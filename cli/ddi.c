@@ -17,12 +17,12 @@ struct client {
 };
 
 static const struct json_field client_fields[] = {
-    {"id", JSON_TEXT, offsetof(struct client, id), JSON_REQUIRED, 0, 0, NULL},
-    {"ddi", JSON_BOOL, offsetof(struct client, ddi), 0, 0, 0, NULL},
-    {"attributes", JSON_RAW, offsetof(struct client, attributes), JSON_NULLABLE, 0, 0, NULL},
-    {"attributes_at", JSON_TIME, offsetof(struct client, attributes_at), JSON_NULLABLE, 0, 0, NULL},
-    {"attributes_wanted", JSON_BOOL, offsetof(struct client, wanted), 0, 0, 0, NULL},
-    {"has_token", JSON_BOOL, offsetof(struct client, has_token), 0, 0, 0, NULL},
+    JSON_FIELD(struct client, id, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct client, ddi, JSON_BOOL, 0),
+    JSON_FIELD(struct client, attributes, JSON_RAW, JSON_NULLABLE),
+    JSON_FIELD(struct client, attributes_at, JSON_TIME, JSON_NULLABLE),
+    {.name = "attributes_wanted", .type = JSON_BOOL, .offset = offsetof(struct client, wanted)},
+    JSON_FIELD(struct client, has_token, JSON_BOOL, 0),
 };
 static const struct json_shape client_shape = JSON_SHAPE_OPEN(struct client, client_fields);
 
@@ -90,10 +90,10 @@ struct entry {
 };
 
 static const struct json_field entry_fields[] = {
-    {"at", JSON_TIME, offsetof(struct entry, at), 0, 0, 0, NULL},
-    {"execution", JSON_TEXT, offsetof(struct entry, execution), JSON_REQUIRED, 0, 0, NULL},
-    {"finished", JSON_TEXT, offsetof(struct entry, finished), JSON_REQUIRED, 0, 0, NULL},
-    {"details", JSON_TEXTS, offsetof(struct entry, details), JSON_LENIENT, 2048, 0, NULL},
+    JSON_FIELD(struct entry, at, JSON_TIME, 0),
+    JSON_FIELD(struct entry, execution, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct entry, finished, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct entry, details, JSON_TEXTS, JSON_LENIENT, .min = 2048),
 };
 static const struct json_shape entry_shape = JSON_SHAPE_OPEN(struct entry, entry_fields);
 

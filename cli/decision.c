@@ -4,9 +4,6 @@
 #include "common/clock.h"
 #include "common/text.h"
 
-#define FIELD(of, member, kind, ...)                                                                                                                 \
-    { .name = #member, .type = (kind), .offset = offsetof(struct of, member), .flags = JSON_NULLABLE, __VA_ARGS__ }
-
 struct offered {
     const char *product, *version;
 };
@@ -33,34 +30,38 @@ struct decision {
     int64_t valid_until;
 };
 
-static const struct json_field offered_fields[] = {FIELD(offered, product, JSON_TEXT), FIELD(offered, version, JSON_TEXT)};
+static const struct json_field offered_fields[] = {JSON_FIELD(struct offered, product, JSON_TEXT, JSON_NULLABLE),
+                                                   JSON_FIELD(struct offered, version, JSON_TEXT, JSON_NULLABLE)};
 static const struct json_shape offered_shape = JSON_SHAPE_OPEN(struct offered, offered_fields);
 static const struct json_field open_fields[] = {
-    FIELD(open_one, id, JSON_TEXT),
-    FIELD(open_one, product, JSON_TEXT),
-    FIELD(open_one, version, JSON_TEXT),
-    FIELD(open_one, state, JSON_TEXT),
+    JSON_FIELD(struct open_one, id, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct open_one, product, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct open_one, version, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct open_one, state, JSON_TEXT, JSON_NULLABLE),
 };
 static const struct json_shape open_shape = JSON_SHAPE_OPEN(struct open_one, open_fields);
-static const struct json_field floor_fields[] = {FIELD(floor, sequence, JSON_INT), FIELD(floor, security_version, JSON_INT)};
+static const struct json_field floor_fields[] = {JSON_FIELD(struct floor, sequence, JSON_INT, JSON_NULLABLE),
+                                                 JSON_FIELD(struct floor, security_version, JSON_INT, JSON_NULLABLE)};
 static const struct json_shape floor_shape = JSON_SHAPE_OPEN(struct floor, floor_fields);
 static const struct json_field considered_fields[] = {
-    FIELD(considered, id, JSON_TEXT),     FIELD(considered, name, JSON_TEXT), FIELD(considered, version, JSON_TEXT),
-    FIELD(considered, state, JSON_TEXT),  FIELD(considered, phase, JSON_INT), FIELD(considered, member, JSON_TEXT),
-    FIELD(considered, reason, JSON_TEXT), FIELD(considered, text, JSON_TEXT), FIELD(considered, valid_until, JSON_TIME),
+    JSON_FIELD(struct considered, id, JSON_TEXT, JSON_NULLABLE),          JSON_FIELD(struct considered, name, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct considered, version, JSON_TEXT, JSON_NULLABLE),     JSON_FIELD(struct considered, state, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct considered, phase, JSON_INT, JSON_NULLABLE),        JSON_FIELD(struct considered, member, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct considered, reason, JSON_TEXT, JSON_NULLABLE),      JSON_FIELD(struct considered, text, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct considered, valid_until, JSON_TIME, JSON_NULLABLE),
 };
 static const struct json_shape considered_shape = JSON_SHAPE_OPEN(struct considered, considered_fields);
 static const struct json_field decision_fields[] = {
-    {.name = "device", .type = JSON_TEXT, .offset = offsetof(struct decision, device), .flags = JSON_REQUIRED},
-    {.name = "reason", .type = JSON_TEXT, .offset = offsetof(struct decision, reason), .flags = JSON_REQUIRED},
-    FIELD(decision, text, JSON_TEXT),
-    FIELD(decision, origin, JSON_TEXT),
-    FIELD(decision, policy, JSON_TEXT),
-    FIELD(decision, release, JSON_STRUCT, .shape = &offered_shape),
-    FIELD(decision, deployment, JSON_STRUCT, .shape = &open_shape),
-    FIELD(decision, floor, JSON_STRUCT, .shape = &floor_shape),
-    FIELD(decision, rollouts, JSON_STRUCTS, .shape = &considered_shape),
-    FIELD(decision, valid_until, JSON_TIME),
+    JSON_FIELD(struct decision, device, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct decision, reason, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct decision, text, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct decision, origin, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct decision, policy, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct decision, release, JSON_STRUCT, JSON_NULLABLE, .shape = &offered_shape),
+    JSON_FIELD(struct decision, deployment, JSON_STRUCT, JSON_NULLABLE, .shape = &open_shape),
+    JSON_FIELD(struct decision, floor, JSON_STRUCT, JSON_NULLABLE, .shape = &floor_shape),
+    JSON_FIELD(struct decision, rollouts, JSON_STRUCTS, JSON_NULLABLE, .shape = &considered_shape),
+    JSON_FIELD(struct decision, valid_until, JSON_TIME, JSON_NULLABLE),
 };
 static const struct json_shape decision_shape = JSON_SHAPE_OPEN(struct decision, decision_fields);
 

@@ -19,26 +19,26 @@ struct deployment {
 };
 
 static const struct json_field failure_fields[] = {
-    {"code", JSON_TEXT, offsetof(struct failure, code), JSON_REQUIRED, 0, 0, NULL},
-    {"detail", JSON_TEXT, offsetof(struct failure, detail), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct failure, code, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct failure, detail, JSON_TEXT, JSON_NULLABLE),
 };
 static const struct json_shape failure_shape = JSON_SHAPE_OPEN(struct failure, failure_fields);
 static const struct json_field deployment_fields[] = {
-    {"id", JSON_TEXT, offsetof(struct deployment, id), JSON_REQUIRED, 0, 0, NULL},
-    {"device", JSON_TEXT, offsetof(struct deployment, device), JSON_REQUIRED, 0, 0, NULL},
-    {"product", JSON_TEXT, offsetof(struct deployment, product), JSON_REQUIRED, 0, 0, NULL},
-    {"version", JSON_TEXT, offsetof(struct deployment, version), JSON_REQUIRED, 0, 0, NULL},
-    {"sequence", JSON_INT, offsetof(struct deployment, sequence), 0, 0, 0, NULL},
-    {"sha256", JSON_TEXT, offsetof(struct deployment, sha256), 0, 0, 0, NULL},
-    {"state", JSON_TEXT, offsetof(struct deployment, state), JSON_REQUIRED, 0, 0, NULL},
-    {"origin", JSON_TEXT, offsetof(struct deployment, origin), JSON_NULLABLE, 0, 0, NULL},
-    {"reason", JSON_TEXT, offsetof(struct deployment, reason), JSON_NULLABLE, 0, 0, NULL},
-    {"progress", JSON_INT, offsetof(struct deployment, progress), JSON_NULLABLE, 0, 0, NULL},
-    {"error", JSON_STRUCT, offsetof(struct deployment, error), JSON_NULLABLE, 0, 0, &failure_shape},
-    {"report_seq", JSON_INT, offsetof(struct deployment, report_seq), 0, 0, 0, NULL},
-    {"created_at", JSON_TIME, offsetof(struct deployment, created_at), JSON_NULLABLE, 0, 0, NULL},
-    {"updated_at", JSON_TIME, offsetof(struct deployment, updated_at), JSON_NULLABLE, 0, 0, NULL},
-    {"closed_at", JSON_TIME, offsetof(struct deployment, closed_at), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct deployment, id, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct deployment, device, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct deployment, product, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct deployment, version, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct deployment, sequence, JSON_INT, 0),
+    JSON_FIELD(struct deployment, sha256, JSON_TEXT, 0),
+    JSON_FIELD(struct deployment, state, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct deployment, origin, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct deployment, reason, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct deployment, progress, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct deployment, error, JSON_STRUCT, JSON_NULLABLE, .shape = &failure_shape),
+    JSON_FIELD(struct deployment, report_seq, JSON_INT, 0),
+    JSON_FIELD(struct deployment, created_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct deployment, updated_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct deployment, closed_at, JSON_TIME, JSON_NULLABLE),
 };
 static const struct json_shape deployment_shape = JSON_SHAPE_OPEN(struct deployment, deployment_fields);
 
@@ -83,10 +83,10 @@ static const struct cli_view deployment_view = {
 
 /* Not assigned yet; id is of the one that it waits for. */
 static const struct json_field waiting_fields[] = {
-    {"device", JSON_TEXT, offsetof(struct deployment, device), JSON_REQUIRED, 0, 0, NULL},
-    {"product", JSON_TEXT, offsetof(struct deployment, product), JSON_REQUIRED, 0, 0, NULL},
-    {"version", JSON_TEXT, offsetof(struct deployment, version), JSON_REQUIRED, 0, 0, NULL},
-    {"waits_for", JSON_TEXT, offsetof(struct deployment, id), JSON_REQUIRED, 0, 0, NULL},
+    JSON_FIELD(struct deployment, device, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct deployment, product, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct deployment, version, JSON_TEXT, JSON_REQUIRED),
+    {.name = "waits_for", .type = JSON_TEXT, .offset = offsetof(struct deployment, id), .flags = JSON_REQUIRED},
 };
 static const struct json_shape waiting_shape = JSON_SHAPE_OPEN(struct deployment, waiting_fields);
 static const struct cli_column waiting_columns[] = {
@@ -123,9 +123,9 @@ struct assign_input {
 };
 
 static const struct json_field assign_fields[] = {
-    {"device", JSON_TEXT, offsetof(struct assign_input, device), 0, 0, 0, NULL},
-    {"product", JSON_TEXT, offsetof(struct assign_input, product), 0, 0, 0, NULL},
-    {"version", JSON_TEXT, offsetof(struct assign_input, version), 0, 0, 0, NULL},
+    JSON_FIELD(struct assign_input, device, JSON_TEXT, 0),
+    JSON_FIELD(struct assign_input, product, JSON_TEXT, 0),
+    JSON_FIELD(struct assign_input, version, JSON_TEXT, 0),
 };
 static const struct json_shape assign_shape = JSON_SHAPE(struct assign_input, assign_fields);
 

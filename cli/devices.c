@@ -29,30 +29,30 @@ struct device {
 };
 
 static const struct json_field installed_fields[] = {
-    {"version", JSON_TEXT, offsetof(struct installed, version), JSON_NULLABLE, 0, 0, NULL},
-    {"sequence", JSON_INT, offsetof(struct installed, sequence), 0, 0, 0, NULL},
+    JSON_FIELD(struct installed, version, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct installed, sequence, JSON_INT, 0),
 };
 static const struct json_shape installed_shape = JSON_SHAPE_OPEN(struct installed, installed_fields);
 static const struct json_field floor_fields[] = {
-    {"sequence", JSON_INT, offsetof(struct floor, sequence), 0, 0, 0, NULL},
-    {"security_version", JSON_INT, offsetof(struct floor, security_version), 0, 0, 0, NULL},
+    JSON_FIELD(struct floor, sequence, JSON_INT, 0),
+    JSON_FIELD(struct floor, security_version, JSON_INT, 0),
 };
 static const struct json_shape floor_shape = JSON_SHAPE_OPEN(struct floor, floor_fields);
 static const struct json_field device_fields[] = {
-    {"id", JSON_TEXT, offsetof(struct device, id), JSON_REQUIRED, 0, 0, NULL},
-    {"state", JSON_TEXT, offsetof(struct device, state), JSON_REQUIRED, 0, 0, NULL},
-    {"product", JSON_TEXT, offsetof(struct device, product), JSON_NULLABLE, 0, 0, NULL},
-    {"hardware", JSON_TEXT, offsetof(struct device, hardware), JSON_NULLABLE, 0, 0, NULL},
-    {"tags", JSON_TEXTS, offsetof(struct device, tags), JSON_NULLABLE, 0, 0, NULL},
-    {"pins", JSON_TEXTS, offsetof(struct device, pins), JSON_NULLABLE, 0, 0, NULL},
-    {"pin_origin", JSON_TEXT, offsetof(struct device, pin_origin), JSON_NULLABLE, 0, 0, NULL},
-    {"attributes", JSON_RAW, offsetof(struct device, attributes), JSON_NULLABLE, 0, 0, NULL},
-    {"installed", JSON_STRUCT, offsetof(struct device, installed), JSON_NULLABLE, 0, 0, &installed_shape},
-    {"floor", JSON_STRUCT, offsetof(struct device, floor), JSON_NULLABLE, 0, 0, &floor_shape},
-    {"deployment", JSON_TEXT, offsetof(struct device, deployment), JSON_NULLABLE, 0, 0, NULL},
-    {"first_seen", JSON_TIME, offsetof(struct device, first_seen), JSON_NULLABLE, 0, 0, NULL},
-    {"last_seen", JSON_TIME, offsetof(struct device, last_seen), JSON_NULLABLE, 0, 0, NULL},
-    {"created_at", JSON_TIME, offsetof(struct device, created_at), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct device, id, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct device, state, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct device, product, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct device, hardware, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct device, tags, JSON_TEXTS, JSON_NULLABLE),
+    JSON_FIELD(struct device, pins, JSON_TEXTS, JSON_NULLABLE),
+    JSON_FIELD(struct device, pin_origin, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct device, attributes, JSON_RAW, JSON_NULLABLE),
+    JSON_FIELD(struct device, installed, JSON_STRUCT, JSON_NULLABLE, .shape = &installed_shape),
+    JSON_FIELD(struct device, floor, JSON_STRUCT, JSON_NULLABLE, .shape = &floor_shape),
+    JSON_FIELD(struct device, deployment, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct device, first_seen, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct device, last_seen, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct device, created_at, JSON_TIME, JSON_NULLABLE),
 };
 static const struct json_shape device_shape = JSON_SHAPE_OPEN(struct device, device_fields);
 
@@ -188,11 +188,9 @@ struct device_input {
 };
 
 static const struct json_field input_fields[] = {
-    {"id", JSON_TEXT, offsetof(struct device_input, id), 0, 0, 0, NULL},
-    {"product", JSON_TEXT, offsetof(struct device_input, product), 0, 0, 0, NULL},
-    {"hardware", JSON_TEXT, offsetof(struct device_input, hardware), 0, 0, 0, NULL},
-    {"spki_sha256", JSON_TEXT, offsetof(struct device_input, spki_sha256), 0, 0, 0, NULL},
-    {"tags", JSON_TEXTS, offsetof(struct device_input, tags), 0, 0, 0, NULL},
+    JSON_FIELD(struct device_input, id, JSON_TEXT, 0),       JSON_FIELD(struct device_input, product, JSON_TEXT, 0),
+    JSON_FIELD(struct device_input, hardware, JSON_TEXT, 0), JSON_FIELD(struct device_input, spki_sha256, JSON_TEXT, 0),
+    JSON_FIELD(struct device_input, tags, JSON_TEXTS, 0),
 };
 static const struct json_shape input_shape = JSON_SHAPE(struct device_input, input_fields);
 
@@ -202,9 +200,9 @@ struct patch {
 };
 
 static const struct json_field patch_fields[] = {
-    {"product", JSON_TEXT, offsetof(struct patch, product), 0, 0, 0, NULL},
-    {"hardware", JSON_TEXT, offsetof(struct patch, hardware), 0, 0, 0, NULL},
-    {"attributes", JSON_MAP, offsetof(struct patch, attributes), 0, 0, 0, NULL},
+    JSON_FIELD(struct patch, product, JSON_TEXT, 0),
+    JSON_FIELD(struct patch, hardware, JSON_TEXT, 0),
+    JSON_FIELD(struct patch, attributes, JSON_MAP, 0),
 };
 static const struct json_shape patch_shape = JSON_SHAPE(struct patch, patch_fields);
 
@@ -213,7 +211,7 @@ struct tags_input {
 };
 
 static const struct json_field tags_fields[] = {
-    {"tags", JSON_TEXTS, offsetof(struct tags_input, tags), JSON_REQUIRED, 0, 0, NULL},
+    JSON_FIELD(struct tags_input, tags, JSON_TEXTS, JSON_REQUIRED),
 };
 static const struct json_shape tags_shape = JSON_SHAPE(struct tags_input, tags_fields);
 
@@ -254,7 +252,7 @@ static const struct cli_option accept_options[] = {
 const struct cli_options cli_devices_accept_options = CLI_OPTIONS(struct accept_args, accept_options);
 
 static const struct json_field accept_fields[] = {
-    {"spki_sha256", JSON_TEXT, offsetof(struct accept_args, spki_sha256), 0, 0, 0, NULL},
+    JSON_FIELD(struct accept_args, spki_sha256, JSON_TEXT, 0),
 };
 static const struct json_shape accept_shape = JSON_SHAPE(struct accept_args, accept_fields);
 

@@ -36,19 +36,19 @@ struct result {
 };
 
 static const struct json_field bad_line_fields[] = {
-    {"line", JSON_INT, offsetof(struct bad_line, line), JSON_REQUIRED, 0, 0, NULL},
-    {"field", JSON_TEXT, offsetof(struct bad_line, field), JSON_REQUIRED, 0, 0, NULL},
-    {"detail", JSON_TEXT, offsetof(struct bad_line, detail), JSON_REQUIRED, 0, 0, NULL},
+    JSON_FIELD(struct bad_line, line, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct bad_line, field, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct bad_line, detail, JSON_TEXT, JSON_REQUIRED),
 };
 static const struct json_shape bad_line_shape = JSON_SHAPE_OPEN(struct bad_line, bad_line_fields);
 static const struct json_field result_fields[] = {
-    {"dry_run", JSON_BOOL, offsetof(struct result, dry_run), JSON_REQUIRED, 0, 0, NULL},
-    {"rows", JSON_INT, offsetof(struct result, rows), JSON_REQUIRED, 0, 0, NULL},
-    {"created", JSON_INT, offsetof(struct result, created), JSON_REQUIRED, 0, 0, NULL},
-    {"updated", JSON_INT, offsetof(struct result, updated), JSON_REQUIRED, 0, 0, NULL},
-    {"unchanged", JSON_INT, offsetof(struct result, unchanged), JSON_REQUIRED, 0, 0, NULL},
-    {"error_count", JSON_INT, offsetof(struct result, error_count), JSON_REQUIRED, 0, 0, NULL},
-    {"errors", JSON_STRUCTS, offsetof(struct result, errors), JSON_REQUIRED, 0, 0, &bad_line_shape},
+    JSON_FIELD(struct result, dry_run, JSON_BOOL, JSON_REQUIRED),
+    JSON_FIELD(struct result, rows, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct result, created, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct result, updated, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct result, unchanged, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct result, error_count, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct result, errors, JSON_STRUCTS, JSON_REQUIRED, .shape = &bad_line_shape),
 };
 static const struct json_shape result_shape = JSON_SHAPE_OPEN(struct result, result_fields);
 
@@ -108,22 +108,16 @@ struct exported {
 };
 
 static const struct json_field device_fields[] = {
-    {"id", JSON_TEXT, offsetof(struct exported, id), JSON_REQUIRED, 0, 0, NULL},
-    {"product", JSON_TEXT, offsetof(struct exported, product), JSON_NULLABLE, 0, 0, NULL},
-    {"hardware", JSON_TEXT, offsetof(struct exported, hardware), JSON_NULLABLE, 0, 0, NULL},
-    {"tags", JSON_TEXTS, offsetof(struct exported, tags), JSON_NULLABLE, 0, 0, NULL},
-    {"attributes", JSON_MAP, offsetof(struct exported, attributes), JSON_NULLABLE, 0, 0, NULL},
-    {"pins", JSON_TEXTS, offsetof(struct exported, pins), JSON_NULLABLE, 0, 0, NULL},
-    {"pin_origin", JSON_TEXT, offsetof(struct exported, pin_origin), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct exported, id, JSON_TEXT, JSON_REQUIRED),         JSON_FIELD(struct exported, product, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct exported, hardware, JSON_TEXT, JSON_NULLABLE),   JSON_FIELD(struct exported, tags, JSON_TEXTS, JSON_NULLABLE),
+    JSON_FIELD(struct exported, attributes, JSON_MAP, JSON_NULLABLE),  JSON_FIELD(struct exported, pins, JSON_TEXTS, JSON_NULLABLE),
+    JSON_FIELD(struct exported, pin_origin, JSON_TEXT, JSON_NULLABLE),
 };
 static const struct json_shape device_shape = JSON_SHAPE_OPEN(struct exported, device_fields);
 static const struct json_field row_fields[] = {
-    {"id", JSON_TEXT, offsetof(struct exported, id), 0, 0, 0, NULL},
-    {"product", JSON_TEXT, offsetof(struct exported, product), 0, 0, 0, NULL},
-    {"hardware", JSON_TEXT, offsetof(struct exported, hardware), 0, 0, 0, NULL},
-    {"tags", JSON_TEXTS, offsetof(struct exported, tags), 0, 0, 0, NULL},
-    {"attributes", JSON_MAP, offsetof(struct exported, attributes), 0, 0, 0, NULL},
-    {"spki_sha256", JSON_TEXT, offsetof(struct exported, spki_sha256), 0, 0, 0, NULL},
+    JSON_FIELD(struct exported, id, JSON_TEXT, 0),        JSON_FIELD(struct exported, product, JSON_TEXT, 0),
+    JSON_FIELD(struct exported, hardware, JSON_TEXT, 0),  JSON_FIELD(struct exported, tags, JSON_TEXTS, 0),
+    JSON_FIELD(struct exported, attributes, JSON_MAP, 0), JSON_FIELD(struct exported, spki_sha256, JSON_TEXT, 0),
 };
 static const struct json_shape row_shape = JSON_SHAPE(struct exported, row_fields);
 

@@ -9,12 +9,9 @@ struct event {
 };
 
 static const struct json_field event_fields[] = {
-    {"id", JSON_TEXT, offsetof(struct event, id), JSON_REQUIRED, 0, 0, NULL},
-    {"time", JSON_TIME, offsetof(struct event, time), JSON_REQUIRED, 0, 0, NULL},
-    {"kind", JSON_TEXT, offsetof(struct event, kind), JSON_REQUIRED, 0, 0, NULL},
-    {"device", JSON_TEXT, offsetof(struct event, device), JSON_NULLABLE, 0, 0, NULL},
-    {"product", JSON_TEXT, offsetof(struct event, product), JSON_NULLABLE, 0, 0, NULL},
-    {"detail", JSON_RAW, offsetof(struct event, detail), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct event, id, JSON_TEXT, JSON_REQUIRED),      JSON_FIELD(struct event, time, JSON_TIME, JSON_REQUIRED),
+    JSON_FIELD(struct event, kind, JSON_TEXT, JSON_REQUIRED),    JSON_FIELD(struct event, device, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct event, product, JSON_TEXT, JSON_NULLABLE), JSON_FIELD(struct event, detail, JSON_RAW, JSON_NULLABLE),
 };
 static const struct json_shape event_shape = JSON_SHAPE_OPEN(struct event, event_fields);
 

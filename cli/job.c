@@ -94,13 +94,13 @@ struct listed_page {
 };
 
 static const struct json_field listed_fields[] = {
-    {"path", JSON_TEXT, offsetof(struct listed_release, path), JSON_REQUIRED, 0, 0, NULL},
-    {"withdrawn_at", JSON_TIME, offsetof(struct listed_release, withdrawn_at), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct listed_release, path, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct listed_release, withdrawn_at, JSON_TIME, JSON_NULLABLE),
 };
 static const struct json_shape listed_shape = JSON_SHAPE_OPEN(struct listed_release, listed_fields);
 static const struct json_field page_fields[] = {
-    {"items", JSON_STRUCTS, offsetof(struct listed_page, items), JSON_REQUIRED, 0, 0, &listed_shape},
-    {"next", JSON_TEXT, offsetof(struct listed_page, next), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct listed_page, items, JSON_STRUCTS, JSON_REQUIRED, .shape = &listed_shape),
+    JSON_FIELD(struct listed_page, next, JSON_TEXT, JSON_NULLABLE),
 };
 static const struct json_shape page_shape = JSON_SHAPE_OPEN(struct listed_page, page_fields);
 

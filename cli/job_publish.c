@@ -22,23 +22,23 @@ struct body {
 };
 
 static const struct json_field signature_fields[] = {
-    {"sha256", JSON_TEXT, offsetof(struct image_signature, sha256), 0, 0, 0, NULL},
-    {"signature", JSON_BASE64, offsetof(struct image_signature, signature), 0, 0, 0, NULL},
+    JSON_FIELD(struct image_signature, sha256, JSON_TEXT, 0),
+    JSON_FIELD(struct image_signature, signature, JSON_BASE64, 0),
 };
 static const struct json_shape signature_shape = JSON_SHAPE(struct image_signature, signature_fields);
 static const struct json_field role_fields[] = {
-    {"role", JSON_TEXT, offsetof(struct role_file, role), 0, 0, 0, NULL},
-    {"data", JSON_BASE64, offsetof(struct role_file, data), 0, 0, 0, NULL},
+    JSON_FIELD(struct role_file, role, JSON_TEXT, 0),
+    JSON_FIELD(struct role_file, data, JSON_BASE64, 0),
 };
 static const struct json_shape role_shape = JSON_SHAPE(struct role_file, role_fields);
 
 /* Only what is there is written: a member that is empty is a member all the same. */
 static const struct json_field all_fields[] = {
-    {"root", JSON_BASE64, offsetof(struct body, root), 0, 0, 0, NULL},
-    {"targets", JSON_BASE64, offsetof(struct body, targets), 0, 0, 0, NULL},
-    {"snapshot", JSON_BASE64, offsetof(struct body, snapshot), 0, 0, 0, NULL},
-    {"delegated", JSON_STRUCTS, offsetof(struct body, delegated), 0, 0, 0, &role_shape},
-    {"signatures", JSON_STRUCTS, offsetof(struct body, signatures), 0, 0, 0, &signature_shape},
+    JSON_FIELD(struct body, root, JSON_BASE64, 0),
+    JSON_FIELD(struct body, targets, JSON_BASE64, 0),
+    JSON_FIELD(struct body, snapshot, JSON_BASE64, 0),
+    JSON_FIELD(struct body, delegated, JSON_STRUCTS, 0, .shape = &role_shape),
+    JSON_FIELD(struct body, signatures, JSON_STRUCTS, 0, .shape = &signature_shape),
 };
 
 static struct json_bytes bytes_of(const struct buf *buf) {

@@ -18,17 +18,17 @@
 enum { INDEX_MAX_BYTES = 256 * 1024, KEYS_MAX = CLI_KEYRING_ROOTS_MAX + 5 };
 
 static const struct json_field entry_fields[] = {
-    {"name", JSON_TEXT, offsetof(struct cli_keyring_entry, name), JSON_REQUIRED, 1, 64, NULL},
-    {"role", JSON_TEXT, offsetof(struct cli_keyring_entry, role), JSON_REQUIRED, 1, 64, NULL},
-    {"file", JSON_TEXT, offsetof(struct cli_keyring_entry, file), JSON_REQUIRED, 1, 256, NULL},
-    {"keyid", JSON_TEXT, offsetof(struct cli_keyring_entry, keyid), JSON_REQUIRED, 1, 128, NULL},
-    {"keytype", JSON_TEXT, offsetof(struct cli_keyring_entry, keytype), JSON_REQUIRED, 1, 64, NULL},
-    {"scheme", JSON_TEXT, offsetof(struct cli_keyring_entry, scheme), JSON_REQUIRED, 1, 64, NULL},
-    {"public", JSON_TEXT, offsetof(struct cli_keyring_entry, public), JSON_REQUIRED, 1, KEY_PUBLIC_MAX, NULL},
+    JSON_FIELD(struct cli_keyring_entry, name, JSON_TEXT, JSON_REQUIRED, .min = 1, .max = 64),
+    JSON_FIELD(struct cli_keyring_entry, role, JSON_TEXT, JSON_REQUIRED, .min = 1, .max = 64),
+    JSON_FIELD(struct cli_keyring_entry, file, JSON_TEXT, JSON_REQUIRED, .min = 1, .max = 256),
+    JSON_FIELD(struct cli_keyring_entry, keyid, JSON_TEXT, JSON_REQUIRED, .min = 1, .max = 128),
+    JSON_FIELD(struct cli_keyring_entry, keytype, JSON_TEXT, JSON_REQUIRED, .min = 1, .max = 64),
+    JSON_FIELD(struct cli_keyring_entry, scheme, JSON_TEXT, JSON_REQUIRED, .min = 1, .max = 64),
+    JSON_FIELD(struct cli_keyring_entry, public, JSON_TEXT, JSON_REQUIRED, .min = 1, .max = KEY_PUBLIC_MAX),
 };
 static const struct json_shape entry_shape = JSON_SHAPE(struct cli_keyring_entry, entry_fields);
 static const struct json_field index_fields[] = {
-    {"keys", JSON_STRUCTS, offsetof(struct cli_keyring, keys), JSON_REQUIRED, 0, 0, &entry_shape},
+    JSON_FIELD(struct cli_keyring, keys, JSON_STRUCTS, JSON_REQUIRED, .shape = &entry_shape),
 };
 static const struct json_shape index_shape = JSON_SHAPE(struct cli_keyring, index_fields);
 

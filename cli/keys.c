@@ -164,16 +164,13 @@ struct statuses {
 };
 
 static const struct json_field role_fields[] = {
-    {"role", JSON_TEXT, offsetof(struct role_status, role), 0, 0, 0, NULL},
-    {"version", JSON_INT, offsetof(struct role_status, version), 0, 0, 0, NULL},
-    {"expires_at", JSON_TIME, offsetof(struct role_status, expires_at), 0, 0, 0, NULL},
-    {"keys", JSON_INT, offsetof(struct role_status, keys), 0, 0, 0, NULL},
-    {"threshold", JSON_INT, offsetof(struct role_status, threshold), 0, 0, 0, NULL},
-    {"standing", JSON_TEXT, offsetof(struct role_status, standing), 0, 0, 0, NULL},
+    JSON_FIELD(struct role_status, role, JSON_TEXT, 0),       JSON_FIELD(struct role_status, version, JSON_INT, 0),
+    JSON_FIELD(struct role_status, expires_at, JSON_TIME, 0), JSON_FIELD(struct role_status, keys, JSON_INT, 0),
+    JSON_FIELD(struct role_status, threshold, JSON_INT, 0),   JSON_FIELD(struct role_status, standing, JSON_TEXT, 0),
 };
 static const struct json_shape role_shape = JSON_SHAPE(struct role_status, role_fields);
 static const struct json_field statuses_fields[] = {
-    {"roles", JSON_STRUCTS, offsetof(struct statuses, roles), 0, 0, 0, &role_shape},
+    JSON_FIELD(struct statuses, roles, JSON_STRUCTS, 0, .shape = &role_shape),
 };
 static const struct json_shape statuses_shape = JSON_SHAPE(struct statuses, statuses_fields);
 

@@ -20,16 +20,16 @@ struct problem {
 enum { PROBLEM_ARENA_BYTES = 256 * 1024, SHOWN_ERRORS = 4 };
 
 static const struct json_field field_error_fields[] = {
-    {"field", JSON_TEXT, offsetof(struct field_error, field), JSON_REQUIRED, 0, 0, NULL},
-    {"detail", JSON_TEXT, offsetof(struct field_error, detail), JSON_REQUIRED, 0, 0, NULL},
+    JSON_FIELD(struct field_error, field, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct field_error, detail, JSON_TEXT, JSON_REQUIRED),
 };
 static const struct json_shape field_error_shape = JSON_SHAPE_OPEN(struct field_error, field_error_fields);
 static const struct json_field problem_fields[] = {
-    {"type", JSON_TEXT, offsetof(struct problem, type), JSON_REQUIRED, 0, 0, NULL},
-    {"title", JSON_TEXT, offsetof(struct problem, title), 0, 0, 0, NULL},
-    {"detail", JSON_TEXT, offsetof(struct problem, detail), 0, 0, 0, NULL},
-    {"request_id", JSON_TEXT, offsetof(struct problem, request_id), 0, 0, 0, NULL},
-    {"errors", JSON_STRUCTS, offsetof(struct problem, errors), 0, 0, 0, &field_error_shape},
+    JSON_FIELD(struct problem, type, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct problem, title, JSON_TEXT, 0),
+    JSON_FIELD(struct problem, detail, JSON_TEXT, 0),
+    JSON_FIELD(struct problem, request_id, JSON_TEXT, 0),
+    JSON_FIELD(struct problem, errors, JSON_STRUCTS, 0, .shape = &field_error_shape),
 };
 static const struct json_shape problem_shape = JSON_SHAPE_OPEN(struct problem, problem_fields);
 

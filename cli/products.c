@@ -11,10 +11,10 @@ struct product {
 };
 
 static const struct json_field product_fields[] = {
-    {"id", JSON_TEXT, offsetof(struct product, id), JSON_REQUIRED, 0, 0, NULL},
-    {"policy", JSON_TEXT, offsetof(struct product, policy), JSON_REQUIRED, 0, 0, NULL},
-    {"description", JSON_TEXT, offsetof(struct product, description), JSON_NULLABLE, 0, 0, NULL},
-    {"created_at", JSON_TIME, offsetof(struct product, created_at), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct product, id, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct product, policy, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct product, description, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct product, created_at, JSON_TIME, JSON_NULLABLE),
 };
 static const struct json_shape product_shape = JSON_SHAPE_OPEN(struct product, product_fields);
 
@@ -33,9 +33,9 @@ struct product_input {
 };
 
 static const struct json_field input_fields[] = {
-    {"id", JSON_TEXT, offsetof(struct product_input, id), 0, 0, 0, NULL},
-    {"policy", JSON_TEXT, offsetof(struct product_input, policy), 0, 0, 0, NULL},
-    {"description", JSON_TEXT, offsetof(struct product_input, description), 0, 0, 0, NULL},
+    JSON_FIELD(struct product_input, id, JSON_TEXT, 0),
+    JSON_FIELD(struct product_input, policy, JSON_TEXT, 0),
+    JSON_FIELD(struct product_input, description, JSON_TEXT, 0),
 };
 static const struct json_shape input_shape = JSON_SHAPE(struct product_input, input_fields);
 

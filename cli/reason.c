@@ -7,7 +7,7 @@ struct reason_input {
 };
 
 static const struct json_field reason_fields[] = {
-    {"reason", JSON_TEXT, offsetof(struct reason_input, reason), 0, 0, 0, NULL},
+    JSON_FIELD(struct reason_input, reason, JSON_TEXT, 0),
 };
 static const struct json_shape reason_shape = JSON_SHAPE(struct reason_input, reason_fields);
 

@@ -13,22 +13,22 @@ struct row {
 };
 
 static const struct json_field row_fields[] = {
-    {"product", JSON_TEXT, offsetof(struct row, product), JSON_REQUIRED, 0, 0, NULL},
-    {"version", JSON_TEXT, offsetof(struct row, version), JSON_REQUIRED, 0, 0, NULL},
-    {"sequence", JSON_INT, offsetof(struct row, sequence), JSON_REQUIRED, 0, 0, NULL},
-    {"security_version", JSON_INT, offsetof(struct row, security_version), 0, 0, 0, NULL},
-    {"requires_sequence", JSON_INT, offsetof(struct row, requires_sequence), JSON_NULLABLE, 0, 0, NULL},
-    {"hardware", JSON_TEXTS, offsetof(struct row, hardware), JSON_NULLABLE, 0, 0, NULL},
-    {"path", JSON_TEXT, offsetof(struct row, path), 0, 0, 0, NULL},
-    {"file", JSON_TEXT, offsetof(struct row, file), 0, 0, 0, NULL},
-    {"sha256", JSON_TEXT, offsetof(struct row, sha256), 0, 0, 0, NULL},
-    {"size_bytes", JSON_INT, offsetof(struct row, size_bytes), 0, 0, 0, NULL},
-    {"encryption", JSON_TEXT, offsetof(struct row, encryption), JSON_NULLABLE, 0, 0, NULL},
-    {"signature", JSON_BOOL, offsetof(struct row, signature), 0, 0, 0, NULL},
-    {"notes", JSON_TEXT, offsetof(struct row, notes), JSON_NULLABLE, 0, RELEASE_NOTES_MAX, NULL},
-    {"created_at", JSON_TIME, offsetof(struct row, created_at), JSON_NULLABLE, 0, 0, NULL},
-    {"published_at", JSON_TIME, offsetof(struct row, published_at), JSON_NULLABLE, 0, 0, NULL},
-    {"withdrawn_at", JSON_TIME, offsetof(struct row, withdrawn_at), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct row, product, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct row, version, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct row, sequence, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct row, security_version, JSON_INT, 0),
+    JSON_FIELD(struct row, requires_sequence, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct row, hardware, JSON_TEXTS, JSON_NULLABLE),
+    JSON_FIELD(struct row, path, JSON_TEXT, 0),
+    JSON_FIELD(struct row, file, JSON_TEXT, 0),
+    JSON_FIELD(struct row, sha256, JSON_TEXT, 0),
+    JSON_FIELD(struct row, size_bytes, JSON_INT, 0),
+    JSON_FIELD(struct row, encryption, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct row, signature, JSON_BOOL, 0),
+    JSON_FIELD(struct row, notes, JSON_TEXT, JSON_NULLABLE, .max = RELEASE_NOTES_MAX),
+    JSON_FIELD(struct row, created_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct row, published_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct row, withdrawn_at, JSON_TIME, JSON_NULLABLE),
 };
 static const struct json_shape row_shape = JSON_SHAPE_OPEN(struct row, row_fields);
 

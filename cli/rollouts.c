@@ -6,66 +6,70 @@
 #include "common/clock.h"
 #include "common/text.h"
 
-#define FIELD(of, member, kind, ...)                                                                                                                 \
-    { .name = #member, .type = (kind), .offset = offsetof(struct of, member), .flags = JSON_NULLABLE, __VA_ARGS__ }
-
 static const struct json_field counts_fields[] = {
-    FIELD(cli_rollouts_counts, devices, JSON_INT),   FIELD(cli_rollouts_counts, waiting, JSON_INT),   FIELD(cli_rollouts_counts, in_flight, JSON_INT),
-    FIELD(cli_rollouts_counts, retrying, JSON_INT),  FIELD(cli_rollouts_counts, confirmed, JSON_INT), FIELD(cli_rollouts_counts, failed, JSON_INT),
-    FIELD(cli_rollouts_counts, timed_out, JSON_INT), FIELD(cli_rollouts_counts, cancelled, JSON_INT), FIELD(cli_rollouts_counts, skipped, JSON_INT),
+    JSON_FIELD(struct cli_rollouts_counts, devices, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_counts, waiting, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_counts, in_flight, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_counts, retrying, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_counts, confirmed, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_counts, failed, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_counts, timed_out, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_counts, cancelled, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_counts, skipped, JSON_INT, JSON_NULLABLE),
 };
 static const struct json_shape counts_shape = JSON_SHAPE_OPEN(struct cli_rollouts_counts, counts_fields);
 
 static const struct json_field phase_fields[] = {
-    FIELD(cli_rollouts_phase, percent, JSON_INT),
-    FIELD(cli_rollouts_phase, count, JSON_INT),
-    FIELD(cli_rollouts_phase, rest, JSON_BOOL),
-    FIELD(cli_rollouts_phase, success_percent, JSON_INT),
-    FIELD(cli_rollouts_phase, error_percent, JSON_INT),
-    FIELD(cli_rollouts_phase, error_count, JSON_INT),
-    FIELD(cli_rollouts_phase, soak_s, JSON_INT),
-    FIELD(cli_rollouts_phase, deadline_s, JSON_INT),
-    {.name = "state", .type = JSON_TEXT, .offset = offsetof(struct cli_rollouts_phase, state), .flags = JSON_REQUIRED},
-    FIELD(cli_rollouts_phase, opened_at, JSON_TIME),
-    FIELD(cli_rollouts_phase, deadline_at, JSON_TIME),
-    FIELD(cli_rollouts_phase, soaked_at, JSON_TIME),
-    {.name = "counts", .type = JSON_STRUCT, .offset = offsetof(struct cli_rollouts_phase, counts), .flags = JSON_REQUIRED, .shape = &counts_shape},
+    JSON_FIELD(struct cli_rollouts_phase, percent, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_phase, count, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_phase, rest, JSON_BOOL, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_phase, success_percent, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_phase, error_percent, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_phase, error_count, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_phase, soak_s, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_phase, deadline_s, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_phase, state, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct cli_rollouts_phase, opened_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_phase, deadline_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_phase, soaked_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_phase, counts, JSON_STRUCT, JSON_REQUIRED, .shape = &counts_shape),
 };
 static const struct json_shape phase_shape = JSON_SHAPE_OPEN(struct cli_rollouts_phase, phase_fields);
 
 static const struct json_field window_fields[] = {
-    FIELD(cli_rollouts_window, days, JSON_TEXT), FIELD(cli_rollouts_window, from, JSON_TEXT), FIELD(cli_rollouts_window, to, JSON_TEXT),
-    FIELD(cli_rollouts_window, zone, JSON_TEXT), FIELD(cli_rollouts_window, tag, JSON_TEXT),
+    JSON_FIELD(struct cli_rollouts_window, days, JSON_TEXT, JSON_NULLABLE), JSON_FIELD(struct cli_rollouts_window, from, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_window, to, JSON_TEXT, JSON_NULLABLE),   JSON_FIELD(struct cli_rollouts_window, zone, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_window, tag, JSON_TEXT, JSON_NULLABLE),
 };
 static const struct json_shape window_shape = JSON_SHAPE_OPEN(struct cli_rollouts_window, window_fields);
 
 static const struct json_field rollout_fields[] = {
-    {.name = "id", .type = JSON_TEXT, .offset = offsetof(struct cli_rollouts_rollout, id), .flags = JSON_REQUIRED},
-    FIELD(cli_rollouts_rollout, name, JSON_TEXT),
-    FIELD(cli_rollouts_rollout, product, JSON_TEXT),
-    FIELD(cli_rollouts_rollout, version, JSON_TEXT),
-    FIELD(cli_rollouts_rollout, filter, JSON_TEXT, .max = 8192),
-    FIELD(cli_rollouts_rollout, ids, JSON_TEXTS, .max = 100000),
-    FIELD(cli_rollouts_rollout, phases, JSON_STRUCTS, .shape = &phase_shape),
-    FIELD(cli_rollouts_rollout, windows, JSON_STRUCTS, .shape = &window_shape),
-    FIELD(cli_rollouts_rollout, max_in_flight, JSON_INT),
-    FIELD(cli_rollouts_rollout, mode, JSON_TEXT),
-    FIELD(cli_rollouts_rollout, continuous, JSON_BOOL),
-    FIELD(cli_rollouts_rollout, start_at, JSON_TIME),
-    {.name = "state", .type = JSON_TEXT, .offset = offsetof(struct cli_rollouts_rollout, state), .flags = JSON_REQUIRED},
-    FIELD(cli_rollouts_rollout, reason, JSON_TEXT),
-    FIELD(cli_rollouts_rollout, waits_for, JSON_TEXT),
-    FIELD(cli_rollouts_rollout, waits_until, JSON_TIME),
-    FIELD(cli_rollouts_rollout, phase, JSON_INT),
-    FIELD(cli_rollouts_rollout, working, JSON_BOOL),
-    {.name = "counts", .type = JSON_STRUCT, .offset = offsetof(struct cli_rollouts_rollout, counts), .flags = JSON_REQUIRED, .shape = &counts_shape},
-    FIELD(cli_rollouts_rollout, approval, JSON_TEXT),
-    FIELD(cli_rollouts_rollout, approved_by, JSON_TEXT),
-    FIELD(cli_rollouts_rollout, created_by, JSON_TEXT),
-    FIELD(cli_rollouts_rollout, created_at, JSON_TIME),
-    FIELD(cli_rollouts_rollout, started_at, JSON_TIME),
-    FIELD(cli_rollouts_rollout, paused_at, JSON_TIME),
-    FIELD(cli_rollouts_rollout, closed_at, JSON_TIME),
+    JSON_FIELD(struct cli_rollouts_rollout, id, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct cli_rollouts_rollout, name, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, product, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, version, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, filter, JSON_TEXT, JSON_NULLABLE, .max = 8192),
+    JSON_FIELD(struct cli_rollouts_rollout, ids, JSON_TEXTS, JSON_NULLABLE, .max = 100000),
+    JSON_FIELD(struct cli_rollouts_rollout, phases, JSON_STRUCTS, JSON_NULLABLE, .shape = &phase_shape),
+    JSON_FIELD(struct cli_rollouts_rollout, windows, JSON_STRUCTS, JSON_NULLABLE, .shape = &window_shape),
+    JSON_FIELD(struct cli_rollouts_rollout, max_in_flight, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, mode, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, continuous, JSON_BOOL, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, start_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, state, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct cli_rollouts_rollout, reason, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, waits_for, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, waits_until, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, phase, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, working, JSON_BOOL, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, counts, JSON_STRUCT, JSON_REQUIRED, .shape = &counts_shape),
+    JSON_FIELD(struct cli_rollouts_rollout, approval, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, approved_by, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, created_by, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, created_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, started_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, paused_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct cli_rollouts_rollout, closed_at, JSON_TIME, JSON_NULLABLE),
 };
 const struct json_shape cli_rollouts_shape = JSON_SHAPE_OPEN(struct cli_rollouts_rollout, rollout_fields);
 
@@ -212,8 +216,9 @@ struct member {
 };
 
 static const struct json_field member_fields[] = {
-    FIELD(member, device, JSON_TEXT),     FIELD(member, phase, JSON_INT),   FIELD(member, state, JSON_TEXT),
-    FIELD(member, deployment, JSON_TEXT), FIELD(member, due_at, JSON_TIME), FIELD(member, updated_at, JSON_TIME),
+    JSON_FIELD(struct member, device, JSON_TEXT, JSON_NULLABLE), JSON_FIELD(struct member, phase, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct member, state, JSON_TEXT, JSON_NULLABLE),  JSON_FIELD(struct member, deployment, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct member, due_at, JSON_TIME, JSON_NULLABLE), JSON_FIELD(struct member, updated_at, JSON_TIME, JSON_NULLABLE),
 };
 static const struct json_shape member_shape = JSON_SHAPE_OPEN(struct member, member_fields);
 static const struct cli_column member_columns[] = {

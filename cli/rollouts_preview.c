@@ -3,9 +3,6 @@
 #include "cli/table.h"
 #include "cli/view.h"
 
-#define FIELD(of, member, kind, ...)                                                                                                                 \
-    { .name = #member, .type = (kind), .offset = offsetof(struct of, member), .flags = JSON_NULLABLE, __VA_ARGS__ }
-
 struct excluded {
     const char *reason, *text;
     int64_t devices;
@@ -23,23 +20,23 @@ struct preview {
 };
 
 static const struct json_field excluded_fields[] = {
-    FIELD(excluded, reason, JSON_TEXT),
-    FIELD(excluded, text, JSON_TEXT),
-    FIELD(excluded, devices, JSON_INT),
+    JSON_FIELD(struct excluded, reason, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct excluded, text, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct excluded, devices, JSON_INT, JSON_NULLABLE),
 };
 static const struct json_shape excluded_shape = JSON_SHAPE_OPEN(struct excluded, excluded_fields);
 static const struct json_field share_fields[] = {
-    FIELD(share, phase, JSON_INT),
-    FIELD(share, devices, JSON_INT),
+    JSON_FIELD(struct share, phase, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct share, devices, JSON_INT, JSON_NULLABLE),
 };
 static const struct json_shape share_shape = JSON_SHAPE_OPEN(struct share, share_fields);
 static const struct json_field preview_fields[] = {
-    FIELD(preview, matched, JSON_INT),
-    FIELD(preview, unknown, JSON_INT),
-    FIELD(preview, included, JSON_INT),
-    FIELD(preview, excluded, JSON_STRUCTS, .shape = &excluded_shape),
-    FIELD(preview, phases, JSON_STRUCTS, .shape = &share_shape),
-    FIELD(preview, approval_needed, JSON_BOOL),
+    JSON_FIELD(struct preview, matched, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct preview, unknown, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct preview, included, JSON_INT, JSON_NULLABLE),
+    JSON_FIELD(struct preview, excluded, JSON_STRUCTS, JSON_NULLABLE, .shape = &excluded_shape),
+    JSON_FIELD(struct preview, phases, JSON_STRUCTS, JSON_NULLABLE, .shape = &share_shape),
+    JSON_FIELD(struct preview, approval_needed, JSON_BOOL, JSON_NULLABLE),
 };
 static const struct json_shape preview_shape = JSON_SHAPE_OPEN(struct preview, preview_fields);
 

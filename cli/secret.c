@@ -14,14 +14,14 @@ struct object {
     const char *id;
 };
 
-static const struct json_field object_fields[] = {{"id", JSON_TEXT, offsetof(struct object, id), JSON_REQUIRED, 0, 0, NULL}};
+static const struct json_field object_fields[] = {JSON_FIELD(struct object, id, JSON_TEXT, JSON_REQUIRED)};
 static const struct json_shape object_shape = JSON_SHAPE_OPEN(struct object, object_fields);
 
 static bool read_reply(struct cli *cli, const struct cli_secret *secret, const struct cli_reply *reply, struct made *ret_made,
                        struct object *ret_object, struct err *err) {
     const struct json_field fields[] = {
-        {secret->kind, JSON_RAW, offsetof(struct made, object), JSON_REQUIRED, 0, 0, NULL},
-        {"secret", JSON_TEXT, offsetof(struct made, secret), JSON_NULLABLE, 0, 0, NULL},
+        {.name = secret->kind, .type = JSON_RAW, .offset = offsetof(struct made, object), .flags = JSON_REQUIRED},
+        JSON_FIELD(struct made, secret, JSON_TEXT, JSON_NULLABLE),
     };
     const struct json_shape shape = JSON_SHAPE_OPEN(struct made, fields);
     return (json_read(&cli->arena, reply->body, reply->len, &shape, ret_made, NULL, err) &&

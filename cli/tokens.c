@@ -14,15 +14,15 @@ struct token {
 };
 
 static const struct json_field token_fields[] = {
-    {"id", JSON_TEXT, offsetof(struct token, id), JSON_REQUIRED, 0, 0, NULL},
-    {"name", JSON_TEXT, offsetof(struct token, name), JSON_NULLABLE, 0, 0, NULL},
-    {"scopes", JSON_TEXTS, offsetof(struct token, scopes), JSON_NULLABLE, 0, 0, NULL},
-    {"created_by", JSON_TEXT, offsetof(struct token, created_by), JSON_NULLABLE, 0, 0, NULL},
-    {"created_at", JSON_TIME, offsetof(struct token, created_at), JSON_NULLABLE, 0, 0, NULL},
-    {"expires_at", JSON_TIME, offsetof(struct token, expires_at), JSON_NULLABLE, 0, 0, NULL},
-    {"last_used_at", JSON_TIME, offsetof(struct token, last_used_at), JSON_NULLABLE, 0, 0, NULL},
-    {"revoked_at", JSON_TIME, offsetof(struct token, revoked_at), JSON_NULLABLE, 0, 0, NULL},
-    {"previous_until", JSON_TIME, offsetof(struct token, previous_until), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct token, id, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct token, name, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct token, scopes, JSON_TEXTS, JSON_NULLABLE),
+    JSON_FIELD(struct token, created_by, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct token, created_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct token, expires_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct token, last_used_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct token, revoked_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct token, previous_until, JSON_TIME, JSON_NULLABLE),
 };
 static const struct json_shape token_shape = JSON_SHAPE_OPEN(struct token, token_fields);
 
@@ -54,9 +54,9 @@ struct token_input {
 };
 
 static const struct json_field input_fields[] = {
-    {"name", JSON_TEXT, offsetof(struct token_input, name), 0, 0, 0, NULL},
-    {"scopes", JSON_TEXTS, offsetof(struct token_input, scopes), 0, 0, 0, NULL},
-    {"expires_in_s", JSON_INT, offsetof(struct token_input, expires_in_s), 0, 0, 0, NULL},
+    JSON_FIELD(struct token_input, name, JSON_TEXT, 0),
+    JSON_FIELD(struct token_input, scopes, JSON_TEXTS, 0),
+    JSON_FIELD(struct token_input, expires_in_s, JSON_INT, 0),
 };
 static const struct json_shape input_shape = JSON_SHAPE(struct token_input, input_fields);
 

@@ -44,31 +44,30 @@ struct stats {
     struct json_list deployments; /* struct state_count; null for a token of one product */
 };
 
-#define INT_FIELD(object, member)                                                                                                                    \
-    { #member, JSON_INT, offsetof(object, member), JSON_REQUIRED, 0, 0, NULL }
-
-static const struct json_field states_fields[] = {INT_FIELD(struct states, pending), INT_FIELD(struct states, active),
-                                                  INT_FIELD(struct states, revoked), INT_FIELD(struct states, retired)};
+static const struct json_field states_fields[] = {
+    JSON_FIELD(struct states, pending, JSON_INT, JSON_REQUIRED), JSON_FIELD(struct states, active, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct states, revoked, JSON_INT, JSON_REQUIRED), JSON_FIELD(struct states, retired, JSON_INT, JSON_REQUIRED)};
 static const struct json_shape states_shape = JSON_SHAPE_OPEN(struct states, states_fields);
-static const struct json_field seen_fields[] = {INT_FIELD(struct seen, hour), INT_FIELD(struct seen, never)};
+static const struct json_field seen_fields[] = {JSON_FIELD(struct seen, hour, JSON_INT, JSON_REQUIRED),
+                                                JSON_FIELD(struct seen, never, JSON_INT, JSON_REQUIRED)};
 static const struct json_shape seen_shape = JSON_SHAPE_OPEN(struct seen, seen_fields);
 static const struct json_field installed_fields[] = {
-    {"product", JSON_TEXT, offsetof(struct installed, product), JSON_NULLABLE, 0, 0, NULL},
-    {"version", JSON_TEXT, offsetof(struct installed, version), JSON_NULLABLE, 0, 0, NULL},
-    INT_FIELD(struct installed, devices),
+    JSON_FIELD(struct installed, product, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct installed, version, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct installed, devices, JSON_INT, JSON_REQUIRED),
 };
 static const struct json_shape installed_shape = JSON_SHAPE_OPEN(struct installed, installed_fields);
 static const struct json_field count_fields[] = {
-    {"state", JSON_TEXT, offsetof(struct state_count, state), JSON_REQUIRED, 0, 0, NULL},
-    INT_FIELD(struct state_count, deployments),
+    JSON_FIELD(struct state_count, state, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct state_count, deployments, JSON_INT, JSON_REQUIRED),
 };
 static const struct json_shape count_shape = JSON_SHAPE_OPEN(struct state_count, count_fields);
 static const struct json_field stats_fields[] = {
-    INT_FIELD(struct stats, devices),
-    {"states", JSON_STRUCT, offsetof(struct stats, states), JSON_REQUIRED, 0, 0, &states_shape},
-    {"seen", JSON_STRUCT, offsetof(struct stats, seen), JSON_REQUIRED, 0, 0, &seen_shape},
-    {"installed", JSON_STRUCTS, offsetof(struct stats, installed), JSON_REQUIRED, 0, 0, &installed_shape},
-    {"deployments", JSON_STRUCTS, offsetof(struct stats, deployments), JSON_NULLABLE, 0, 0, &count_shape},
+    JSON_FIELD(struct stats, devices, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct stats, states, JSON_STRUCT, JSON_REQUIRED, .shape = &states_shape),
+    JSON_FIELD(struct stats, seen, JSON_STRUCT, JSON_REQUIRED, .shape = &seen_shape),
+    JSON_FIELD(struct stats, installed, JSON_STRUCTS, JSON_REQUIRED, .shape = &installed_shape),
+    JSON_FIELD(struct stats, deployments, JSON_STRUCTS, JSON_NULLABLE, .shape = &count_shape),
 };
 static const struct json_shape stats_shape = JSON_SHAPE_OPEN(struct stats, stats_fields);
 
@@ -77,19 +76,19 @@ struct event {
     const char *kind, *device, *product;
 };
 static const struct json_field event_fields[] = {
-    {"time", JSON_TIME, offsetof(struct event, time), JSON_REQUIRED, 0, 0, NULL},
-    {"kind", JSON_TEXT, offsetof(struct event, kind), JSON_REQUIRED, 0, 0, NULL},
-    {"device", JSON_TEXT, offsetof(struct event, device), JSON_NULLABLE, 0, 0, NULL},
-    {"product", JSON_TEXT, offsetof(struct event, product), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct event, time, JSON_TIME, JSON_REQUIRED),
+    JSON_FIELD(struct event, kind, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct event, device, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct event, product, JSON_TEXT, JSON_NULLABLE),
 };
 static const struct json_shape event_shape = JSON_SHAPE_OPEN(struct event, event_fields);
 
 struct page {
     struct json_list items;
 };
-static const struct json_field rollouts_fields[] = {{"items", JSON_STRUCTS, offsetof(struct page, items), JSON_REQUIRED, 0, 0, &cli_rollouts_shape}};
+static const struct json_field rollouts_fields[] = {JSON_FIELD(struct page, items, JSON_STRUCTS, JSON_REQUIRED, .shape = &cli_rollouts_shape)};
 static const struct json_shape rollouts_shape = JSON_SHAPE_OPEN(struct page, rollouts_fields);
-static const struct json_field events_fields[] = {{"items", JSON_STRUCTS, offsetof(struct page, items), JSON_REQUIRED, 0, 0, &event_shape}};
+static const struct json_field events_fields[] = {JSON_FIELD(struct page, items, JSON_STRUCTS, JSON_REQUIRED, .shape = &event_shape)};
 static const struct json_shape events_shape = JSON_SHAPE_OPEN(struct page, events_fields);
 
 /* The polls that the server has counted, and when. */

@@ -15,8 +15,8 @@ struct page {
 };
 
 static const struct json_field page_fields[] = {
-    {"items", JSON_RAW, offsetof(struct page, items), JSON_REQUIRED, 0, CLI_REPLY_MAX_BYTES, NULL},
-    {"next", JSON_TEXT, offsetof(struct page, next), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct page, items, JSON_RAW, JSON_REQUIRED, .max = CLI_REPLY_MAX_BYTES),
+    JSON_FIELD(struct page, next, JSON_TEXT, JSON_NULLABLE),
 };
 static const struct json_shape page_shape = JSON_SHAPE_OPEN(struct page, page_fields);
 
@@ -150,7 +150,7 @@ static bool add_rows(struct cli *cli, const char *items, const struct cli_view *
         struct json_list items;
     };
     const struct json_field fields[] = {
-        {"items", JSON_STRUCTS, offsetof(struct items_page, items), JSON_REQUIRED, 0, PAGE_ITEMS, view->shape},
+        JSON_FIELD(struct items_page, items, JSON_STRUCTS, JSON_REQUIRED, .max = PAGE_ITEMS, .shape = view->shape),
     };
     const struct json_shape shape = JSON_SHAPE(struct items_page, fields);
     struct items_page page;

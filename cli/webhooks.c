@@ -17,15 +17,15 @@ struct webhook {
 };
 
 static const struct json_field webhook_fields[] = {
-    {"id", JSON_TEXT, offsetof(struct webhook, id), JSON_REQUIRED, 0, 0, NULL},
-    {"url", JSON_TEXT, offsetof(struct webhook, url), JSON_REQUIRED, 0, 4096, NULL},
-    {"description", JSON_TEXT, offsetof(struct webhook, description), JSON_NULLABLE, 0, 0, NULL},
-    {"product", JSON_TEXT, offsetof(struct webhook, product), JSON_NULLABLE, 0, 0, NULL},
-    {"kinds", JSON_TEXTS, offsetof(struct webhook, kinds), JSON_NULLABLE, 0, 0, NULL},
-    {"state", JSON_TEXT, offsetof(struct webhook, state), JSON_NULLABLE, 0, 0, NULL},
-    {"created_by", JSON_TEXT, offsetof(struct webhook, created_by), JSON_NULLABLE, 0, 0, NULL},
-    {"created_at", JSON_TIME, offsetof(struct webhook, created_at), JSON_NULLABLE, 0, 0, NULL},
-    {"old_secret_until", JSON_TIME, offsetof(struct webhook, old_secret_until), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct webhook, id, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct webhook, url, JSON_TEXT, JSON_REQUIRED, .max = 4096),
+    JSON_FIELD(struct webhook, description, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct webhook, product, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct webhook, kinds, JSON_TEXTS, JSON_NULLABLE),
+    JSON_FIELD(struct webhook, state, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct webhook, created_by, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct webhook, created_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct webhook, old_secret_until, JSON_TIME, JSON_NULLABLE),
 };
 static const struct json_shape webhook_shape = JSON_SHAPE_OPEN(struct webhook, webhook_fields);
 
@@ -51,15 +51,11 @@ struct delivery {
 };
 
 static const struct json_field delivery_fields[] = {
-    {"webhook", JSON_TEXT, offsetof(struct delivery, webhook), JSON_REQUIRED, 0, 0, NULL},
-    {"event", JSON_TEXT, offsetof(struct delivery, event), JSON_REQUIRED, 0, 0, NULL},
-    {"state", JSON_TEXT, offsetof(struct delivery, state), JSON_REQUIRED, 0, 0, NULL},
-    {"attempts", JSON_INT, offsetof(struct delivery, attempts), JSON_REQUIRED, 0, 0, NULL},
-    {"created_at", JSON_TIME, offsetof(struct delivery, created_at), JSON_NULLABLE, 0, 0, NULL},
-    {"last_at", JSON_TIME, offsetof(struct delivery, last_at), JSON_NULLABLE, 0, 0, NULL},
-    {"next_at", JSON_TIME, offsetof(struct delivery, next_at), JSON_NULLABLE, 0, 0, NULL},
-    {"status", JSON_RAW, offsetof(struct delivery, status), JSON_NULLABLE, 0, 0, NULL},
-    {"error", JSON_TEXT, offsetof(struct delivery, error), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct delivery, webhook, JSON_TEXT, JSON_REQUIRED),    JSON_FIELD(struct delivery, event, JSON_TEXT, JSON_REQUIRED),
+    JSON_FIELD(struct delivery, state, JSON_TEXT, JSON_REQUIRED),      JSON_FIELD(struct delivery, attempts, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct delivery, created_at, JSON_TIME, JSON_NULLABLE), JSON_FIELD(struct delivery, last_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct delivery, next_at, JSON_TIME, JSON_NULLABLE),    JSON_FIELD(struct delivery, status, JSON_RAW, JSON_NULLABLE),
+    JSON_FIELD(struct delivery, error, JSON_TEXT, JSON_NULLABLE),
 };
 static const struct json_shape delivery_shape = JSON_SHAPE_OPEN(struct delivery, delivery_fields);
 
@@ -153,8 +149,8 @@ struct new_webhook {
 };
 
 static const struct json_field new_fields[] = {
-    {"webhook", JSON_RAW, offsetof(struct new_webhook, webhook), JSON_REQUIRED, 0, 0, NULL},
-    {"secret", JSON_TEXT, offsetof(struct new_webhook, secret), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct new_webhook, webhook, JSON_RAW, JSON_REQUIRED),
+    JSON_FIELD(struct new_webhook, secret, JSON_TEXT, JSON_NULLABLE),
 };
 static const struct json_shape new_shape = JSON_SHAPE_OPEN(struct new_webhook, new_fields);
 

@@ -8,11 +8,9 @@ struct whoami {
 };
 
 static const struct json_field whoami_fields[] = {
-    {"actor", JSON_TEXT, offsetof(struct whoami, actor), JSON_REQUIRED, 0, 0, NULL},
-    {"token", JSON_TEXT, offsetof(struct whoami, token), JSON_NULLABLE, 0, 0, NULL},
-    {"name", JSON_TEXT, offsetof(struct whoami, name), JSON_NULLABLE, 0, 0, NULL},
-    {"scopes", JSON_TEXTS, offsetof(struct whoami, scopes), JSON_NULLABLE, 0, 0, NULL},
-    {"expires_at", JSON_TIME, offsetof(struct whoami, expires_at), JSON_NULLABLE, 0, 0, NULL},
+    JSON_FIELD(struct whoami, actor, JSON_TEXT, JSON_REQUIRED),      JSON_FIELD(struct whoami, token, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct whoami, name, JSON_TEXT, JSON_NULLABLE),       JSON_FIELD(struct whoami, scopes, JSON_TEXTS, JSON_NULLABLE),
+    JSON_FIELD(struct whoami, expires_at, JSON_TIME, JSON_NULLABLE),
 };
 static const struct json_shape whoami_shape = JSON_SHAPE_OPEN(struct whoami, whoami_fields);
 
