@@ -40,10 +40,7 @@ static int print(const struct buf *out) {
     struct err err;
     if (!buf_ok(out, "the output", &err))
         return fail(&err);
-    if (fwrite(out->data, 1, out->len, stdout) != out->len || fflush(stdout) != 0) {
-        (void)err_errno(&err, "standard output");
-        return fail(&err);
-    }
+    (void)fwrite(out->data, 1, out->len, stdout); /* main() asks how it went */
     return EXIT_OK;
 }
 
@@ -227,8 +224,7 @@ static int run_general(int argc, char **argv) {
     return arguments.help ? EXIT_OK : arguments.sample || arguments.version ? print(&out) : EXIT_USAGE;
 }
 
-int main(int argc, char **argv) {
-    program_refuse_core();
+static int run_program(int argc, char **argv) {
     if (argc < 2 || argv[1][0] == '-')
         return run_general(argc, argv);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
@@ -236,4 +232,14 @@ int main(int argc, char **argv) {
             return run_command(&commands[i], argc - 1, argv + 1);
     fprintf(stderr, "pawl-agent: unknown command '%s' (--help shows them)\n", argv[1]);
     return EXIT_USAGE;
+}
+
+int main(int argc, char **argv) {
+    program_refuse_core();
+    int code = run_program(argc, argv);
+    if (code == EXIT_OK && (fflush(stdout) != 0 || ferror(stdout))) {
+        fputs("pawl-agent: cannot write the output\n", stderr);
+        return EXIT_LOCAL_IO;
+    }
+    return code;
 }

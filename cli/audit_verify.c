@@ -1,11 +1,11 @@
 /* `pawl audit verify`: an export, a checkpoint and the audit key's public half are all it needs. */
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/audit_chain.h"
 #include "cli/groups.h"
 #include "cli/keyring.h"
+#include "cli/local.h"
 #include "cli/view.h"
 #include "common/clock.h"
 #include "common/file.h"
@@ -36,15 +36,10 @@ static void keys_free(struct keys *keys) {
 }
 
 static bool add_file(struct keys *keys, const char *path, struct err *err) {
-    CLEANUP(buf_free) struct buf pem = BUF_INIT(KEY_FILE_MAX);
     if (keys->count == KEYS_MAX)
         return err_set(err, ERR_USAGE, "--key: at most %d", KEYS_MAX);
-    if (!file_read(path, &pem, err)) {
-        err->code = ERR_KEY;
+    if (!cli_local_public_key(path, &keys->items[keys->count], err))
         return false;
-    }
-    if (!key_from_pem(pem.data == NULL ? "" : pem.data, &keys->items[keys->count], err))
-        return err_prefix(err, "%s", path);
     keys->count++;
     return true;
 }
@@ -74,11 +69,9 @@ static bool load_checkpoint(struct cli *cli, const struct verify_args *verify, s
         return false;
     if (keys.count == 0)
         return err_set(err, ERR_USAGE, "--key or --keys: the audit key's public half is needed");
-    if (!file_read(verify->checkpoint, &text, err)) {
-        err->code = ERR_IO;
+    if (!cli_local_read(verify->checkpoint, &text, err))
         return false;
-    }
-    if (!checkpoint_read(text.data == NULL ? "" : text.data, text.len, ret_checkpoint, err)) {
+    if (!checkpoint_read(text.data, text.len, ret_checkpoint, err)) {
         err->code = ERR_FORMAT;
         return err_prefix(err, "%s", verify->checkpoint);
     }
@@ -102,20 +95,19 @@ static bool take_lines(struct cli_audit_chain *chain, struct buf *held, struct e
 }
 
 static bool walk(struct cli_audit_chain *chain, const char *path, struct err *err) {
-    CLEANUP(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    CLEANUP(file_close) int fd = -1;
     CLEANUP(buf_free) struct buf held = BUF_INIT(CLI_AUDIT_LINE_MAX + READ_BYTES);
     char piece[READ_BYTES];
-    ssize_t got = -1;
-    while (fd >= 0 && (got = read(fd, piece, sizeof(piece))) > 0) {
+    ssize_t got;
+    if (!cli_local_open(path, &fd, err))
+        return false;
+    while ((got = read(fd, piece, sizeof(piece))) > 0) {
         buf_append(&held, piece, (size_t)got);
         if (!buf_ok(&held, "a line of the export", err) || !take_lines(chain, &held, err))
             return err_prefix(err, "%s", path);
     }
-    if (got < 0) {
-        err_errno(err, "%s", path);
-        err->code = ERR_IO;
-        return false;
-    }
+    if (got < 0)
+        return err_errno(err, "%s", path);
     if (held.len > 0)
         return err_set(err, ERR_FORMAT, "%s: the last line, behind row %lld, is not whole", path, (long long)chain->last.seq);
     return cli_audit_chain_end(chain, err) || err_prefix(err, "%s", path);

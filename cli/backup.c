@@ -59,23 +59,39 @@ static bool look(struct cli *cli, const char *name, struct backup *ret_backup, s
     return err_set(err, ERR_NOT_FOUND, "backup %s is not there any more", name);
 }
 
-static bool wait_for(struct cli *cli, struct backup *backup, struct err *err) {
+struct waiting {
+    const char *name;
+    bool running;
     struct cli_progress progress;
-    cli_progress_begin(&progress, cli->can_show_progress ? cli->notes : NULL, "backing up");
+};
+
+static bool look_on(struct cli *cli, void *context, struct err *err) {
+    struct waiting *waiting = context;
+    struct backup now;
+    if (!look(cli, waiting->name, &now, err))
+        return false;
+    waiting->running = text_equal(now.state, "running");
+    cli_progress_update(&waiting->progress, now.bytes, now.total_bytes);
+    return true;
+}
+
+static bool wait_for(struct cli *cli, struct backup *backup, struct err *err) {
+    struct waiting waiting = {.name = backup->name, .running = text_equal(backup->state, "running")};
+    cli_progress_begin(&waiting.progress, cli->can_show_progress ? cli->notes : NULL, "backing up");
     bool seen = true;
-    while (seen && text_equal(backup->state, "running")) {
+    while (seen && waiting.running) {
         clock_sleep_ms(POLL_MS);
-        seen = look(cli, backup->name, backup, err);
-        if (seen)
-            cli_progress_update(&progress, backup->bytes, backup->total_bytes);
+        seen = cli_aside(cli, look_on, &waiting, err);
     }
-    cli_progress_end(&progress, backup->bytes, backup->total_bytes);
+    seen = seen && look(cli, backup->name, backup, err);
+    cli_progress_end(&waiting.progress, backup->bytes, backup->total_bytes);
     return seen;
 }
 
 bool cli_backup_create(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
     const struct create_args *create = args;
-    CLEANUP(buf_free) struct buf body = BUF_INIT(16), out = BUF_INIT(4096);
+    CLEANUP(buf_free) struct buf body = BUF_INIT(16);
+    CLEANUP(buf_free) struct buf out = BUF_INIT(4096);
     struct cli_reply reply;
     struct backup backup;
     buf_text(&body, "{}");

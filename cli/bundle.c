@@ -1,4 +1,5 @@
 #include "cli/bundle.h"
+#include "cli/local.h"
 
 #include "common/file.h"
 #include "common/text.h"
@@ -26,11 +27,9 @@ static const struct json_shape bundle_shape = JSON_SHAPE(struct cli_bundle, bund
 bool cli_bundle_read(struct arena *arena, const char *path, struct cli_bundle *ret_bundle, struct err *err) {
     CLEANUP(buf_free) struct buf text = BUF_INIT(CLI_BUNDLE_MAX_BYTES);
     struct cli_bundle bundle;
-    if (!file_read(path, &text, err)) {
-        err->code = ERR_IO;
+    if (!cli_local_read(path, &text, err))
         return false;
-    }
-    bool read = json_read(arena, text.data == NULL ? "" : text.data, text.len, &bundle_shape, &bundle, NULL, err);
+    bool read = json_read(arena, text.data, text.len, &bundle_shape, &bundle, NULL, err);
     if (!read || !text_equal(bundle.format, FORMAT)) {
         err->code = ERR_FORMAT;
         return read ? err_set(err, ERR_FORMAT, "%s is no bundle of this program: format '%s'", path, bundle.format)
@@ -46,11 +45,8 @@ bool cli_bundle_write(const struct cli_bundle *bundle, const char *path, bool ne
     written.format = FORMAT;
     json_write(&compact, &bundle_shape, &written);
     buf_byte(&compact, '\n');
-    bool fine = buf_ok(&compact, path, err) && (new_only ? file_write_new(path, compact.data, compact.len, 0644, err)
-                                                         : file_write_atomic(path, compact.data, compact.len, 0644, err));
-    if (!fine && err->code == ERR_CONFLICT)
-        err->code = ERR_IO;
-    return fine;
+    return buf_ok(&compact, path, err) && (new_only ? cli_local_write_new(path, compact.data, compact.len, 0644, err)
+                                                    : file_write_atomic(path, compact.data, compact.len, 0644, err));
 }
 
 const struct cli_bundle_file *cli_bundle_find(const struct cli_bundle *bundle, const char *name) {

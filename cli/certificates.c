@@ -1,6 +1,5 @@
 #include "cli/groups.h"
-#include "cli/prompt.h"
-#include "cli/reason.h"
+#include "cli/verb.h"
 #include "cli/view.h"
 
 #define CERTIFICATES "/api/v1/certificates"
@@ -55,29 +54,16 @@ bool cli_certificates_list(struct cli *cli, const void *args, const struct optio
 }
 
 bool cli_certificates_show(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
-    const char *path = cli_view_path(&cli->arena, CERTIFICATES, operands->items[0], (char *)NULL);
-    return path == NULL ? err_no_memory(err) : cli_view_get(cli, path, &certificate_view, err);
+    return cli_view_get(cli, cli_view_path(&cli->arena, CERTIFICATES, operands->items[0], (char *)NULL), &certificate_view, err);
 }
 
-struct reason_args {
-    const char *reason;
-};
-
-static const struct cli_option reason_options[] = {
-    {"reason", 0, OPTION_TEXT, offsetof(struct reason_args, reason), "TEXT", "for the audit"},
-};
-const struct cli_options cli_certificates_reason_options = CLI_OPTIONS(struct reason_args, reason_options);
-
 bool cli_certificates_revoke(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const struct reason_args *reason = args;
-    const char *path = cli_view_path(&cli->arena, CERTIFICATES, operands->items[0], "revoke", (char *)NULL);
-    const char *question = arena_printf(&cli->arena, "Refuse the key of certificate %s from now on? A device that has no other is revoked.",
-                                        operands->items[0]);
-    struct cli_reply reply;
-    if (path == NULL || question == NULL)
-        return err_no_memory(err);
-    return cli_prompt_confirm(cli, question, err) && cli_reason_post(cli, path, reason->reason, &reply, err) &&
-           cli_view_show(cli, &reply, &certificate_view, err);
+    const struct cli_verb_args *given = args;
+    const struct cli_verb verb = {.collection = CERTIFICATES,
+                                  .name = "revoke",
+                                  .question = "refuse its key from now on? A device that has no other is revoked.",
+                                  .view = &certificate_view};
+    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
 }
 
 struct expiring {

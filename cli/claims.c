@@ -1,8 +1,7 @@
 #include "cli/groups.h"
-#include "cli/prompt.h"
 #include "cli/secret.h"
+#include "cli/verb.h"
 #include "cli/view.h"
-#include "common/file.h"
 #include "common/text.h"
 
 #define CLAIMS "/api/v1/claims"
@@ -80,28 +79,18 @@ bool cli_claims_show(struct cli *cli, const void *args UNUSED, const struct opti
 bool cli_claims_create(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
     const struct create_args *create = args;
     struct claim_input input = {.device = create->device, .product = create->product, .note = create->note, .expires_in_s = EXPIRES_DEFAULT_S};
-    struct cli_reply reply;
     if ((create->device == NULL) == (create->product == NULL))
         return err_set(err, ERR_USAGE, "give either --device or --product");
     if (create->expires != NULL &&
         (!text_to_duration(create->expires, &input.expires_in_s) || input.expires_in_s < EXPIRES_MIN_S || input.expires_in_s > EXPIRES_MAX_S))
         return err_set(err, ERR_USAGE, "--expires '%s' must be from 60s to 30d", create->expires);
-    if (create->out != NULL && file_exists(create->out))
-        return err_set(err, ERR_USAGE, "%s exists already", create->out);
     CLEANUP(buf_free) struct buf body = BUF_INIT(16 * 1024);
     json_write(&body, &input_shape, &input);
     const struct cli_secret secret = {.kind = "claim", .out = create->out, .mode = 0400};
-    return cli_client_post(cli, CLAIMS, &body, &reply, err) && cli_secret_hand_over(cli, &secret, &reply, err);
+    return cli_secret_make(cli, &secret, CLAIMS, &body, err);
 }
 
 bool cli_claims_revoke(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
-    const char *asked = arena_printf(&cli->arena, "Refuse claim %s from now on?", operands->items[0]);
-    const char *path = cli_view_path(&cli->arena, CLAIMS, operands->items[0], (char *)NULL);
-    struct cli_reply reply;
-    if (asked == NULL || path == NULL)
-        return err_no_memory(err);
-    if (!cli_prompt_confirm(cli, asked, err) || !cli_client_update(cli, "DELETE", path, NULL, &reply, err))
-        return false;
-    cli_note(cli, "claim %s is refused from now on", operands->items[0]);
-    return true;
+    const struct cli_verb verb = {.collection = CLAIMS, .name = "revoke", .question = "refuse it from now on?"};
+    return cli_verb_delete(cli, &verb, operands->items[0], "refused from now on", err);
 }

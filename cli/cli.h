@@ -14,14 +14,15 @@ struct cli_client;
 enum { CLI_ARENA_BYTES = 512 << 20 };
 
 struct cli {
-    struct arena arena;         /* the whole run */
+    struct arena arena;         /* the whole run, but see cli_aside() */
     struct cli_profile profile; /* options over environment over the profile's section */
     bool json;                  /* print the API's JSON instead of tables */
     bool quiet;                 /* no progress, no notes */
     bool yes;                   /* do not ask */
     bool out_is_terminal;       /* tables are aligned only there */
+    bool can_redraw;            /* standard output is a terminal that takes escape sequences */
     bool can_ask;               /* standard input and standard error are a terminal */
-    bool can_show_progress;     /* standard error is a terminal and nobody asked for quiet */
+    bool can_show_progress;     /* the same of standard error, and nobody asked for quiet */
     FILE *out;                  /* results */
     FILE *notes;                /* what is only for people: progress, questions, notes */
     int exit_code;              /* of a command that was done: more than "done" in a few (enum program_exit) */
@@ -73,6 +74,10 @@ size_t cli_global_options(struct option *ret_options);
 
 /* Runs one command line; prints errors as one line on standard error and returns the exit code. */
 int cli_run(int argc, char **argv);
+
+/* Runs one of many looks at the same thing; what it has taken of the arena is given back, so that a day of them needs no more memory than one.
+ * Nothing of it may be kept but in *context. */
+bool cli_aside(struct cli *cli, bool (*look)(struct cli *cli, void *context, struct err *err), void *context, struct err *err) MUST_USE;
 
 /* Help out of the tables. */
 void cli_help_program(FILE *out);

@@ -1,14 +1,13 @@
 #include "cli/client.h"
 
 #include <curl/curl.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/local.h"
 #include "cli/problem.h"
 #include "cli/progress.h"
 #include "common/clock.h"
@@ -73,7 +72,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *context) 
     char seconds[16];
     header_value(line, size * count, "ETag", exchange->etag, sizeof(exchange->etag));
     if (header_value(line, size * count, "Retry-After", seconds, sizeof(seconds)))
-        text_to_int(seconds, 0, RETRY_AFTER_MAX_S, &exchange->retry_after_s);
+        text_to_int(seconds, 0, INT32_MAX, &exchange->retry_after_s);
     return size * count;
 }
 
@@ -119,8 +118,6 @@ static bool require_settings(struct cli *cli, struct err *err) {
     for (size_t i = 0; i < ARRAY_LEN(needed); i++)
         if (needed[i].value == NULL)
             return err_set(err, ERR_USAGE, "no --%s given, and profile '%s' does not say it", needed[i].option, cli->profile.name);
-    if (!cli_profile_check_server(&cli->arena, cli->profile.server, &cli->profile.server, err))
-        return false;
     if (access(cli->profile.ca, R_OK) != 0) {
         err_errno(err, "authority file %s", cli->profile.ca);
         err->code = ERR_CONFIG;
@@ -134,20 +131,15 @@ static bool open_client(struct cli *cli, struct err *err) {
         return true;
     if (!require_settings(cli, err))
         return false;
-    struct cli_client *client = arena_alloc(&cli->arena, sizeof(*client));
-    if (client == NULL)
+    cli->client = calloc(1, sizeof(*cli->client)); /* not in the arena, which cli_aside() takes away for a while */
+    if (cli->client == NULL)
         return err_no_memory(err);
-    if (!read_token(cli, &client->authorization, err)) {
-        buf_wipe(&client->authorization);
-        return false;
-    }
-    client->easy = curl_easy_init();
-    if (client->easy == NULL) {
-        buf_wipe(&client->authorization);
-        return err_no_memory(err);
-    }
-    cli->client = client;
-    return true;
+    cli->client->easy = curl_easy_init();
+    if (cli->client->easy != NULL && read_token(cli, &cli->client->authorization, err))
+        return true;
+    bool token = cli->client->easy != NULL;
+    cli_client_close(cli);
+    return token ? false : err_no_memory(err);
 }
 
 void cli_client_close(struct cli *cli) {
@@ -155,6 +147,7 @@ void cli_client_close(struct cli *cli) {
         return;
     curl_easy_cleanup(cli->client->easy);
     buf_wipe(&cli->client->authorization);
+    free(cli->client);
     cli->client = NULL;
 }
 
@@ -214,12 +207,10 @@ static bool add_headers(struct cli *cli, struct exchange *exchange, const char *
 
 static bool open_upload(struct cli *cli, struct exchange *exchange, struct err *err) {
     struct stat info;
-    exchange->upload_fd = open(exchange->request->upload_path, O_RDONLY | O_CLOEXEC);
-    if (exchange->upload_fd < 0 || fstat(exchange->upload_fd, &info) != 0) {
-        err_errno(err, "%s", exchange->request->upload_path);
-        err->code = ERR_IO;
+    if (!cli_local_open(exchange->request->upload_path, &exchange->upload_fd, err))
         return false;
-    }
+    if (fstat(exchange->upload_fd, &info) != 0)
+        return err_errno(err, "%s", exchange->request->upload_path);
     exchange->upload_bytes = info.st_size;
     cli_progress_begin(&exchange->progress, cli->can_show_progress ? cli->notes : NULL, "uploading");
     return true;
@@ -312,9 +303,12 @@ static bool attempt(struct cli *cli, const struct cli_request *request, const ch
     const char *body = exchange.body.data == NULL ? "" : exchange.body.data;
     bool wanted = (status >= 200 && status < 300) || (status == 404 && request->missing_ok);
     if (!wanted) {
-        *ret_again = status == 429 || status == 502 || status == 503 || status == 504;
+        bool busy = status == 429 || status == 502 || status == 503 || status == 504;
+        bool soon = exchange.retry_after_s <= RETRY_AFTER_MAX_S;
+        *ret_again = busy && soon;
         *ret_wait_s = exchange.retry_after_s;
-        return cli_problem_set(err, status, body, exchange.body.len);
+        (void)cli_problem_set(err, status, body, exchange.body.len);
+        return busy && !soon ? err_prefix(err, "again in %lld s", (long long)exchange.retry_after_s) : false;
     }
     *ret_reply = (struct cli_reply){.status = status, .body = arena_strndup(&cli->arena, body, exchange.body.len), .len = exchange.body.len};
     memcpy(ret_reply->etag, exchange.etag, sizeof(ret_reply->etag));
@@ -322,6 +316,8 @@ static bool attempt(struct cli *cli, const struct cli_request *request, const ch
 }
 
 bool cli_client_call(struct cli *cli, const struct cli_request *request, struct cli_reply *ret_reply, struct err *err) {
+    if (request->path == NULL)
+        return err_no_memory(err);
     if (!open_client(cli, err))
         return false;
     bool posts = text_equal(request->method, "POST");
@@ -343,23 +339,22 @@ bool cli_client_call(struct cli *cli, const struct cli_request *request, struct 
 }
 
 bool cli_client_get(struct cli *cli, const char *path, struct cli_reply *ret_reply, struct err *err) {
-    if (path == NULL)
-        return err_no_memory(err);
     const struct cli_request request = {.method = "GET", .path = path};
     return cli_client_call(cli, &request, ret_reply, err);
 }
 
+/* NULL: none. */
+static bool set_body(struct cli_request *request, const struct buf *body, struct err *err) {
+    if (body == NULL)
+        return true;
+    request->body = body->data;
+    request->body_len = body->len;
+    return buf_ok(body, "request body", err);
+}
+
 bool cli_client_post(struct cli *cli, const char *path, const struct buf *body, struct cli_reply *ret_reply, struct err *err) {
-    if (path == NULL)
-        return err_no_memory(err);
     struct cli_request request = {.method = "POST", .path = path};
-    if (body != NULL) {
-        if (!buf_ok(body, "request body", err))
-            return false;
-        request.body = body->data;
-        request.body_len = body->len;
-    }
-    return cli_client_call(cli, &request, ret_reply, err);
+    return set_body(&request, body, err) && cli_client_call(cli, &request, ret_reply, err);
 }
 
 bool cli_client_update(struct cli *cli, const char *method, const char *path, const struct buf *body, struct cli_reply *ret_reply, struct err *err) {
@@ -371,16 +366,10 @@ bool cli_client_update(struct cli *cli, const char *method, const char *path, co
 
 bool cli_client_replace(struct cli *cli, const char *method, const char *path, const struct cli_reply *before, const struct buf *body,
                         struct cli_reply *ret_reply, struct err *err) {
-    if (before->etag[0] == '\0')
+    if (path != NULL && before->etag[0] == '\0')
         return err_set(err, ERR_INVALID, "reply of the server: no ETag, so a change of %s cannot be guarded", path);
     struct cli_request request = {.method = method, .path = path, .if_match = before->etag};
-    if (body != NULL) {
-        if (!buf_ok(body, "request body", err))
-            return false;
-        request.body = body->data;
-        request.body_len = body->len;
-    }
-    return cli_client_call(cli, &request, ret_reply, err);
+    return set_body(&request, body, err) && cli_client_call(cli, &request, ret_reply, err);
 }
 
 static void encode(struct buf *out, const char *text, const char *plain) {

@@ -10,7 +10,7 @@ enum { CLI_REPLY_MAX_BYTES = 64 << 20, CLI_ETAG_SIZE = 128 };
 /* How a request is told to the server. Zero members mean "none". */
 struct cli_request {
     const char *method;
-    const char *path; /* "/api/v1/…", already encoded, with its query */
+    const char *path; /* "/api/v1/…", already encoded, with its query; NULL (an arena that is full) is ERR_NO_MEMORY */
     const char *body; /* JSON */
     size_t body_len;
     const char *if_match;    /* an ETag, or "*" */
@@ -35,7 +35,8 @@ struct cli_reply {
 };
 
 /* Sends the request and returns any 2xx. GET, HEAD and POST (which carries an Idempotency-Key) are tried again on network trouble, 429, 502, 503,
- * 504. Refusals: the problem's own detail; ERR_NETWORK, ERR_TLS, ERR_TIMEOUT when the server was not reached. */
+ * 504, unless the server asks for more than half a minute. Refusals: the problem's own detail; ERR_NETWORK, ERR_TLS, ERR_TIMEOUT when the server was
+ * not reached. */
 bool cli_client_call(struct cli *cli, const struct cli_request *request, struct cli_reply *ret_reply, struct err *err) MUST_USE;
 
 /* Shorthands. */

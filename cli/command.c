@@ -1,4 +1,5 @@
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -6,7 +7,7 @@
 #include "common/text.h"
 
 /* The options of every command: one table serves the parser and --help. The last row is the program's alone (a release has a --version, too). */
-enum { PROGRAM_COUNT = 9, GLOBAL_COUNT = PROGRAM_COUNT - 1, OPTIONS_MAX = 48 };
+enum { PROGRAM_COUNT = 9, GLOBAL_COUNT = PROGRAM_COUNT - 1, OPTIONS_MAX = 48, USAGE_SIZE = 128 };
 
 struct globals {
     struct cli_profile profile;
@@ -70,7 +71,7 @@ void cli_help_program(FILE *out) {
     for (size_t i = 0; i < cli_command_count; i++) {
         const char *group = cli_commands[i].group;
         if (!text_equal(group, last))
-            fprintf(out, "  %-12s %s\n", group, cli_group_summary(group));
+            fprintf(out, "  %-12s  %s\n", group, cli_group_summary(group));
         last = group;
     }
     fputs("\n`pawl GROUP --help` lists the verbs, `pawl GROUP VERB --help` the options.\n", out);
@@ -81,24 +82,29 @@ void cli_help_program(FILE *out) {
           out);
 }
 
-static void help_row(FILE *out, const struct cli_command *command) {
-    char head[128];
-    snprintf(head, sizeof(head), "%s%s%s%s%s", command->group, command->verb[0] == '\0' ? "" : " ", command->verb,
+/* "devices show DEVICE" */
+static const char *usage_of(const struct cli_command *command, char text[USAGE_SIZE]) {
+    snprintf(text, USAGE_SIZE, "%s%s%s%s%s", command->group, command->verb[0] == '\0' ? "" : " ", command->verb,
              command->operands[0] == '\0' ? "" : " ", command->operands);
-    fprintf(out, "  pawl %-40s %s\n", head, command->summary);
+    return text;
 }
 
 void cli_help_group(FILE *out, const char *group) {
+    char usage[USAGE_SIZE];
+    size_t widest = 0;
+    for (size_t i = 0; i < cli_command_count; i++)
+        if (text_equal(cli_commands[i].group, group) && strlen(usage_of(&cli_commands[i], usage)) > widest)
+            widest = strlen(usage);
     fprintf(out, "%s: %s\n\n", group, cli_group_summary(group));
     for (size_t i = 0; i < cli_command_count; i++)
         if (text_equal(cli_commands[i].group, group))
-            help_row(out, &cli_commands[i]);
+            fprintf(out, "  pawl %-*s  %s\n", (int)widest, usage_of(&cli_commands[i], usage), cli_commands[i].summary);
     fprintf(out, "\n`pawl %s VERB --help` lists the options.\n", group);
 }
 
 void cli_help_command(FILE *out, const struct cli_command *command) {
-    fprintf(out, "%s\n\nUsage: pawl %s%s%s%s%s [OPTIONS]\n", command->summary, command->group, command->verb[0] == '\0' ? "" : " ", command->verb,
-            command->operands[0] == '\0' ? "" : " ", command->operands);
+    char usage[USAGE_SIZE];
+    fprintf(out, "%s\n\nUsage: pawl %s [OPTIONS]\n", command->summary, usage_of(command, usage));
     if (command->detail != NULL)
         fprintf(out, "\n%s\n", command->detail);
     struct option options[OPTIONS_MAX];
@@ -119,6 +125,15 @@ void cli_note(const struct cli *cli, const char *format, ...) {
     vfprintf(cli->notes, format, arguments);
     fputc('\n', cli->notes);
     va_end(arguments);
+}
+
+bool cli_aside(struct cli *cli, bool (*look)(struct cli *cli, void *context, struct err *err), void *context, struct err *err) {
+    const struct arena kept = cli->arena;
+    arena_init(&cli->arena, CLI_ARENA_BYTES);
+    bool seen = look(cli, context, err);
+    arena_clear(&cli->arena);
+    cli->arena = kept;
+    return seen;
 }
 
 /* Where group and verb stand on the command line. They come before the operands; the options of every command may stand anywhere. */
@@ -153,6 +168,8 @@ static struct words find_words(int argc, char **argv, const struct option *globa
 /* Prepares the run: output, terminal, profile. */
 static bool begin(struct cli *cli, const struct globals *globals, struct err *err) {
     bool errors_shown = isatty(STDERR_FILENO) == 1;
+    const char *terminal = getenv("TERM");
+    bool escapes = terminal != NULL && terminal[0] != '\0' && !text_equal(terminal, "dumb");
     cli->profile = globals->profile;
     cli->json = globals->json;
     cli->quiet = globals->quiet;
@@ -161,15 +178,16 @@ static bool begin(struct cli *cli, const struct globals *globals, struct err *er
     cli->notes = stderr;
     cli->out_is_terminal = isatty(STDOUT_FILENO) == 1;
     cli->can_ask = errors_shown && isatty(STDIN_FILENO) == 1;
-    cli->can_show_progress = errors_shown && !globals->quiet;
-    return cli_profile_load(&cli->arena, &cli->profile, err);
+    cli->can_redraw = cli->out_is_terminal && escapes;
+    cli->can_show_progress = errors_shown && escapes && !globals->quiet;
+    return cli_profile_load(&cli->arena, &cli->profile, err) &&
+           (cli->profile.server == NULL || cli_profile_check_server(&cli->arena, cli->profile.server, &cli->profile.server, err));
 }
 
 static bool check_operands(const struct cli_command *command, const struct option_texts *operands, struct err *err) {
-    const char *space = command->verb[0] == '\0' ? "" : " ";
+    char usage[USAGE_SIZE];
     if (operands->count < command->min_operands || operands->count > command->max_operands)
-        return err_set(err, ERR_USAGE, "usage: pawl %s%s%s%s%s [OPTIONS]", command->group, space, command->verb,
-                       command->operands[0] == '\0' ? "" : " ", command->operands);
+        return err_set(err, ERR_USAGE, "usage: pawl %s [OPTIONS]", usage_of(command, usage));
     for (size_t i = 0; i < operands->count; i++)
         if (operands->items[i][0] == '\0')
             return err_set(err, ERR_USAGE, "operand %zu is empty", i + 1);
@@ -204,6 +222,8 @@ static bool run_without_command(const char *group, const char *verb, int argc, c
     struct option_texts operands;
     global_options(&globals, options);
     bool parsed = option_parse(options, PROGRAM_COUNT, argc, argv, &operands, err);
+    if (!parsed && group == NULL)
+        return false;
     if (parsed && globals.version) {
         fputs("pawl " PAWL_VERSION "\n", stdout);
         return true;
@@ -251,6 +271,8 @@ int cli_run(int argc, char **argv) {
     struct err err = {0};
     arena_init(&cli.arena, CLI_ARENA_BYTES);
     bool done = dispatch(&cli, argc, argv, &err);
+    if (done && (fflush(stdout) != 0 || ferror(stdout))) /* help, on a full disk */
+        done = err_set(&err, ERR_IO, "cannot write the output");
     cli_client_close(&cli);
     if (!done)
         fprintf(stderr, "pawl: %s\n", err.text);

@@ -1,4 +1,5 @@
 #include "cli/groups.h"
+#include "cli/verb.h"
 #include "common/text.h"
 
 static const struct {
@@ -99,8 +100,8 @@ const struct cli_command cli_commands[] = {
     {"devices", "add", "DEVICE", 1, 1, "register a device before it is seen", NULL, &cli_devices_add_options, cli_devices_add},
     {"devices", "accept", "DEVICE", 1, 1, "let a pending device in, with the key it is known by", NULL, &cli_devices_accept_options,
      cli_devices_accept},
-    {"devices", "revoke", "DEVICE", 1, 1, "refuse a device at once", NULL, &cli_devices_reason_options, cli_devices_revoke},
-    {"devices", "retire", "DEVICE", 1, 1, "take a device out of service", NULL, &cli_devices_reason_options, cli_devices_retire},
+    {"devices", "revoke", "DEVICE", 1, 1, "refuse a device at once", NULL, &cli_verb_options, cli_devices_revoke},
+    {"devices", "retire", "DEVICE", 1, 1, "take a device out of service", NULL, &cli_verb_options, cli_devices_retire},
     {"devices", "set", "DEVICE", 1, 1, "say what a device is: its product, hardware, attributes",
      "This settles an identity-mismatch. A device with an open deployment, or one that has confirmed a release, keeps its\n"
      "product.",
@@ -121,11 +122,10 @@ const struct cli_command cli_commands[] = {
     {"deployments", "list", "", 0, 0, "deployments, the newest first", NULL, &cli_deployments_list_options, cli_deployments_list},
     {"deployments", "show", "DEPLOYMENT", 1, 1, "one deployment", NULL, NULL, cli_deployments_show},
     {"deployments", "log", "DEPLOYMENT", 1, 1, "what an existing client said on the way", NULL, NULL, cli_ddi_log},
-    {"deployments", "cancel", "DEPLOYMENT", 1, 1, "take a deployment back", NULL, &cli_deployments_reason_options, cli_deployments_cancel},
+    {"deployments", "cancel", "DEPLOYMENT", 1, 1, "take a deployment back", NULL, &cli_verb_options, cli_deployments_cancel},
     {"deployments", "retry", "DEPLOYMENT", 1, 1, "once more for the same device and release",
-     "Of one that failed, timed out or was cancelled; a quarantine for the release is lifted.", &cli_deployments_reason_options,
-     cli_deployments_retry},
-    {"deployments", "force-close", "DEPLOYMENT", 1, 1, "end a deployment whatever its device says", NULL, &cli_deployments_reason_options,
+     "Of one that failed, timed out or was cancelled; a quarantine for the release is lifted.", &cli_verb_options, cli_deployments_retry},
+    {"deployments", "force-close", "DEPLOYMENT", 1, 1, "end a deployment whatever its device says", NULL, &cli_verb_options,
      cli_deployments_force_close},
 
     {"rollouts", "create", "", 0, 0, "plan a rollout: a draft, which touches no device",
@@ -147,14 +147,13 @@ const struct cli_command cli_commands[] = {
     {"rollouts", "list", "", 0, 0, "rollouts, the newest first", NULL, &cli_rollouts_list_options, cli_rollouts_list},
     {"rollouts", "show", "ROLLOUT", 1, 1, "one rollout with its phases and counts", NULL, NULL, cli_rollouts_show},
     {"rollouts", "devices", "ROLLOUT", 1, 1, "its devices, each with phase and state", NULL, &cli_rollouts_devices_options, cli_rollouts_devices},
-    {"rollouts", "pause", "ROLLOUT", 1, 1, "offer it to nobody from now on; what devices have begun goes on", NULL, &cli_rollouts_reason_options,
+    {"rollouts", "pause", "ROLLOUT", 1, 1, "offer it to nobody from now on; what devices have begun goes on", NULL, &cli_verb_options,
      cli_rollouts_pause},
-    {"rollouts", "resume", "ROLLOUT", 1, 1, "go on; what had halted it is accepted", NULL, &cli_rollouts_reason_options, cli_rollouts_resume},
-    {"rollouts", "stop", "ROLLOUT", 1, 1, "end it for good and cancel what is open", NULL, &cli_rollouts_reason_options, cli_rollouts_stop},
+    {"rollouts", "resume", "ROLLOUT", 1, 1, "go on; what had halted it is accepted", NULL, &cli_verb_options, cli_rollouts_resume},
+    {"rollouts", "stop", "ROLLOUT", 1, 1, "end it for good and cancel what is open", NULL, &cli_verb_options, cli_rollouts_stop},
     {"rollouts", "approve", "ROLLOUT", 1, 1, "let a rollout begin that somebody else has planned",
-     "Shows it and asks. The token needs rollout:approve and rollout:read.", &cli_rollouts_reason_options, cli_rollouts_approve},
-    {"rollouts", "retry", "ROLLOUT", 1, 1, "its failed, timed-out and cancelled devices once more", NULL, &cli_rollouts_reason_options,
-     cli_rollouts_retry},
+     "Shows it and asks. The token needs rollout:approve and rollout:read.", &cli_verb_options, cli_rollouts_approve},
+    {"rollouts", "retry", "ROLLOUT", 1, 1, "its failed, timed-out and cancelled devices once more", NULL, &cli_verb_options, cli_rollouts_retry},
     {"rollouts", "delete", "ROLLOUT", 1, 1, "take a draft away", NULL, NULL, cli_rollouts_delete},
 
     {"tokens", "create", "", 0, 0, "a new token; its secret is shown once",
@@ -178,8 +177,7 @@ const struct cli_command cli_commands[] = {
     {"certificates", "list", "", 0, 0, "certificates that the server has issued", NULL, &cli_certificates_list_options, cli_certificates_list},
     {"certificates", "show", "SERIAL", 1, 1, "one of them", NULL, NULL, cli_certificates_show},
     {"certificates", "revoke", "SERIAL", 1, 1, "refuse the key of an issued certificate at once",
-     "The device goes on with its other key, when it has just renewed; without one it is revoked.", &cli_certificates_reason_options,
-     cli_certificates_revoke},
+     "The device goes on with its other key, when it has just renewed; without one it is revoked.", &cli_verb_options, cli_certificates_revoke},
     {"certificates", "expiring", "", 0, 0, "devices whose certificate ends soon, the first to end first",
      "Of each device the certificate that it polled with last counts, whoever issued it.", &cli_certificates_expiring_options,
      cli_certificates_expiring},

@@ -2,6 +2,7 @@
 #include "cli/diff.h"
 #include "cli/groups.h"
 #include "cli/job.h"
+#include "cli/local.h"
 #include "common/file.h"
 #include "common/hex.h"
 #include "common/text.h"
@@ -64,34 +65,25 @@ bool cli_countersign_sign(struct cli *cli, const void *args, const struct option
     return true;
 }
 
-static bool read_file(const char *path, size_t max, struct buf *out, struct err *err) {
-    buf_init(out, max);
-    if (file_read(path, out, err) && out->len > 0)
-        return true;
-    if (err->code == ERR_NONE)
-        err_set(err, ERR_IO, "%s is empty", path);
-    err->code = ERR_IO;
-    return false;
+static bool read_signature(const char *path, struct buf *out, struct err *err) {
+    return cli_local_read(path, out, err) && (out->len > 0 || err_set(err, ERR_IO, "%s is empty", path));
 }
 
 static bool attach_raw(struct draft *draft, const struct attach_args *attach, struct err *err) {
-    CLEANUP(buf_free) struct buf pem = {0};
-    CLEANUP(buf_free) struct buf signature = {0};
+    CLEANUP(buf_free) struct buf signature = BUF_INIT(KEY_SIGNATURE_MAX);
     CLEANUP(key_cleanup) struct key *key = NULL;
     if (attach->public_key == NULL)
         return err_set_field(err, ERR_USAGE, "public-key", "--public-key FILE is needed: whose signature is it?");
-    if (!read_file(attach->public_key, KEY_FILE_MAX, &pem, err) || !read_file(attach->signature, KEY_SIGNATURE_MAX, &signature, err))
-        return false;
-    return (key_from_pem(pem.data, &key, err) || err_prefix(err, "%s", attach->public_key)) &&
+    return cli_local_public_key(attach->public_key, &key, err) && read_signature(attach->signature, &signature, err) &&
            (draft_attach(draft, key, signature.data, signature.len, err) || err_prefix(err, "%s", attach->signature));
 }
 
 /* Only the server's gate and the publisher know the role's keys; they verify it. */
 static bool attach_image(struct arena *arena, const char *path, struct cli_bundle *bundle, struct err *err) {
-    CLEANUP(buf_free) struct buf signature = {0};
+    CLEANUP(buf_free) struct buf signature = BUF_INIT(KEY_SIGNATURE_MAX);
     if (bundle->image == NULL)
         return err_set(err, ERR_USAGE, "the bundle adds no release; there is no image to sign");
-    if (!read_file(path, KEY_SIGNATURE_MAX, &signature, err))
+    if (!read_signature(path, &signature, err))
         return false;
     uint8_t *copy = arena_memdup(arena, signature.data, signature.len);
     if (copy == NULL)
@@ -131,12 +123,7 @@ static bool merge(struct cli *cli, const struct signers *signers, struct draft *
 
 static bool write_to_sign(const struct draft *draft, const char *path, struct err *err) {
     CLEANUP(buf_free) struct buf bytes = BUF_INIT(METADATA_TARGETS_MAX);
-    if (!draft_signed_bytes(draft, &bytes, err))
-        return false;
-    if (file_write_new(path, bytes.data, bytes.len, 0644, err))
-        return true;
-    err->code = ERR_IO;
-    return false;
+    return draft_signed_bytes(draft, &bytes, err) && cli_local_write_new(path, bytes.data, bytes.len, 0644, err);
 }
 
 bool cli_countersign_attach(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {

@@ -1,11 +1,8 @@
 /* Existing clients (DDI): what they said of themselves, their tokens, their logs. */
-#include <string.h>
-
 #include "cli/groups.h"
-#include "cli/reason.h"
 #include "cli/secret.h"
+#include "cli/verb.h"
 #include "cli/view.h"
-#include "common/file.h"
 #include "common/text.h"
 
 #define DEVICES "/api/v1/devices"
@@ -62,9 +59,8 @@ const struct cli_options cli_ddi_client_options = CLI_OPTIONS(struct client_args
 static bool make_token(struct cli *cli, const char *device, const struct client_args *client, struct err *err) {
     const struct cli_secret secret = {.kind = "client", .out = client->out, .mode = 0600};
     struct cli_reply reply;
-    if (client->out != NULL && file_exists(client->out))
-        return err_set(err, ERR_USAGE, "%s exists already", client->out);
-    return cli_reason_post(cli, cli_view_path(&cli->arena, DEVICES, device, "ddi", "token", (char *)NULL), client->reason, &reply, err) &&
+    return cli_secret_check(&secret, err) &&
+           cli_verb_post(cli, cli_view_path(&cli->arena, DEVICES, device, "ddi", "token", (char *)NULL), NULL, client->reason, &reply, err) &&
            cli_secret_hand_over(cli, &secret, &reply, err);
 }
 
@@ -80,7 +76,7 @@ bool cli_ddi_client(struct cli *cli, const void *args, const struct option_texts
         return cli_view_get(cli, cli_view_path(&cli->arena, DEVICES, device, "ddi", (char *)NULL), &client_view, err);
     const char *path = client->ask ? cli_view_path(&cli->arena, DEVICES, device, "ddi", "ask", (char *)NULL)
                                    : cli_view_path(&cli->arena, DEVICES, device, "ddi", "token", "revoke", (char *)NULL);
-    return cli_reason_post(cli, path, client->reason, &reply, err) && cli_view_show(cli, &reply, &client_view, err);
+    return cli_verb_post(cli, path, NULL, client->reason, &reply, err) && cli_view_show(cli, &reply, &client_view, err);
 }
 
 struct entry {

@@ -113,8 +113,6 @@ bool cli_decision_show(struct cli *cli, const void *args UNUSED, const struct op
     const char *path = cli_view_path(&cli->arena, "/api/v1/devices", operands->items[0], "decision", (char *)NULL);
     struct cli_reply reply;
     struct decision decision;
-    if (path == NULL)
-        return err_no_memory(err);
     if (!cli_client_get(cli, path, &reply, err) || !cli_view_show(cli, &reply, &decision_view, err))
         return false;
     if (cli->json)

@@ -1,8 +1,7 @@
 #include <string.h>
 
 #include "cli/groups.h"
-#include "cli/prompt.h"
-#include "cli/reason.h"
+#include "cli/verb.h"
 #include "cli/view.h"
 #include "common/text.h"
 
@@ -109,15 +108,6 @@ static const struct cli_option list_options[] = {
 };
 const struct cli_options cli_deployments_list_options = CLI_OPTIONS(struct list_args, list_options);
 
-struct reason_args {
-    const char *reason;
-};
-
-static const struct cli_option reason_options[] = {
-    {"reason", 0, OPTION_TEXT, offsetof(struct reason_args, reason), "TEXT", "why, for the audit"},
-};
-const struct cli_options cli_deployments_reason_options = CLI_OPTIONS(struct reason_args, reason_options);
-
 struct assign_input {
     const char *device, *product, *version;
 };
@@ -156,29 +146,21 @@ bool cli_deployments_assign(struct cli *cli, const void *args UNUSED, const stru
            cli_view_show(cli, &reply, reply.status == 202 ? &waiting_view : &deployment_view, err);
 }
 
-/* A question, then the POST with a reason. */
-static bool end(struct cli *cli, const char *id, const char *verb, const char *question, const struct reason_args *args, struct err *err) {
-    const char *path = cli_view_path(&cli->arena, DEPLOYMENTS, id, verb, (char *)NULL);
-    if (question == NULL || path == NULL)
-        return err_no_memory(err);
-    struct cli_reply reply;
-    return cli_prompt_confirm(cli, question, err) && cli_reason_post(cli, path, args->reason, &reply, err) &&
-           cli_view_show(cli, &reply, &deployment_view, err);
-}
-
 bool cli_deployments_cancel(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const char *question = arena_printf(&cli->arena, "Take deployment %s back?", operands->items[0]);
-    return end(cli, operands->items[0], "cancel", question, args, err);
+    const struct cli_verb_args *given = args;
+    const struct cli_verb verb = {.collection = DEPLOYMENTS, .name = "cancel", .question = "take it back?", .view = &deployment_view};
+    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
 }
 
 bool cli_deployments_force_close(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const char *question = arena_printf(&cli->arena, "Close deployment %s whatever its device says?", operands->items[0]);
-    return end(cli, operands->items[0], "force-close", question, args, err);
+    const struct cli_verb_args *given = args;
+    const struct cli_verb verb = {
+        .collection = DEPLOYMENTS, .name = "force-close", .question = "end it whatever its device says?", .view = &deployment_view};
+    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
 }
 
 bool cli_deployments_retry(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const struct reason_args *retry = args;
-    const char *path = cli_view_path(&cli->arena, DEPLOYMENTS, operands->items[0], "retry", (char *)NULL);
-    struct cli_reply reply;
-    return cli_reason_post(cli, path, retry->reason, &reply, err) && cli_view_show(cli, &reply, &deployment_view, err);
+    const struct cli_verb_args *given = args;
+    const struct cli_verb verb = {.collection = DEPLOYMENTS, .name = "retry", .view = &deployment_view};
+    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
 }

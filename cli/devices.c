@@ -1,8 +1,7 @@
 #include <string.h>
 
 #include "cli/groups.h"
-#include "cli/prompt.h"
-#include "cli/reason.h"
+#include "cli/verb.h"
 #include "cli/view.h"
 #include "common/text.h"
 
@@ -147,15 +146,6 @@ static const struct cli_option add_options[] = {
 };
 const struct cli_options cli_devices_add_options = CLI_OPTIONS(struct add_args, add_options);
 
-struct reason_args {
-    const char *reason;
-};
-
-static const struct cli_option reason_options[] = {
-    {"reason", 0, OPTION_TEXT, offsetof(struct reason_args, reason), "TEXT", "why, for the audit"},
-};
-const struct cli_options cli_devices_reason_options = CLI_OPTIONS(struct reason_args, reason_options);
-
 struct tag_args {
     struct option_texts add, remove;
     bool clear;
@@ -264,25 +254,17 @@ bool cli_devices_accept(struct cli *cli, const void *args, const struct option_t
     return cli_client_post(cli, path, &body, &reply, err) && cli_view_show(cli, &reply, &device_view, err);
 }
 
-/* Revoke and retire: a question, then the POST. */
-static bool end_service(struct cli *cli, const char *device, const char *verb, const char *question, const char *reason, struct err *err) {
-    const char *path = cli_view_path(&cli->arena, DEVICES, device, verb, (char *)NULL);
-    if (question == NULL || path == NULL)
-        return err_no_memory(err);
-    struct cli_reply reply;
-    return cli_prompt_confirm(cli, question, err) && cli_reason_post(cli, path, reason, &reply, err) && cli_view_show(cli, &reply, &device_view, err);
-}
-
 bool cli_devices_revoke(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const struct reason_args *reason = args;
-    const char *question = arena_printf(&cli->arena, "Refuse device %s from now on, also on open connections?", operands->items[0]);
-    return end_service(cli, operands->items[0], "revoke", question, reason->reason, err);
+    const struct cli_verb_args *given = args;
+    const struct cli_verb verb = {
+        .collection = DEVICES, .name = "revoke", .question = "refuse it from now on, also on open connections?", .view = &device_view};
+    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
 }
 
 bool cli_devices_retire(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const struct reason_args *reason = args;
-    const char *question = arena_printf(&cli->arena, "Take device %s out of service?", operands->items[0]);
-    return end_service(cli, operands->items[0], "retire", question, reason->reason, err);
+    const struct cli_verb_args *given = args;
+    const struct cli_verb verb = {.collection = DEVICES, .name = "retire", .question = "take it out of service?", .view = &device_view};
+    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
 }
 
 static bool has(const struct option_texts *texts, const char *text) {

@@ -1,10 +1,8 @@
 /* `pawl devices import` and `pawl devices export`: many devices at once. */
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/groups.h"
+#include "cli/newfile.h"
 #include "cli/view.h"
 #include "common/file.h"
 #include "common/text.h"
@@ -183,22 +181,13 @@ static bool export_to(struct cli *cli, const struct export_args *args, int fd, i
 }
 
 bool cli_devices_export(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
+    CLEANUP(cli_newfile_drop) struct cli_newfile file = {.fd = -1};
     int64_t devices;
     if (operands->count == 0)
         return export_to(cli, args, -1, &devices, err);
-    const char *path = operands->items[0];
-    CLEANUP(file_close) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        err_errno(err, "%s", path);
-        err->code = ERR_IO;
+    if (!cli_newfile_open(&cli->arena, operands->items[0], 0644, &file, err) || !export_to(cli, args, file.fd, &devices, err) ||
+        !cli_newfile_keep(&file, err))
         return false;
-    }
-    bool done = export_to(cli, args, fd, &devices, err);
-    if (done && fsync(fd) != 0)
-        done = err_errno(err, "%s", path);
-    if (!done)
-        unlink(path);
-    else
-        cli_note(cli, "%s: %lld devices", path, (long long)devices);
-    return done;
+    cli_note(cli, "%s: %lld devices", operands->items[0], (long long)devices);
+    return true;
 }

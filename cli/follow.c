@@ -39,6 +39,7 @@ static const struct json_shape shape = JSON_SHAPE_OPEN(struct event, fields);
 
 struct follow {
     struct cli *cli;
+    const char *path;
     struct buf held;    /* what has come of a line that is not whole */
     char last[ID_SIZE]; /* the last event's id; "": none yet */
     int64_t left;       /* events to come; -1: no end */
@@ -85,7 +86,6 @@ static bool take_line(struct follow *follow, const char *line, size_t len) {
     follow->told = false;
     if (!print_event(follow, line + 6, len - 6, &follow->err))
         return false;
-    fflush(follow->cli->out);
     if (follow->left > 0)
         follow->left--;
     return follow->left != 0;
@@ -111,28 +111,33 @@ static bool take(void *context, const void *data, size_t len) {
 }
 
 static bool may_come_back(const struct err *err) {
-    return err->code == ERR_NETWORK || err->code == ERR_TIMEOUT || err->code == ERR_BUSY;
+    return err->code == ERR_NETWORK || err->code == ERR_TIMEOUT || err->code == ERR_BUSY || err->code == ERR_RATE;
+}
+
+/* One connection; true when the server has ended it, or nothing more is wanted. */
+static bool connect_once(struct cli *cli, void *context, struct err *err) {
+    struct follow *follow = context;
+    struct cli_reply reply;
+    const struct cli_request request = {.method = "GET",
+                                        .path = follow->path,
+                                        .accept = "text/event-stream",
+                                        .last_event = follow->last[0] != '\0' ? follow->last : NULL,
+                                        .sink = take,
+                                        .sink_context = follow};
+    buf_reset(&follow->held);
+    bool ended = cli_client_call(cli, &request, &reply, err);
+    if (follow->err.code != ERR_NONE)
+        *err = follow->err;
+    return ended || follow->left == 0;
 }
 
 /* Until the limit, or for ever. What does not pass by itself (a refused token) ends it. */
-static bool follow_on(struct follow *follow, const char *path, struct err *err) {
+static bool follow_on(struct follow *follow, struct err *err) {
     for (;;) {
-        struct cli_reply reply;
-        const struct cli_request request = {.method = "GET",
-                                            .path = path,
-                                            .accept = "text/event-stream",
-                                            .last_event = follow->last[0] != '\0' ? follow->last : NULL,
-                                            .sink = take,
-                                            .sink_context = follow};
-        buf_reset(&follow->held);
-        bool ended = cli_client_call(follow->cli, &request, &reply, err);
+        bool ended = cli_aside(follow->cli, connect_once, follow, err);
         if (follow->left == 0)
             return true;
-        if (follow->err.code != ERR_NONE) {
-            *err = follow->err;
-            return false;
-        }
-        if (!ended && !may_come_back(err))
+        if (!ended && (follow->err.code != ERR_NONE || !may_come_back(err)))
             return false;
         if (!follow->told)
             cli_note(follow->cli, "%s; connecting again", ended ? "the server has ended the stream" : err->text);
@@ -141,19 +146,21 @@ static bool follow_on(struct follow *follow, const char *path, struct err *err) 
     }
 }
 
+static void free_follow(struct follow *follow) {
+    buf_free(&follow->held);
+}
+
 bool cli_follow_events(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
     const struct follow_args *asked = args;
     const struct cli_query query[] = {{"kind", asked->kind}, {"device", asked->device}, {"product", asked->product}, {"after", asked->after}};
     CLEANUP(buf_free) struct buf path = BUF_INIT(PATH_BYTES);
-    struct follow follow = {.cli = cli, .left = asked->limit > 0 ? asked->limit : -1};
+    CLEANUP(free_follow) struct follow follow = {.cli = cli, .left = asked->limit > 0 ? asked->limit : -1, .held = BUF_INIT(LINE_MAX_BYTES)};
     if (asked->limit < 0)
         return err_set(err, ERR_USAGE, "--limit must be at least 1");
     buf_text(&path, "/api/v1/events/stream");
     cli_view_query(&path, query, ARRAY_LEN(query));
     if (!buf_ok(&path, "request path", err))
         return false;
-    buf_init(&follow.held, LINE_MAX_BYTES);
-    bool done = follow_on(&follow, path.data, err);
-    buf_free(&follow.held);
-    return done;
+    follow.path = path.data;
+    return follow_on(&follow, err);
 }

@@ -75,7 +75,6 @@ CLI_COMMAND(cli_products_set_policy);
 extern const struct cli_options cli_devices_list_options;
 extern const struct cli_options cli_devices_add_options;
 extern const struct cli_options cli_devices_accept_options;
-extern const struct cli_options cli_devices_reason_options;
 extern const struct cli_options cli_devices_tag_options;
 extern const struct cli_options cli_devices_set_options;
 CLI_COMMAND(cli_devices_list);
@@ -101,7 +100,6 @@ CLI_COMMAND(cli_ddi_log);
 
 /* deployments.c */
 extern const struct cli_options cli_deployments_list_options;
-extern const struct cli_options cli_deployments_reason_options;
 CLI_COMMAND(cli_deployments_list);
 CLI_COMMAND(cli_deployments_show);
 CLI_COMMAND(cli_deployments_assign);
@@ -122,7 +120,6 @@ extern const struct cli_options cli_rollouts_plan_options;
 extern const struct cli_options cli_rollouts_start_options;
 extern const struct cli_options cli_rollouts_list_options;
 extern const struct cli_options cli_rollouts_devices_options;
-extern const struct cli_options cli_rollouts_reason_options;
 extern const struct cli_options cli_rollouts_watch_options;
 CLI_COMMAND(cli_rollouts_plan_create);
 CLI_COMMAND(cli_rollouts_plan_preview);
@@ -152,7 +149,6 @@ CLI_COMMAND(cli_tokens_revoke);
 
 /* certificates.c */
 extern const struct cli_options cli_certificates_list_options;
-extern const struct cli_options cli_certificates_reason_options;
 extern const struct cli_options cli_certificates_expiring_options;
 CLI_COMMAND(cli_certificates_list);
 CLI_COMMAND(cli_certificates_show);

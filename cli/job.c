@@ -1,8 +1,7 @@
 #include "cli/job.h"
 
-#include <fcntl.h>
-
 #include "cli/diff.h"
+#include "cli/local.h"
 #include "cli/prompt.h"
 #include "cli/view.h"
 #include "common/clock.h"
@@ -194,12 +193,9 @@ static bool sign_image(struct cli_job *job, struct cli_signing *signing, const c
         return true;
     if (job->added.count == 0)
         return err_set_field(err, ERR_USAGE, "image", "the draft adds no release; there is no image to sign");
-    CLEANUP(file_close) int image = open(path, O_RDONLY | O_CLOEXEC);
-    if (image < 0) {
-        err_errno(err, "%s", path);
-        err->code = ERR_IO;
+    CLEANUP(file_close) int image = -1;
+    if (!cli_local_open(path, &image, err))
         return false;
-    }
     if (!key_check_file(image, err)) {
         cli_note(job->cli, "%s: %s", path, err->text);
         return err->code == ERR_INVALID;

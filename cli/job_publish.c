@@ -91,8 +91,6 @@ bool cli_job_snapshot(struct cli_job *job, const struct signers *signers, struct
 static bool send_image(struct cli_job *job, const char *image_path, struct err *err) {
     const char *path = cli_view_path(&job->cli->arena, "/api/v1/images", job->added.items[0].sha256, (char *)NULL);
     struct cli_reply reply;
-    if (path == NULL)
-        return err_no_memory(err);
     const struct cli_request ask = {.method = "GET", .path = path, .missing_ok = true};
     if (!cli_client_call(job->cli, &ask, &reply, err))
         return false;

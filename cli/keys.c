@@ -3,6 +3,7 @@
 #include "certs/pem.h"
 #include "cli/groups.h"
 #include "cli/keyring.h"
+#include "cli/local.h"
 #include "cli/prompt.h"
 #include "cli/table.h"
 #include "cli/tuf.h"
@@ -132,11 +133,7 @@ bool cli_keys_export(struct cli *cli, const void *args, const struct option_text
         return err_prefix(err, "key '%s'", entry->name);
     if (export->out == NULL)
         return cli_view_write(cli, &pem, err);
-    if (!file_write_new(export->out, pem.data, pem.len, 0644, err)) {
-        err->code = ERR_IO;
-        return false;
-    }
-    return true;
+    return cli_local_write_new(export->out, pem.data, pem.len, 0644, err);
 }
 
 /* keys status */
@@ -210,8 +207,9 @@ static bool collect_certificates(const struct option_texts *paths, int64_t now, 
     for (size_t i = 0; i < paths->count; i++) {
         CLEANUP(buf_free) struct buf pem = BUF_INIT(OUTPUT_MAX_BYTES);
         int64_t expires_at = 0;
-        if (!file_read(paths->items[i], &pem, err) ||
-            !certs_pem_expiry(pem.data == NULL ? "" : pem.data, pem.len, paths->items[i], &expires_at, err)) {
+        if (!cli_local_read(paths->items[i], &pem, err))
+            return false;
+        if (!certs_pem_expiry(pem.data, pem.len, paths->items[i], &expires_at, err)) {
             err->code = ERR_IO;
             return false;
         }

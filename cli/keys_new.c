@@ -1,5 +1,6 @@
 /* `pawl keys new`: one key pair for one person or one purpose, apart from any folder. */
 #include "cli/groups.h"
+#include "cli/local.h"
 #include "cli/prompt.h"
 #include "cli/view.h"
 #include "common/file.h"
@@ -52,10 +53,8 @@ bool cli_keys_new(struct cli *cli, const void *args, const struct option_texts *
     if (!cli_prompt_passphrase(cli, &source, private_path, true, &passphrase, err) || !key_generate(type, &key, err) ||
         !key_export_pem(key, &pem, err) || !key_save_private(key, private_path, passphrase.data, passphrase.len, err))
         return false;
-    if (!file_write_new(public_path, pem.data, pem.len, 0644, err)) {
-        err->code = ERR_IO;
+    if (!cli_local_write_new(public_path, pem.data, pem.len, 0644, err))
         return false;
-    }
     CLEANUP(buf_free) struct buf out = BUF_INIT(4096);
     buf_printf(&out, "%s\n", key_id(key));
     if (text_equal(operands->items[0], "audit"))

@@ -2,7 +2,7 @@
 #include "cli/groups.h"
 #include "cli/job.h"
 #include "cli/prompt.h"
-#include "cli/reason.h"
+#include "cli/verb.h"
 #include "cli/view.h"
 #include "common/clock.h"
 #include "common/text.h"
@@ -119,7 +119,6 @@ bool cli_lifecycle_reissue(struct cli *cli, const void *args, const struct optio
            repository_add_release(job.draft, &next, err) && finish(cli, change, &job, false, err);
 }
 
-/* At once on the server, whose word is enough to stop an update. */
 /* With --json the release as it is now. A token that may not see devices learns how somebody else can. */
 static bool show_withdrawn(struct cli *cli, const struct cli_reply *reply, const char *product, const char *version, struct err *err) {
     if (cli->json)
@@ -133,12 +132,11 @@ static bool show_withdrawn(struct cli *cli, const struct cli_reply *reply, const
     return true;
 }
 
+/* At once on the server, whose word is enough to stop an update. */
 static bool tell_server(struct cli *cli, const struct change_args *change, const struct option_texts *operands, struct err *err) {
     const char *path = cli_view_path(&cli->arena, "/api/v1/releases", operands->items[0], operands->items[1], "withdraw", (char *)NULL);
     struct cli_reply reply;
-    if (path == NULL)
-        return err_no_memory(err);
-    return cli_reason_post(cli, path, change->reason, &reply, err) && show_withdrawn(cli, &reply, operands->items[0], operands->items[1], err);
+    return cli_verb_post(cli, path, NULL, change->reason, &reply, err) && show_withdrawn(cli, &reply, operands->items[0], operands->items[1], err);
 }
 
 /* For this one release; whatever else the server says is withdrawn is its own word. */
@@ -160,8 +158,6 @@ bool cli_lifecycle_withdraw(struct cli *cli, const void *args, const struct opti
     const struct change_args *change = args;
     const char *question = arena_printf(&cli->arena, "Withdraw %s %s for ever?", operands->items[0], operands->items[1]);
     bool sign = change->signing.keys != NULL || change->signing.key_files.count > 0 || change->out != NULL;
-    if (question == NULL)
-        return err_no_memory(err);
     if (!cli_prompt_confirm(cli, question, err) || !tell_server(cli, change, operands, err))
         return false;
     if (!sign) {

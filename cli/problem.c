@@ -49,6 +49,9 @@ static const struct {
     {422, ERR_INVALID},
     {428, ERR_PRECONDITION_REQUIRED},
     {429, ERR_RATE},
+    {502, ERR_BUSY},
+    {503, ERR_BUSY},
+    {504, ERR_BUSY},
 };
 
 enum err_code cli_problem_code(long status) {

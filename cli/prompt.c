@@ -22,6 +22,8 @@ static bool read_line(int fd, struct buf *line) {
 }
 
 bool cli_prompt_confirm(struct cli *cli, const char *question, struct err *err) {
+    if (question == NULL)
+        return err_no_memory(err);
     if (cli->yes)
         return true;
     if (!cli->can_ask)

@@ -12,7 +12,7 @@ struct cli_passphrase_source {
     const char *file_option, *fd_option; /* their names, for messages */
 };
 
-/* True when the answer is yes, or --yes was given. ERR_USAGE when there is nobody to ask. */
+/* True when the answer is yes, or --yes was given. ERR_USAGE when there is nobody to ask; ERR_NO_MEMORY for a NULL (an arena that is full). */
 bool cli_prompt_confirm(struct cli *cli, const char *question, struct err *err) MUST_USE;
 
 /* Reads one line (the line end is not part of it). `twice`: asked for again on a terminal, and shorter than KEY_PASSPHRASE_MIN is refused.

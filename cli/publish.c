@@ -1,13 +1,11 @@
 /* `pawl release publish`, `prepare` and `reissue`: what comes into a new release. Everything after that is a job's (job.h). */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "cli/groups.h"
 #include "cli/job.h"
+#include "cli/local.h"
 #include "cli/sealing.h"
 #include "cli/view.h"
 #include "common/clock.h"
@@ -88,14 +86,13 @@ static bool require_options(const struct publish_args *args, struct err *err) {
 
 /* Length and hash of the image as it will be downloaded: sealed first, if it is to be. */
 static bool measure(const char *path, int64_t *ret_length, const char **ret_sha256, struct arena *arena, struct err *err) {
-    CLEANUP(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    CLEANUP(file_close) int fd = -1;
     struct stat info;
     char sha256[SHA256_HEX_SIZE];
-    if (fd < 0 || fstat(fd, &info) != 0) {
-        err_errno(err, "%s", path);
-        err->code = ERR_IO;
+    if (!cli_local_open(path, &fd, err))
         return false;
-    }
+    if (fstat(fd, &info) != 0)
+        return err_errno(err, "%s", path);
     if (!S_ISREG(info.st_mode) || info.st_size == 0)
         return err_set(err, ERR_IO, "%s is not a file with an image in it", path);
     if (!hash_sha256_fd(fd, sha256, err))
@@ -128,10 +125,8 @@ static bool read_notes(struct making *making, struct err *err) {
     if (making->args->notes_file == NULL)
         return true;
     CLEANUP(buf_free) struct buf notes = BUF_INIT(RELEASE_NOTES_MAX + 1);
-    if (!file_read(making->args->notes_file, &notes, err)) {
-        err->code = err->code == ERR_NOT_FOUND ? ERR_IO : err->code;
+    if (!cli_local_read(making->args->notes_file, &notes, err))
         return false;
-    }
     while (notes.len > 0 && notes.data[notes.len - 1] == '\n')
         notes.data[--notes.len] = '\0';
     making->next.notes = notes.len == 0 ? "" : arena_strndup(&making->cli->arena, notes.data, notes.len);
@@ -238,9 +233,8 @@ bool cli_publish_release(struct cli *cli, const void *args, const struct option_
     CLEANUP(close_making) struct making making = {.cli = cli, .args = args, .image = operands->count > 0 ? operands->items[0] : NULL};
     struct cli_reply reply;
     bool published = making.args->bundle != NULL ? publish_bundle(&making, &reply, err) : publish_image(&making, &reply, err);
-    if (published && making.args->sealing.out != NULL)
-        cli_sealing_keep(&making.sealed);
-    return published && print_published(cli, &making.job, &reply, err);
+    return published && (cli_sealing_keep(&making.sealed, err) || err_prefix(err, "published, but")) &&
+           print_published(cli, &making.job, &reply, err);
 }
 
 bool cli_publish_prepare(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
@@ -249,9 +243,9 @@ bool cli_publish_prepare(struct cli *cli, const void *args, const struct option_
         return err_set_field(err, ERR_USAGE, "out", "--out FILE is needed: where does the bundle go?");
     if (cli_sealing_wanted(&making.args->sealing) && making.args->sealing.out == NULL)
         return err_set_field(err, ERR_USAGE, "sealed-out", "--sealed-out FILE is needed: the sealed image is what will be published");
-    if (!draft(&making, err) || !cli_job_review(&making.job, NULL, "Prepare this?", err) || !cli_job_save(&making.job, making.args->out, err))
+    if (!draft(&making, err) || !cli_job_review(&making.job, NULL, "Prepare this?", err) || !cli_job_save(&making.job, making.args->out, err) ||
+        !cli_sealing_keep(&making.sealed, err))
         return false;
-    cli_sealing_keep(&making.sealed);
     cli_note(cli, "%s: %zu signature%s needed (pawl release sign)", making.args->out, making.job.signers->threshold,
              making.job.signers->threshold == 1 ? "" : "s");
     return true;

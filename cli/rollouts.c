@@ -2,7 +2,7 @@
 
 #include "cli/groups.h"
 #include "cli/prompt.h"
-#include "cli/reason.h"
+#include "cli/verb.h"
 #include "common/clock.h"
 #include "common/text.h"
 
@@ -73,11 +73,13 @@ static const struct json_field rollout_fields[] = {
 };
 const struct json_shape cli_rollouts_shape = JSON_SHAPE_OPEN(struct cli_rollouts_rollout, rollout_fields);
 
-const char *cli_rollouts_size(struct arena *arena, const struct cli_rollouts_phase *phase) {
-    if (phase->rest)
-        return "the rest";
-    return phase->percent != 0 ? arena_printf(arena, "%lld %%", (long long)phase->percent)
-                               : arena_printf(arena, "%lld devices", (long long)phase->count);
+void cli_rollouts_size(char ret_text[CLI_ROLLOUTS_SIZE_SIZE], const struct cli_rollouts_phase *phase) {
+    if (phase->percent != 0)
+        snprintf(ret_text, CLI_ROLLOUTS_SIZE_SIZE, "%lld %%", (long long)phase->percent);
+    else if (phase->count != 0)
+        snprintf(ret_text, CLI_ROLLOUTS_SIZE_SIZE, "%lld devices", (long long)phase->count);
+    else
+        snprintf(ret_text, CLI_ROLLOUTS_SIZE_SIZE, "the rest");
 }
 
 const char *cli_rollouts_duration(struct arena *arena, int64_t seconds) {
@@ -141,10 +143,11 @@ static const char *format_phases(struct arena *arena, const void *object) {
     for (size_t i = 0; i < rollout->phases.count && text != NULL; i++) {
         const struct cli_rollouts_phase *phase = &phases[i];
         bool by_count = phase->error_count != 0;
-        text = arena_printf(arena, "%s%s%s %s (success %lld %%, errors %lld%s, soak %s, deadline %s)", text, i == 0 ? "" : "; ",
-                            cli_rollouts_size(arena, phase), phase->state, (long long)phase->success_percent,
-                            (long long)(by_count ? phase->error_count : phase->error_percent), by_count ? "" : " %",
-                            cli_rollouts_duration(arena, phase->soak_s), cli_rollouts_duration(arena, phase->deadline_s));
+        char size[CLI_ROLLOUTS_SIZE_SIZE];
+        cli_rollouts_size(size, phase);
+        text = arena_printf(arena, "%s%s%s %s (success %lld %%, errors %lld%s, soak %s, deadline %s)", text, i == 0 ? "" : "; ", size, phase->state,
+                            (long long)phase->success_percent, (long long)(by_count ? phase->error_count : phase->error_percent),
+                            by_count ? "" : " %", cli_rollouts_duration(arena, phase->soak_s), cli_rollouts_duration(arena, phase->deadline_s));
     }
     return text;
 }
@@ -255,15 +258,6 @@ static const struct cli_option devices_options[] = {
 };
 const struct cli_options cli_rollouts_devices_options = CLI_OPTIONS(struct devices_args, devices_options);
 
-struct reason_args {
-    const char *reason;
-};
-
-static const struct cli_option reason_options[] = {
-    {"reason", 0, OPTION_TEXT, offsetof(struct reason_args, reason), "TEXT", "why, for the audit"},
-};
-const struct cli_options cli_rollouts_reason_options = CLI_OPTIONS(struct reason_args, reason_options);
-
 bool cli_rollouts_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
     const struct list_args *list = args;
     const struct cli_query query[] = {{"product", list->product}, {"state", list->state}, {"sort", list->sort}};
@@ -278,56 +272,48 @@ bool cli_rollouts_devices(struct cli *cli, const void *args, const struct option
     const struct devices_args *devices = args;
     const struct cli_query query[] = {{"state", devices->state}, {"phase", devices->phase}};
     const char *path = cli_view_path(&cli->arena, CLI_ROLLOUTS, operands->items[0], "devices", (char *)NULL);
-    return path == NULL ? err_no_memory(err) : cli_view_list(cli, path, query, ARRAY_LEN(query), devices->limit, &member_view, err);
-}
-
-/* One POST that moves it, after a question where one is due. */
-static bool move(struct cli *cli, const char *id, const char *verb, const char *question, const struct reason_args *args, struct err *err) {
-    const char *path = cli_view_path(&cli->arena, CLI_ROLLOUTS, id, verb, (char *)NULL);
-    struct cli_reply reply;
-    if (path == NULL)
-        return err_no_memory(err);
-    return (question == NULL || cli_prompt_confirm(cli, question, err)) && cli_reason_post(cli, path, args->reason, &reply, err) &&
-           cli_view_show(cli, &reply, &cli_rollouts_view, err);
+    return cli_view_list(cli, path, query, ARRAY_LEN(query), devices->limit, &member_view, err);
 }
 
 bool cli_rollouts_pause(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    return move(cli, operands->items[0], "pause", NULL, args, err);
+    const struct cli_verb_args *given = args;
+    const struct cli_verb verb = {.collection = CLI_ROLLOUTS, .name = "pause", .view = &cli_rollouts_view};
+    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
 }
 
 bool cli_rollouts_resume(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    return move(cli, operands->items[0], "resume", NULL, args, err);
+    const struct cli_verb_args *given = args;
+    const struct cli_verb verb = {.collection = CLI_ROLLOUTS, .name = "resume", .view = &cli_rollouts_view};
+    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
 }
 
 /* What is approved is what was shown. */
 bool cli_rollouts_approve(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const struct reason_args *reason = args;
+    const struct cli_verb_args *given = args;
     const char *path = cli_view_path(&cli->arena, CLI_ROLLOUTS, operands->items[0], (char *)NULL);
     const char *approve = cli_view_path(&cli->arena, CLI_ROLLOUTS, operands->items[0], "approve", (char *)NULL);
-    const char *question = arena_printf(&cli->arena, "Approve rollout %s as shown?", operands->items[0]);
+    const char *question = arena_printf(&cli->arena, "approve %s: let it begin as shown?", operands->items[0]);
     struct cli_reply shown, reply;
-    if (path == NULL || approve == NULL || question == NULL)
-        return err_no_memory(err);
-    if (!cli_client_get(cli, path, &shown, err) || (!cli->yes && !cli_view_show(cli, &shown, &cli_rollouts_view, err)))
+    if (!cli_client_get(cli, path, &shown, err) || (!cli->yes && !cli_view_note(cli, &shown, &cli_rollouts_view, err)))
         return false;
-    return cli_prompt_confirm(cli, question, err) && cli_reason_post_seen(cli, approve, &shown, reason->reason, &reply, err) &&
+    return cli_prompt_confirm(cli, question, err) && cli_verb_post(cli, approve, &shown, given->reason, &reply, err) &&
            cli_view_show(cli, &reply, &cli_rollouts_view, err);
 }
 
 bool cli_rollouts_retry(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    return move(cli, operands->items[0], "retry", NULL, args, err);
+    const struct cli_verb_args *given = args;
+    const struct cli_verb verb = {.collection = CLI_ROLLOUTS, .name = "retry", .view = &cli_rollouts_view};
+    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
 }
 
 bool cli_rollouts_stop(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const char *question = arena_printf(&cli->arena, "Stop rollout %s for good and cancel what is open?", operands->items[0]);
-    return question == NULL ? err_no_memory(err) : move(cli, operands->items[0], "stop", question, args, err);
+    const struct cli_verb_args *given = args;
+    const struct cli_verb verb = {
+        .collection = CLI_ROLLOUTS, .name = "stop", .question = "end it for good and cancel what is open?", .view = &cli_rollouts_view};
+    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
 }
 
 bool cli_rollouts_delete(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
-    const char *question = arena_printf(&cli->arena, "Delete the draft %s?", operands->items[0]);
-    const char *path = cli_view_path(&cli->arena, CLI_ROLLOUTS, operands->items[0], (char *)NULL);
-    struct cli_reply reply;
-    if (question == NULL || path == NULL)
-        return err_no_memory(err);
-    return cli_prompt_confirm(cli, question, err) && cli_client_update(cli, "DELETE", path, NULL, &reply, err);
+    const struct cli_verb verb = {.collection = CLI_ROLLOUTS, .name = "delete", .question = "take the draft away?"};
+    return cli_verb_delete(cli, &verb, operands->items[0], "taken away", err);
 }

@@ -42,8 +42,9 @@ struct cli_rollouts_rollout {
 extern const struct json_shape cli_rollouts_shape;
 extern const struct cli_view cli_rollouts_view;
 
-/* "10 %", "50 devices", "the rest". NULL when the arena is full. */
-const char *cli_rollouts_size(struct arena *arena, const struct cli_rollouts_phase *phase);
+/* "10 %", "50 devices", "the rest". */
+enum { CLI_ROLLOUTS_SIZE_SIZE = 32 };
+void cli_rollouts_size(char ret_text[CLI_ROLLOUTS_SIZE_SIZE], const struct cli_rollouts_phase *phase);
 
 /* "90s", "15m", "6h", "1d": the largest unit that fits evenly. */
 const char *cli_rollouts_duration(struct arena *arena, int64_t seconds);

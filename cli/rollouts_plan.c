@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/groups.h"
+#include "cli/local.h"
 #include "cli/prompt.h"
 #include "cli/rollouts.h"
 #include "cli/rollouts_preview.h"
@@ -233,10 +234,7 @@ static bool put_id_lines(struct buf *out, const char *path, const char *line, si
 }
 
 static bool read_input(const char *path, struct buf *out, struct err *err) {
-    bool done = file_read(text_equal(path, "-") ? "/dev/stdin" : path, out, err);
-    if (!done && err->code == ERR_NOT_FOUND)
-        err->code = ERR_IO; /* a file of ours is not there: not a word of the server */
-    return done;
+    return cli_local_read(text_equal(path, "-") ? "/dev/stdin" : path, out, err);
 }
 
 static bool put_ids(const struct plan_args *plan, struct buf *out, struct err *err) {
@@ -251,8 +249,7 @@ static bool put_ids(const struct plan_args *plan, struct buf *out, struct err *e
             return err_set(err, ERR_USAGE, "--device '%s' is no device id", plan->devices.items[i]);
         put_id(out, plan->devices.items[i], strlen(plan->devices.items[i]), &count);
     }
-    if (plan->devices_file != NULL &&
-        (!read_input(plan->devices_file, &file, err) || !put_id_lines(out, plan->devices_file, file.data == NULL ? "" : file.data, &count, err)))
+    if (plan->devices_file != NULL && (!read_input(plan->devices_file, &file, err) || !put_id_lines(out, plan->devices_file, file.data, &count, err)))
         return false;
     buf_byte(out, ']');
     if (count == 0 || count > IDS_MAX)
@@ -296,7 +293,7 @@ bool cli_rollouts_plan_preview(struct cli *cli, const void *args, const struct o
     struct cli_reply reply;
     if (operands->count > 0) {
         const char *path = cli_view_path(&cli->arena, CLI_ROLLOUTS, operands->items[0], "preview", (char *)NULL);
-        return path == NULL ? err_no_memory(err) : cli_client_get(cli, path, &reply, err) && cli_rollouts_preview_show(cli, &reply, err);
+        return cli_client_get(cli, path, &reply, err) && cli_rollouts_preview_show(cli, &reply, err);
     }
     return write_plan(cli, args, &body, err) && cli_client_post(cli, CLI_ROLLOUTS "/preview", &body, &reply, err) &&
            cli_rollouts_preview_show(cli, &reply, err);
@@ -318,7 +315,7 @@ bool cli_rollouts_plan_start(struct cli *cli, const void *args, const struct opt
     const struct start_args *start = args;
     CLEANUP(buf_free) struct buf body = BUF_INIT(8 * 1024);
     struct cli_reply reply;
-    const char *question = arena_printf(&cli->arena, "Start rollout %s?", operands->items[0]);
+    const char *question = arena_printf(&cli->arena, "start %s: let it run?", operands->items[0]);
     const char *path = cli_view_path(&cli->arena, CLI_ROLLOUTS, operands->items[0], "start", (char *)NULL);
     if (start->now && start->at != NULL)
         return err_set(err, ERR_USAGE, "either --now or --at, not both");
@@ -330,8 +327,6 @@ bool cli_rollouts_plan_start(struct cli *cli, const void *args, const struct opt
     }
     put_text(&body, "reason", start->reason);
     buf_byte(&body, '}');
-    if (question == NULL || path == NULL)
-        return err_no_memory(err);
     return cli_prompt_confirm(cli, question, err) && cli_client_post(cli, path, &body, &reply, err) &&
            cli_view_show(cli, &reply, &cli_rollouts_view, err);
 }

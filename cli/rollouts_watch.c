@@ -51,13 +51,10 @@ void cli_rollouts_watch_phase(char ret_line[CLI_ROLLOUTS_WATCH_LINE_SIZE], const
         {'!', counts->failed + counts->timed_out},  {'#', counts->confirmed}, {'~', counts->retrying}, {'>', counts->in_flight},
         {'-', counts->cancelled + counts->skipped},
     };
-    char size[32] = "the rest";
+    char size[CLI_ROLLOUTS_SIZE_SIZE];
     char head[96];
     char tail[256];
-    if (phase->percent != 0)
-        snprintf(size, sizeof(size), "%lld %%", (long long)phase->percent);
-    else if (phase->count != 0)
-        snprintf(size, sizeof(size), "%lld devices", (long long)phase->count);
+    cli_rollouts_size(size, phase);
     snprintf(head, sizeof(head), "phase %-2zu %-12s %-8.16s", number, size, phase->state);
     snprintf(tail, sizeof(tail), "%lld of %lld confirmed", (long long)counts->confirmed, (long long)counts->devices);
     add_count(tail, sizeof(tail), counts->in_flight, "in flight");
@@ -100,54 +97,48 @@ void cli_rollouts_watch_head(char ret_line[CLI_ROLLOUTS_WATCH_LINE_SIZE], const 
              rollout->state, why);
 }
 
-/* What is on the screen. */
-struct screen {
+/* What is watched, and what is on the screen. */
+struct watch {
+    const char *path;
+    bool over;       /* nothing more is to come */
     size_t lines;    /* drawn, to be drawn over */
     struct buf last; /* what a script was told last */
 };
-
-/* One line; a server that lies cannot drive the terminal. */
-static void put_line(struct arena *arena, const char *before, char *line, size_t columns, struct buf *out) {
-    if (columns > 0 && strlen(line) > columns)
-        line[columns] = '\0';
-    const char *clean = cli_table_clean(arena, line);
-    buf_printf(out, "%s%s\n", before, clean == NULL ? "" : clean);
-}
 
 static bool compose(struct arena *arena, const struct cli_rollouts_rollout *rollout, size_t columns, const char *before, struct buf *out,
                     struct err *err) {
     const struct cli_rollouts_phase *phases = rollout->phases.items;
     char line[CLI_ROLLOUTS_WATCH_LINE_SIZE];
     cli_rollouts_watch_head(line, rollout);
-    put_line(arena, before, line, columns, out);
+    buf_printf(out, "%s%s\n", before, cli_table_line(arena, line, columns));
     for (size_t i = 0; i < rollout->phases.count; i++) {
         cli_rollouts_watch_phase(line, &phases[i], i + 1, columns);
-        put_line(arena, before, line, columns, out);
+        buf_printf(out, "%s%s\n", before, cli_table_line(arena, line, columns));
     }
     return buf_ok(out, "output", err);
 }
 
 /* On a terminal over what was drawn before; elsewhere only when something changed. */
-static bool draw(struct cli *cli, struct screen *screen, const struct cli_rollouts_rollout *rollout, const struct cli_reply *reply, struct err *err) {
+static bool draw(struct cli *cli, struct watch *watch, const struct cli_rollouts_rollout *rollout, const struct cli_reply *reply, struct err *err) {
     CLEANUP(buf_free) struct buf out = BUF_INIT(OUT_MAX_BYTES);
-    bool live = cli->out_is_terminal && !cli->json;
+    bool live = cli->can_redraw && !cli->json;
     if (cli->json) {
         buf_append(&out, reply->body, reply->len);
         buf_byte(&out, '\n');
     } else {
-        if (screen->lines > 0 && live)
-            buf_printf(&out, "\033[%zuA", screen->lines);
+        if (watch->lines > 0 && live)
+            buf_printf(&out, "\033[%zuA", watch->lines);
         if (!compose(&cli->arena, rollout, live ? cli_progress_columns(cli->out) - 1 : 0, live ? "\r\033[K" : "", &out, err))
             return false;
     }
     if (!buf_ok(&out, "output", err))
         return false;
-    if (!live && text_equal(out.data, screen->last.data))
+    if (!live && text_equal(out.data, watch->last.data))
         return true;
-    screen->lines = rollout->phases.count + 1;
-    buf_reset(&screen->last);
-    buf_append(&screen->last, out.data, out.len);
-    return buf_ok(&screen->last, "output", err) && cli_view_write(cli, &out, err);
+    watch->lines = rollout->phases.count + 1;
+    buf_reset(&watch->last);
+    buf_append(&watch->last, out.data, out.len);
+    return buf_ok(&watch->last, "output", err) && cli_view_write(cli, &out, err);
 }
 
 /* True when there is nothing more to see; *ret_exit says how it ended. */
@@ -165,45 +156,35 @@ static bool is_over(const struct cli_rollouts_rollout *rollout, int *ret_exit) {
     return false;
 }
 
-static bool look(struct cli *cli, const char *path, struct screen *screen, bool *ret_over, struct err *err) {
+static bool look(struct cli *cli, void *context, struct err *err) {
+    struct watch *watch = context;
     struct cli_rollouts_rollout rollout;
     struct cli_reply reply;
-    if (!cli_client_get(cli, path, &reply, err))
+    if (!cli_client_get(cli, watch->path, &reply, err))
         return false;
     if (!json_read(&cli->arena, reply.body, reply.len, &cli_rollouts_shape, &rollout, NULL, err))
         return err_prefix(err, "reply of the server");
     if (text_equal(rollout.state, "draft"))
         return err_set(err, ERR_CONFLICT, "rollout %s is a draft: `pawl rollouts start` begins it", rollout.id);
-    *ret_over = is_over(&rollout, &cli->exit_code);
-    return draw(cli, screen, &rollout, &reply, err);
+    watch->over = is_over(&rollout, &cli->exit_code);
+    return draw(cli, watch, &rollout, &reply, err);
 }
 
-/* The first look opens the client, which lives as long as the run; every further one gives its memory back, so that a day of watching needs no more
- * than a minute. */
-static bool watch_on(struct cli *cli, const char *path, int64_t interval_s, struct screen *screen, struct err *err) {
-    bool over = false;
-    bool seen = look(cli, path, screen, &over, err);
-    while (seen && !over) {
-        const struct arena kept = cli->arena;
-        clock_sleep_ms(interval_s * 1000);
-        arena_init(&cli->arena, CLI_ARENA_BYTES);
-        seen = look(cli, path, screen, &over, err);
-        arena_clear(&cli->arena);
-        cli->arena = kept;
-    }
-    return seen;
+static void free_watch(struct watch *watch) {
+    buf_free(&watch->last);
 }
 
 bool cli_rollouts_watch(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const struct watch_args *watch = args;
-    int64_t interval_s = watch->interval_s == 0 ? INTERVAL_DEFAULT_S : watch->interval_s;
-    const char *path = cli_view_path(&cli->arena, CLI_ROLLOUTS, operands->items[0], (char *)NULL);
-    if (path == NULL)
-        return err_no_memory(err);
+    const struct watch_args *given = args;
+    int64_t interval_s = given->interval_s == 0 ? INTERVAL_DEFAULT_S : given->interval_s;
+    CLEANUP(free_watch)
+    struct watch watch = {.path = cli_view_path(&cli->arena, CLI_ROLLOUTS, operands->items[0], (char *)NULL), .last = BUF_INIT(OUT_MAX_BYTES)};
     if (interval_s < 1 || interval_s > INTERVAL_MAX_S)
         return err_set(err, ERR_USAGE, "--interval must be 1 to %d seconds", INTERVAL_MAX_S);
-    struct screen screen = {.last = BUF_INIT(OUT_MAX_BYTES)};
-    bool done = watch_on(cli, path, interval_s, &screen, err);
-    buf_free(&screen.last);
-    return done;
+    bool seen = cli_aside(cli, look, &watch, err);
+    while (seen && !watch.over) {
+        clock_sleep_ms(interval_s * 1000);
+        seen = cli_aside(cli, look, &watch, err);
+    }
+    return seen;
 }

@@ -2,6 +2,7 @@
 #include "cli/diff.h"
 #include "cli/groups.h"
 #include "cli/job.h"
+#include "cli/local.h"
 #include "cli/prompt.h"
 #include "cli/rootplan.h"
 #include "cli/view.h"
@@ -52,13 +53,9 @@ const struct cli_options cli_root_publish_options = CLI_OPTIONS(struct root_args
 
 static bool read_root(const char *path, struct metadata **ret_root, struct draft **ret_draft, struct err *err) {
     CLEANUP(buf_free) struct buf bytes = BUF_INIT(METADATA_ROOT_MAX);
-    if (!file_read(path, &bytes, err)) {
-        err->code = ERR_IO;
-        return false;
-    }
-    const char *data = bytes.data == NULL ? "" : bytes.data;
-    return (metadata_parse(METADATA_ROOT, NULL, data, bytes.len, ret_root, err) || err_prefix(err, "%s", path)) &&
-           (ret_draft == NULL || draft_read(data, bytes.len, ret_draft, err));
+    return cli_local_read(path, &bytes, err) &&
+           (metadata_parse(METADATA_ROOT, NULL, bytes.data, bytes.len, ret_root, err) || err_prefix(err, "%s", path)) &&
+           (ret_draft == NULL || draft_read(bytes.data, bytes.len, ret_draft, err));
 }
 
 /* Writes a draft and shows what it says against the root before it. */
@@ -96,10 +93,7 @@ static bool make(struct cli *cli, const struct root_args *root, const struct met
     if (!cli_rootplan_draft(plan, base == NULL ? 1 : base->version + 1, expires_at, &draft, err) || !draft_bytes(draft, &bytes, err) ||
         !metadata_parse(METADATA_ROOT, NULL, bytes.data, bytes.len, &next, err) || !show_draft(cli, base, next, hash, err))
         return false;
-    if (file_write_new(root->out, bytes.data, bytes.len, 0644, err))
-        return true;
-    err->code = ERR_IO;
-    return false;
+    return cli_local_write_new(root->out, bytes.data, bytes.len, 0644, err);
 }
 
 bool cli_root_init(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
@@ -267,14 +261,10 @@ bool cli_root_publish(struct cli *cli, const void *args, const struct option_tex
     CLEANUP(trusted_cleanup) struct trusted *next = NULL;
     CLEANUP(free_republish) struct republish again = {.targets = BUF_INIT(METADATA_TARGETS_MAX), .snapshot = BUF_INIT(METADATA_SNAPSHOT_MAX)};
     struct cli_reply reply;
-    if (!file_read(operands->items[0], &bytes, err)) {
-        err->code = ERR_IO;
-        return false;
-    }
-    if (!cli_job_open(cli, &root->signing, NULL, true, &job, err))
+    if (!cli_local_read(operands->items[0], &bytes, err) || !cli_job_open(cli, &root->signing, NULL, true, &job, err))
         return false;
     const struct metadata *now = job.tuf.trusted->root;
-    if (!trusted_open(now->bytes, now->len, &next, err) || !trusted_update_root(next, bytes.data == NULL ? "" : bytes.data, bytes.len, err) ||
+    if (!trusted_open(now->bytes, now->len, &next, err) || !trusted_update_root(next, bytes.data, bytes.len, err) ||
         !trusted_check_root(next, job.now, err))
         return err_prefix(err, "%s", operands->items[0]);
     if (!sign_again(cli, root, &job, next->root, &again, err))

@@ -1,4 +1,5 @@
 #include "cli/rootplan.h"
+#include "cli/local.h"
 
 #include <string.h>
 
@@ -59,18 +60,11 @@ static bool take_role(const char *option, const char *what, size_t *ret_role, co
 }
 
 bool cli_rootplan_add(struct cli_rootplan *plan, const char *what, struct err *err) {
-    CLEANUP(buf_free) struct buf pem = BUF_INIT(KEY_FILE_MAX);
     CLEANUP(key_cleanup) struct key *key = NULL;
     const char *path = NULL;
     size_t role = 0;
-    if (!take_role("add-key", what, &role, &path, err))
+    if (!take_role("add-key", what, &role, &path, err) || !cli_local_public_key(path, &key, err))
         return false;
-    if (!file_read(path, &pem, err)) {
-        err->code = ERR_KEY;
-        return false;
-    }
-    if (!key_from_pem(pem.data == NULL ? "" : pem.data, &key, err))
-        return err_prefix(err, "%s", path);
     if (plan->owned_count == ARRAY_LEN(plan->owned))
         return err_set(err, ERR_USAGE, "more than %zu new keys", ARRAY_LEN(plan->owned));
     if (!put(&plan->roles[role], cli_rootplan_names[role], key, err))

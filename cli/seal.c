@@ -1,14 +1,15 @@
 /* `pawl seal` and `pawl unseal`: age files, streamed with flat memory. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/groups.h"
+#include "cli/local.h"
+#include "cli/newfile.h"
 #include "cli/sealing.h"
+#include "cli/view.h"
 #include "common/file.h"
-#include "common/random.h"
 #include "common/text.h"
 
 struct seal_args {
@@ -33,58 +34,27 @@ static const struct cli_option unseal_options[] = {
 };
 const struct cli_options cli_unseal_options = CLI_OPTIONS(struct unseal_args, unseal_options);
 
-/* Where the bytes go: standard output, or a temporary file that gets its name only when all of it is there. */
+/* Where the bytes go: standard output, or a new file. */
 struct output {
-    const char *path;      /* NULL: standard output */
-    const char *temporary; /* exists while non-NULL */
+    struct cli_newfile file;
     int fd;
 };
 
 static void drop_output(struct output *output) {
-    if (output->path == NULL)
-        return;
-    file_close(&output->fd);
-    if (output->temporary != NULL)
-        unlink(output->temporary);
+    cli_newfile_drop(&output->file);
 }
 
 static bool open_output(struct cli *cli, const char *path, mode_t mode, struct output *ret_output, struct err *err) {
     if (path == NULL && cli->out_is_terminal)
         return err_set(err, ERR_USAGE, "standard output is a terminal: give --out FILE");
-    if (path == NULL) {
-        *ret_output = (struct output){.fd = STDOUT_FILENO};
-        return true;
-    }
-    if (file_exists(path))
-        return err_set(err, ERR_IO, "%s exists already", path);
-    char unique[17];
-    random_hex(unique, sizeof(unique) / 2);
-    struct output output = {.path = path, .temporary = arena_printf(&cli->arena, "%s.new-%s", path, unique)};
-    if (output.temporary == NULL)
-        return err_no_memory(err);
-    output.fd = open(output.temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (output.fd < 0) {
-        err_errno(err, "%s", output.temporary);
-        err->code = ERR_IO;
+    if (path != NULL && !cli_newfile_open(&cli->arena, path, mode, &ret_output->file, err))
         return false;
-    }
-    *ret_output = output;
+    ret_output->fd = path != NULL ? ret_output->file.fd : STDOUT_FILENO;
     return true;
 }
 
 static bool keep_output(struct output *output, struct err *err) {
-    if (output->path == NULL)
-        return true;
-    if (fsync(output->fd) != 0)
-        return err_errno(err, "%s", output->temporary);
-    if (link(output->temporary, output->path) != 0) /* never replaces */
-        return err_errno(err, "%s", output->path);
-    return file_sync_parent(output->path, err);
-}
-
-static bool write_output(void *context, const void *data, size_t len, struct err *err) {
-    const struct output *output = context;
-    return file_write_all(output->fd, data, len, err);
+    return output->file.path == NULL || cli_newfile_keep(&output->file, err);
 }
 
 static bool open_input(const struct option_texts *operands, int *ret_fd, struct err *err) {
@@ -92,24 +62,19 @@ static bool open_input(const struct option_texts *operands, int *ret_fd, struct 
         *ret_fd = dup(STDIN_FILENO);
         return *ret_fd >= 0 || err_errno(err, "standard input");
     }
-    *ret_fd = open(operands->items[0], O_RDONLY | O_CLOEXEC);
-    if (*ret_fd >= 0)
-        return true;
-    err_errno(err, "%s", operands->items[0]);
-    err->code = ERR_IO;
-    return false;
+    return cli_local_open(operands->items[0], ret_fd, err);
 }
 
 bool cli_seal_file(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
     const struct seal_args *seal = args;
     struct seal_recipients recipients;
     CLEANUP(file_close) int in = -1;
-    CLEANUP(drop_output) struct output out = {0};
+    CLEANUP(drop_output) struct output out = {.file = {.fd = -1}};
     if (!cli_sealing_recipients(&seal->recipients, &seal->recipient_files, &recipients, err) || !open_input(operands, &in, err) ||
         !open_output(cli, seal->out, 0666, &out, err))
         return false;
     const struct seal_source source = {.read = cli_sealing_read, .context = &in};
-    const struct seal_sink sink = {.write = write_output, .context = &out};
+    const struct seal_sink sink = {.write = cli_sealing_write, .context = &out.fd};
     return seal_seal(&recipients, &source, &sink, err) && keep_output(&out, err);
 }
 
@@ -117,7 +82,7 @@ bool cli_seal_open(struct cli *cli, const void *args, const struct option_texts 
     const struct unseal_args *unseal = args;
     CLEANUP(seal_identities_wipe) struct seal_identities identities = {0};
     CLEANUP(file_close) int in = -1;
-    CLEANUP(drop_output) struct output out = {0};
+    CLEANUP(drop_output) struct output out = {.file = {.fd = -1}};
     if (unseal->identity == NULL)
         return err_set(err, ERR_USAGE, "open with what? give --identity FILE");
     if (!seal_identities_read(unseal->identity, &identities, err)) {
@@ -127,7 +92,7 @@ bool cli_seal_open(struct cli *cli, const void *args, const struct option_texts 
     if (!open_input(operands, &in, err) || !open_output(cli, unseal->out, 0600, &out, err))
         return false;
     const struct seal_source source = {.read = cli_sealing_read, .context = &in};
-    const struct seal_sink sink = {.write = write_output, .context = &out};
+    const struct seal_sink sink = {.write = cli_sealing_write, .context = &out.fd};
     return seal_open(&identities, &source, &sink, err) && keep_output(&out, err);
 }
 
@@ -146,9 +111,9 @@ bool cli_seal_identity(struct cli *cli, const void *args UNUSED, const struct op
     explicit_bzero(secret, sizeof(secret));
     if (!buf_ok(&text, "identity", err))
         return false;
-    if (!file_write_new(operands->items[0], text.data, text.len, 0400, err)) {
-        err->code = ERR_IO;
+    if (!cli_local_write_new(operands->items[0], text.data, text.len, 0400, err))
         return false;
-    }
-    return fprintf(cli->out, "%s\n", public) > 0 || err_set(err, ERR_IO, "cannot write the output");
+    CLEANUP(buf_free) struct buf out = BUF_INIT(SEAL_TEXT_SIZE + 1);
+    buf_printf(&out, "%s\n", public);
+    return cli_view_write(cli, &out, err);
 }

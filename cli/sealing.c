@@ -1,7 +1,7 @@
 #include "cli/sealing.h"
+#include "cli/local.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -50,13 +50,6 @@ bool cli_sealing_write(void *context, const void *data, size_t len, struct err *
     return file_write_all(*fd, data, len, err);
 }
 
-static const char *temporary_path(struct arena *arena) {
-    const char *folder = getenv("TMPDIR");
-    char unique[17];
-    random_hex(unique, sizeof(unique) / 2);
-    return arena_printf(arena, "%s/pawl-sealed-%s", folder != NULL && folder[0] == '/' ? folder : "/tmp", unique);
-}
-
 /* An image that is hashed on its way. */
 struct reading {
     const char *path;
@@ -82,14 +75,11 @@ static void close_reading(struct reading *reading) {
 
 static bool seal_into(struct arena *arena, const struct seal_recipients *recipients, const char *image, int out, struct cli_sealed *sealed,
                       struct err *err) {
-    CLEANUP(close_reading) struct reading in = {.path = image, .fd = open(image, O_RDONLY | O_CLOEXEC)};
+    CLEANUP(close_reading) struct reading in = {.path = image, .fd = -1};
     uint8_t digest[SHA256_SIZE];
     char sha256[SHA256_HEX_SIZE];
-    if (in.fd < 0) {
-        err_errno(err, "%s", image);
-        err->code = ERR_IO;
+    if (!cli_local_open(image, &in.fd, err))
         return false;
-    }
     const struct seal_source source = {.read = read_hashing, .context = &in};
     const struct seal_sink sink = {.write = cli_sealing_write, .context = &out};
     if (!hash_sha256_begin(&in.hash, err))
@@ -106,34 +96,38 @@ static bool seal_into(struct arena *arena, const struct seal_recipients *recipie
     return fsync(out) == 0 || err_errno(err, "the sealed image");
 }
 
-bool cli_sealing_seal(struct cli *cli, const struct cli_sealing_args *args, const char *image, struct cli_sealed *ret_sealed, struct err *err) {
-    struct seal_recipients recipients;
-    const char *path = args->out != NULL ? args->out : temporary_path(&cli->arena);
+/* Nobody needs a name for it, so it has none: however this process ends, nothing is left. */
+static bool open_nameless(struct arena *arena, struct cli_sealed *sealed, struct err *err) {
+    const char *folder = getenv("TMPDIR");
+    char unique[17];
+    random_hex(unique, sizeof(unique) / 2);
+    const char *path = arena_printf(arena, "%s/pawl-sealed-%s", folder != NULL && folder[0] == '/' ? folder : "/tmp", unique);
     if (path == NULL)
         return err_no_memory(err);
-    if (!cli_sealing_recipients(&args->recipients, &args->recipient_files, &recipients, err))
+    if (!cli_newfile_open(arena, path, 0600, &sealed->file, err))
         return false;
-    CLEANUP(file_close) int out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, args->out != NULL ? 0644 : 0600);
-    if (out < 0) {
-        err_errno(err, "%s", path);
-        err->code = ERR_IO;
-        return false;
-    }
-    struct cli_sealed sealed = {.path = path};
-    if (!seal_into(&cli->arena, &recipients, image, out, &sealed, err)) {
-        unlink(path);
-        return false;
-    }
-    *ret_sealed = sealed;
-    return true;
+    (void)unlink(sealed->file.temporary);
+    sealed->file.temporary = NULL;
+    sealed->path = arena_printf(arena, "/proc/self/fd/%d", sealed->file.fd);
+    return sealed->path != NULL || err_no_memory(err);
 }
 
-void cli_sealing_keep(struct cli_sealed *sealed) {
-    sealed->kept = true;
+bool cli_sealing_seal(struct cli *cli, const struct cli_sealing_args *args, const char *image, struct cli_sealed *sealed, struct err *err) {
+    struct seal_recipients recipients;
+    if (!cli_sealing_recipients(&args->recipients, &args->recipient_files, &recipients, err))
+        return false;
+    if (!(args->out != NULL ? cli_newfile_open(&cli->arena, args->out, 0644, &sealed->file, err) : open_nameless(&cli->arena, sealed, err)))
+        return false;
+    sealed->path = args->out != NULL ? sealed->file.temporary : sealed->path;
+    return seal_into(&cli->arena, &recipients, image, sealed->file.fd, sealed, err);
+}
+
+bool cli_sealing_keep(struct cli_sealed *sealed, struct err *err) {
+    return sealed->file.temporary == NULL || cli_newfile_keep(&sealed->file, err);
 }
 
 void cli_sealing_drop(struct cli_sealed *sealed) {
-    if (sealed->path != NULL && !sealed->kept)
-        unlink(sealed->path);
+    if (sealed->path != NULL)
+        cli_newfile_drop(&sealed->file);
     sealed->path = NULL;
 }

@@ -29,6 +29,15 @@ static bool read_reply(struct cli *cli, const struct cli_secret *secret, const s
            err_prefix(err, "reply of the server");
 }
 
+bool cli_secret_check(const struct cli_secret *secret, struct err *err) {
+    return secret->out == NULL || !file_exists(secret->out) || err_set(err, ERR_IO, "%s exists already", secret->out);
+}
+
+bool cli_secret_make(struct cli *cli, const struct cli_secret *secret, const char *path, const struct buf *body, struct err *err) {
+    struct cli_reply reply;
+    return cli_secret_check(secret, err) && cli_client_post(cli, path, body, &reply, err) && cli_secret_hand_over(cli, secret, &reply, err);
+}
+
 bool cli_secret_hand_over(struct cli *cli, const struct cli_secret *secret, const struct cli_reply *reply, struct err *err) {
     const char *kind = secret->kind;
     struct made made;

@@ -41,6 +41,20 @@ const char *cli_table_clean(struct arena *arena, const char *text) {
     return clean;
 }
 
+const char *cli_table_line(struct arena *arena, const char *text, size_t columns) {
+    const char *clean = cli_table_clean(arena, text == NULL ? "" : text);
+    if (clean == NULL)
+        return "";
+    size_t len = 0;
+    for (size_t width = 0; clean[len] != '\0'; len++) {
+        width += ((unsigned char)clean[len] & 0xc0) != 0x80;
+        if (columns > 0 && width > columns)
+            break;
+    }
+    const char *cut = arena_strndup(arena, clean, len);
+    return cut == NULL ? "" : cut;
+}
+
 bool cli_table_add(struct cli_table *table, const char *const *cells, struct err *err) {
     struct cli_table_row *row = arena_alloc(table->arena, sizeof(*row));
     if (row == NULL)

@@ -33,4 +33,7 @@ void cli_table_print(const struct cli_table *table, bool aligned, struct buf *ou
 /* The text without characters that drive a terminal; one line. NULL when the arena is full. */
 const char *cli_table_clean(struct arena *arena, const char *text);
 
+/* The same, cut to so many characters; 0: not cut. "" for NULL, and when the arena is full. */
+const char *cli_table_line(struct arena *arena, const char *text, size_t columns);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "cli/groups.h"
 #include "cli/job.h"
+#include "cli/local.h"
 #include "cli/view.h"
 #include "common/clock.h"
 #include "common/file.h"
@@ -49,13 +50,8 @@ static void free_team(struct team *team) {
 
 static bool read_team(const struct option_texts *files, struct team *team, struct err *err) {
     for (size_t i = 0; i < files->count && team->count < METADATA_KEYS_MAX; i++) {
-        CLEANUP(buf_free) struct buf pem = BUF_INIT(KEY_FILE_MAX);
-        if (!file_read(files->items[i], &pem, err)) {
-            err->code = ERR_KEY;
+        if (!cli_local_public_key(files->items[i], &team->keys[team->count], err))
             return false;
-        }
-        if (!key_from_pem(pem.data == NULL ? "" : pem.data, &team->keys[team->count], err))
-            return err_prefix(err, "%s", files->items[i]);
         team->count++;
     }
     return team->count > 0 || err_set_field(err, ERR_USAGE, "public-key", "--public-key FILE is needed: whose paths are they?");

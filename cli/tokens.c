@@ -1,8 +1,7 @@
 #include "cli/groups.h"
-#include "cli/prompt.h"
 #include "cli/secret.h"
+#include "cli/verb.h"
 #include "cli/view.h"
-#include "common/file.h"
 #include "common/text.h"
 
 #define TOKENS "/api/v1/tokens"
@@ -70,29 +69,28 @@ bool cli_tokens_show(struct cli *cli, const void *args UNUSED, const struct opti
     return cli_view_get(cli, cli_view_path(&cli->arena, TOKENS, operands->items[0], (char *)NULL), &token_view, err);
 }
 
-static bool request_token(struct cli *cli, const struct create_args *create, struct cli_reply *ret_reply, struct err *err) {
-    struct token_input input = {.name = create->name, .expires_in_s = EXPIRES_DEFAULT_S};
-    if (create->expires != NULL &&
-        (!text_to_duration(create->expires, &input.expires_in_s) || input.expires_in_s < EXPIRES_MIN_S || input.expires_in_s > EXPIRES_MAX_S))
-        return err_set(err, ERR_USAGE, "--expires '%s' must be from 60s to 365d", create->expires);
-    const char *scopes[ARRAY_LEN(create->scopes.items)];
-    for (size_t i = 0; i < create->scopes.count; i++)
-        scopes[i] = create->scopes.items[i];
-    input.scopes = (struct json_texts){.count = create->scopes.count, .items = scopes};
-    CLEANUP(buf_free) struct buf body = BUF_INIT(16 * 1024);
-    json_write(&body, &input_shape, &input);
-    return cli_client_post(cli, TOKENS, &body, ret_reply, err);
+/* expires_s is left alone when the option is not given. */
+static bool read_expiry(const char *expires, int64_t *expires_s, struct err *err) {
+    if (expires != NULL && (!text_to_duration(expires, expires_s) || *expires_s < EXPIRES_MIN_S || *expires_s > EXPIRES_MAX_S))
+        return err_set(err, ERR_USAGE, "--expires '%s' must be from 60s to 365d", expires);
+    return true;
 }
 
 bool cli_tokens_create(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
     const struct create_args *create = args;
-    struct cli_reply reply;
+    const struct cli_secret secret = {.kind = "token", .out = create->out, .mode = 0600};
+    struct token_input input = {.name = create->name, .expires_in_s = EXPIRES_DEFAULT_S};
+    CLEANUP(buf_free) struct buf body = BUF_INIT(16 * 1024);
     if (create->scopes.count == 0)
         return err_set(err, ERR_USAGE, "give at least one --scope (device:read, release:publish, …)");
-    if (create->out != NULL && file_exists(create->out))
-        return err_set(err, ERR_USAGE, "%s exists already", create->out);
-    const struct cli_secret secret = {.kind = "token", .out = create->out, .mode = 0600};
-    return request_token(cli, create, &reply, err) && cli_secret_hand_over(cli, &secret, &reply, err);
+    if (!read_expiry(create->expires, &input.expires_in_s, err))
+        return false;
+    const char *scopes[ARRAY_LEN(create->scopes.items)];
+    for (size_t i = 0; i < create->scopes.count; i++)
+        scopes[i] = create->scopes.items[i];
+    input.scopes = (struct json_texts){.count = create->scopes.count, .items = scopes};
+    json_write(&body, &input_shape, &input);
+    return cli_secret_make(cli, &secret, TOKENS, &body, err);
 }
 
 struct rotate_args {
@@ -110,34 +108,21 @@ enum { GRACE_MAX_S = 7 * 86400 };
 
 bool cli_tokens_rotate(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
     const struct rotate_args *rotate = args;
+    const struct cli_secret secret = {.kind = "token", .out = rotate->out, .mode = 0600};
     int64_t grace_s = 0, expires_s = 0;
-    struct cli_reply reply;
     CLEANUP(buf_free) struct buf body = BUF_INIT(256);
     if (rotate->grace != NULL && (!text_to_duration(rotate->grace, &grace_s) || grace_s < 0 || grace_s > GRACE_MAX_S))
         return err_set(err, ERR_USAGE, "--grace '%s' must be from 0 to 7d", rotate->grace);
-    if (rotate->expires != NULL && (!text_to_duration(rotate->expires, &expires_s) || expires_s < EXPIRES_MIN_S || expires_s > EXPIRES_MAX_S))
-        return err_set(err, ERR_USAGE, "--expires '%s' must be from 60s to 365d", rotate->expires);
-    if (rotate->out != NULL && file_exists(rotate->out))
-        return err_set(err, ERR_USAGE, "%s exists already", rotate->out);
-    const char *path = cli_view_path(&cli->arena, TOKENS, operands->items[0], "rotate", (char *)NULL);
-    if (path == NULL)
-        return err_no_memory(err);
+    if (!read_expiry(rotate->expires, &expires_s, err))
+        return false;
     buf_printf(&body, "{\"grace_s\":%lld", (long long)grace_s);
     if (rotate->expires != NULL)
         buf_printf(&body, ",\"expires_in_s\":%lld", (long long)expires_s);
     buf_text(&body, "}");
-    const struct cli_secret secret = {.kind = "token", .out = rotate->out, .mode = 0600};
-    return cli_client_post(cli, path, &body, &reply, err) && cli_secret_hand_over(cli, &secret, &reply, err);
+    return cli_secret_make(cli, &secret, cli_view_path(&cli->arena, TOKENS, operands->items[0], "rotate", (char *)NULL), &body, err);
 }
 
 bool cli_tokens_revoke(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
-    const char *asked = arena_printf(&cli->arena, "Refuse token %s from now on?", operands->items[0]);
-    const char *path = cli_view_path(&cli->arena, TOKENS, operands->items[0], (char *)NULL);
-    struct cli_reply reply;
-    if (asked == NULL || path == NULL)
-        return err_no_memory(err);
-    if (!cli_prompt_confirm(cli, asked, err) || !cli_client_update(cli, "DELETE", path, NULL, &reply, err))
-        return false;
-    cli_note(cli, "token %s is refused from now on", operands->items[0]);
-    return true;
+    const struct cli_verb verb = {.collection = TOKENS, .name = "revoke", .question = "refuse it from now on?"};
+    return cli_verb_delete(cli, &verb, operands->items[0], "refused from now on", err);
 }

@@ -146,9 +146,7 @@ static const char *shown(const char *text) {
 }
 
 static void put_line(struct arena *arena, const char *line, size_t columns, bool live, struct buf *out) {
-    const char *clean = cli_table_clean(arena, line != NULL ? line : "");
-    size_t len = clean != NULL ? strlen(clean) : 0;
-    buf_printf(out, "%.*s%s\n", (int)(columns > 0 && len > columns ? columns : len), clean != NULL ? clean : "", live ? "\033[K" : "");
+    buf_printf(out, "%s%s\n", cli_table_line(arena, line, columns), live ? "\033[K" : "");
 }
 
 static void put_fleet(struct arena *arena, const struct stats *stats, double rate, size_t columns, bool live, struct buf *out) {
@@ -260,41 +258,36 @@ static bool print_json(struct cli *cli, const struct look *look, struct err *err
     return buf_ok(&out, "output", err) && cli_view_json(cli, out.data, out.len, err);
 }
 
-/* What a look takes is given back after it, so that a day needs no more memory than a minute. */
-static bool look_again(struct cli *cli, struct sample *sample, struct err *err) {
-    const struct arena kept = cli->arena;
+/* What stays from look to look. */
+struct top {
+    bool live;
+    struct sample sample; /* of the look before */
+};
+
+static bool look_once(struct cli *cli, void *context, struct err *err) {
+    struct top *top = context;
     struct look look;
-    arena_init(&cli->arena, CLI_ARENA_BYTES);
-    bool seen = fetch(cli, sample, &look, err) && draw(cli, &look, true, err);
-    if (seen)
-        *sample = look.sample;
-    arena_clear(&cli->arena);
-    cli->arena = kept;
-    return seen;
+    if (!fetch(cli, &top->sample, &look, err))
+        return false;
+    top->sample = look.sample;
+    return cli->json ? print_json(cli, &look, err) : draw(cli, &look, top->live, err);
 }
 
 bool cli_top_show(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
-    const struct top_args *top = args;
-    int64_t interval_s = top->interval_s == 0 ? INTERVAL_DEFAULT_S : top->interval_s;
-    bool live = cli->out_is_terminal && !cli->json && !top->once;
-    struct sample sample;
-    struct look look;
+    const struct top_args *given = args;
+    int64_t interval_s = given->interval_s == 0 ? INTERVAL_DEFAULT_S : given->interval_s;
+    struct top top = {.live = cli->can_redraw && !cli->json && !given->once};
     if (interval_s < 1 || interval_s > INTERVAL_MAX_S)
         return err_set(err, ERR_USAGE, "--interval must be 1 to %d seconds", INTERVAL_MAX_S);
-    if (!take_sample(cli, &sample, err))
+    if (!take_sample(cli, &top.sample, err))
         return false;
-    clock_sleep_ms(sample.known ? SAMPLE_MS : 0);
-    if (!fetch(cli, &sample, &look, err))
-        return false;
-    if (cli->json)
-        return print_json(cli, &look, err);
-    if (live)
+    clock_sleep_ms(top.sample.known ? SAMPLE_MS : 0);
+    if (top.live)
         fputs("\033[2J", cli->out);
-    bool good = draw(cli, &look, live, err);
-    sample = look.sample;
-    while (good && live) {
+    bool seen = cli_aside(cli, look_once, &top, err);
+    while (seen && top.live) {
         clock_sleep_ms(interval_s * 1000);
-        good = look_again(cli, &sample, err);
+        seen = cli_aside(cli, look_once, &top, err);
     }
-    return good;
+    return seen;
 }

@@ -110,9 +110,9 @@ bool cli_view_json(struct cli *cli, const char *json, size_t len, struct err *er
     return cli_view_write(cli, &out, err);
 }
 
-bool cli_view_show(struct cli *cli, const struct cli_reply *reply, const struct cli_view *view, struct err *err) {
-    if (cli->json)
-        return cli_view_json(cli, reply->body, reply->len, err);
+/* One line a column: "title<TAB>value", or aligned. */
+static bool write_object(struct cli *cli, const struct cli_reply *reply, const struct cli_view *view, bool aligned, struct buf *out,
+                         struct err *err) {
     void *object = arena_alloc(&cli->arena, view->shape->size);
     if (object == NULL)
         return err_no_memory(err);
@@ -123,20 +123,34 @@ bool cli_view_show(struct cli *cli, const struct cli_reply *reply, const struct 
     size_t widest = 0;
     for (size_t i = 0; i < count; i++)
         widest = strlen(columns[i].title) > widest ? strlen(columns[i].title) : widest;
-    CLEANUP(buf_free) struct buf out = BUF_INIT(OUT_MAX_BYTES);
     for (size_t i = 0; i < count; i++) {
         const char *value = format_cell(&cli->arena, view->shape, &columns[i], object);
         value = value == NULL || value[0] == '\0' ? "-" : cli_table_clean(&cli->arena, value);
         if (value == NULL)
             return err_no_memory(err);
         for (const char *at = columns[i].title; *at != '\0'; at++)
-            buf_byte(&out, *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at);
-        if (cli->out_is_terminal)
-            buf_printf(&out, "%*s  %s\n", (int)(widest - strlen(columns[i].title)), "", value);
+            buf_byte(out, *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at);
+        if (aligned)
+            buf_printf(out, "%*s  %s\n", (int)(widest - strlen(columns[i].title)), "", value);
         else
-            buf_printf(&out, "\t%s\n", value);
+            buf_printf(out, "\t%s\n", value);
     }
-    return cli_view_write(cli, &out, err);
+    return buf_ok(out, "output", err);
+}
+
+bool cli_view_show(struct cli *cli, const struct cli_reply *reply, const struct cli_view *view, struct err *err) {
+    CLEANUP(buf_free) struct buf out = BUF_INIT(OUT_MAX_BYTES);
+    if (cli->json)
+        return cli_view_json(cli, reply->body, reply->len, err);
+    return write_object(cli, reply, view, cli->out_is_terminal, &out, err) && cli_view_write(cli, &out, err);
+}
+
+bool cli_view_note(struct cli *cli, const struct cli_reply *reply, const struct cli_view *view, struct err *err) {
+    CLEANUP(buf_free) struct buf out = BUF_INIT(OUT_MAX_BYTES);
+    if (!write_object(cli, reply, view, true, &out, err))
+        return false;
+    fputs(out.data, cli->notes);
+    return true;
 }
 
 bool cli_view_get(struct cli *cli, const char *path, const struct cli_view *view, struct err *err) {
@@ -193,6 +207,8 @@ static bool page_path(struct cli *cli, const char *path, const struct cli_query 
         all[count++] = query[i];
     for (size_t i = 0; i < ARRAY_LEN(paging); i++)
         all[count++] = paging[i];
+    if (path == NULL)
+        return err_no_memory(err);
     buf_text(&full, path);
     cli_view_query(&full, all, count);
     if (!buf_ok(&full, "request path", err))

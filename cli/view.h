@@ -37,6 +37,9 @@ bool cli_view_list(struct cli *cli, const char *path, const struct cli_query *qu
 /* Prints one object; with --json the reply as it came. */
 bool cli_view_show(struct cli *cli, const struct cli_reply *reply, const struct cli_view *view, struct err *err) MUST_USE;
 
+/* The object for people, on standard error: what a question is about. */
+bool cli_view_note(struct cli *cli, const struct cli_reply *reply, const struct cli_view *view, struct err *err) MUST_USE;
+
 /* GETs path and shows it. */
 bool cli_view_get(struct cli *cli, const char *path, const struct cli_view *view, struct err *err) MUST_USE;
 

@@ -1,9 +1,6 @@
-#include <string.h>
-
 #include "cli/groups.h"
-#include "cli/prompt.h"
-#include "cli/view.h"
-#include "common/file.h"
+#include "cli/secret.h"
+#include "cli/verb.h"
 #include "common/text.h"
 
 #define WEBHOOKS "/api/v1/webhooks"
@@ -143,39 +140,6 @@ static void write_body(const struct webhook_args *given, const char *url, const 
     buf_byte(body, '}');
 }
 
-struct new_webhook {
-    const char *webhook; /* as JSON */
-    const char *secret;
-};
-
-static const struct json_field new_fields[] = {
-    JSON_FIELD(struct new_webhook, webhook, JSON_RAW, JSON_REQUIRED),
-    JSON_FIELD(struct new_webhook, secret, JSON_TEXT, JSON_NULLABLE),
-};
-static const struct json_shape new_shape = JSON_SHAPE_OPEN(struct new_webhook, new_fields);
-
-/* The secret goes to a file or is shown; nothing else keeps it. */
-static bool show_secret(struct cli *cli, const struct cli_reply *reply, const char *out_path, struct err *err) {
-    struct new_webhook made;
-    CLEANUP(buf_wipe) struct buf out = BUF_INIT(BODY_MAX_BYTES);
-    if (!json_read(&cli->arena, reply->body, reply->len, &new_shape, &made, NULL, err))
-        return err_prefix(err, "reply of the server");
-    const struct cli_reply shown = {.body = made.webhook, .len = strlen(made.webhook)};
-    if (out_path != NULL && made.secret != NULL) {
-        buf_printf(&out, "%s\n", made.secret);
-        return buf_ok(&out, "secret", err) && file_write_new(out_path, out.data, out.len, 0600, err) &&
-               cli_view_show(cli, &shown, &webhook_view, err);
-    }
-    if (cli->json)
-        return cli_view_json(cli, reply->body, reply->len, err);
-    if (!cli_view_show(cli, &shown, &webhook_view, err))
-        return false;
-    if (made.secret == NULL)
-        return err_set(err, ERR_CONFLICT, "reply of the server: the secret was shown already; rotate makes another");
-    buf_printf(&out, "secret: %s\n", made.secret);
-    return cli_view_write(cli, &out, err);
-}
-
 static const char *path_of(struct cli *cli, const struct option_texts *operands, const char *verb) {
     return cli_view_path(&cli->arena, WEBHOOKS, operands->items[0], verb, (char *)NULL);
 }
@@ -193,19 +157,13 @@ bool cli_webhooks_show(struct cli *cli, const void *args UNUSED, const struct op
 bool cli_webhooks_create(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
     const struct webhook_args *given = args;
     CLEANUP(buf_free) struct buf body = BUF_INIT(BODY_MAX_BYTES);
-    struct cli_reply reply;
-    if (given->out != NULL && file_exists(given->out))
-        return err_set(err, ERR_IO, "%s exists already", given->out);
     write_body(given, operands->items[0], NULL, &body);
-    return cli_client_post(cli, WEBHOOKS, &body, &reply, err) && show_secret(cli, &reply, given->out, err);
+    return cli_secret_make(cli, &(struct cli_secret){.kind = "webhook", .out = given->out, .mode = 0600}, WEBHOOKS, &body, err);
 }
 
 static bool patch(struct cli *cli, const struct option_texts *operands, const struct buf *body, struct err *err) {
-    const char *path = path_of(cli, operands, NULL);
     struct cli_reply reply;
-    if (path == NULL)
-        return err_no_memory(err);
-    return cli_client_update(cli, "PATCH", path, body, &reply, err) && cli_view_show(cli, &reply, &webhook_view, err);
+    return cli_client_update(cli, "PATCH", path_of(cli, operands, NULL), body, &reply, err) && cli_view_show(cli, &reply, &webhook_view, err);
 }
 
 bool cli_webhooks_set(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
@@ -235,17 +193,14 @@ bool cli_webhooks_disable(struct cli *cli, const void *args UNUSED, const struct
 }
 
 bool cli_webhooks_delete(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
-    const char *path = path_of(cli, operands, NULL);
-    struct cli_reply reply;
-    return path != NULL ? cli_client_update(cli, "DELETE", path, NULL, &reply, err) : err_no_memory(err);
+    const struct cli_verb verb = {.collection = WEBHOOKS, .name = "delete", .question = "take it away, with its deliveries?"};
+    return cli_verb_delete(cli, &verb, operands->items[0], "taken away", err);
 }
 
 bool cli_webhooks_rotate(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
     const struct webhook_args *given = args;
-    struct cli_reply reply;
-    if (given->out != NULL && file_exists(given->out))
-        return err_set(err, ERR_IO, "%s exists already", given->out);
-    return cli_client_post(cli, path_of(cli, operands, "rotate"), NULL, &reply, err) && show_secret(cli, &reply, given->out, err);
+    const struct cli_secret secret = {.kind = "webhook", .out = given->out, .mode = 0600};
+    return cli_secret_make(cli, &secret, path_of(cli, operands, "rotate"), NULL, err);
 }
 
 bool cli_webhooks_test(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
@@ -256,8 +211,7 @@ bool cli_webhooks_test(struct cli *cli, const void *args UNUSED, const struct op
 bool cli_webhooks_deliveries(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
     const struct deliveries_args *given = args;
     const struct cli_query query[] = {{"state", given->state}};
-    const char *path = path_of(cli, operands, "deliveries");
-    return path != NULL ? cli_view_list(cli, path, query, ARRAY_LEN(query), given->limit, &delivery_view, err) : err_no_memory(err);
+    return cli_view_list(cli, path_of(cli, operands, "deliveries"), query, ARRAY_LEN(query), given->limit, &delivery_view, err);
 }
 
 bool cli_webhooks_retry(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {

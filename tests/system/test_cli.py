@@ -5,7 +5,9 @@ import json
 import os
 import re
 import shutil
+import signal
 import ssl
+import subprocess
 import threading
 
 import pexpect
@@ -226,6 +228,21 @@ class TestRetries:
         assert done.returncode == 1 and "busy (urn:pawl:problem:busy)" in one_line(done)
         assert len(liar.seen) == 4
 
+    def test_a_long_wait_is_not_sat_out(self, liar):
+        """Nor is it knocked at again before it is over."""
+        status, headers, body = problem(429, "too many")
+        liar.script[("GET", "/api/v1/whoami")] = [(status, {**headers, "Retry-After": "120"}, body)]
+        done = liar.pawl("whoami")
+        assert done.returncode == REFUSED and "again in 120 s" in one_line(done) and len(liar.seen) == 1
+
+    def test_a_stream_outlives_a_busy_server(self, liar):
+        """A proxy's 503 while the server is started anew, longer than one request is tried."""
+        event = json.dumps({"id": "7", "time": "2027-01-01T00:00:00Z", "kind": "registered", "device": "d", "product": None, "detail": {}})
+        good = (200, {"Content-Type": "text/event-stream"}, f"id: 7\ndata: {event}\n\n".encode())
+        liar.script[("GET", "/api/v1/events/stream")] = [problem(503, "busy")] * 5 + [good]
+        done = liar.pawl("events", "follow", "--limit", "1", "--json")
+        assert done.returncode == 0 and json.loads(done.stdout)["device"] == "d" and "connecting again" in one_line(done)
+
     def test_a_refusal_is_final(self, liar):
         liar.script[("GET", "/api/v1/whoami")] = [problem(401, "who?")]
         assert liar.pawl("whoami").returncode == REFUSED and len(liar.seen) == 1
@@ -237,6 +254,25 @@ class TestRetries:
         assert liar.pawl("devices", "tag", "d", "--add", "b").returncode == 1
         puts = [(headers["If-Match"], body) for method, _, headers, body in liar.seen if method == "PUT"]
         assert puts == [('"7"', b'{"tags":["a","b"]}')]
+
+
+class TestWrongUse:
+    @pytest.mark.parametrize("arguments,said", [
+        ((), "no command given"), (("--bogus",), "unknown option '--bogus'"), (("-x",), "unknown option '-x'"), (("devices", "--bogus"), "needs a verb"),
+        (("devices", "bogus"), "no verb 'bogus'"), (("bogus",), "no group 'bogus'"), (("devices", "show"), "usage: pawl devices show DEVICE"),
+        (("devices", "show", "a", "b"), "usage: pawl devices show DEVICE"), (("devices", "show", ""), "operand 1 is empty"),
+        (("devices", "list", "--limit"), "--limit needs a value"), (("devices", "list", "--limit", "x"), "whole number"),
+        (("devices", "list", "--limit", "-1"), "at least 1"), (("keys", "list", ".", "--server", "http://x"), "https://"),
+        (("completion", "tcsh"), "bash, zsh or fish"), (("--quiet=yes", "whoami"), "takes no value"), (("-p",), "needs a value")])
+    def test_is_one_line_that_says_what(self, tmp_path, arguments, said):
+        done = run_pawl(*arguments, check=False, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)})
+        assert done.returncode == USAGE and said in one_line(done) and done.stdout == ""
+
+    @pytest.mark.parametrize("arguments", [("--help",), ("devices", "--help"), ("devices", "list", "--help"), ("--version",)])
+    def test_a_full_disk_is_noticed(self, arguments):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([program("pawl"), *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode == LOCAL and "cannot write the output" in one_line(done)
 
 
 class TestFleet:
@@ -278,7 +314,7 @@ class TestFleet:
         done = published.pawl("tokens", "create", "--scope", "device:read", "--name", "reader", "--expires", "2d", "--out", out)
         secret = out.read_text()
         assert secret not in done.stdout + done.stderr and out.stat().st_mode & 0o777 == 0o600
-        assert published.pawl("tokens", "create", "--scope", "device:read", "--out", out, check=False).returncode == USAGE
+        assert published.pawl("tokens", "create", "--scope", "device:read", "--out", out, check=False).returncode == LOCAL
         shown = published.pawl("tokens", "create", "--scope", "device:read").stdout
         assert re.fullmatch(r"pawl_[A-Za-z0-9]+_[A-Za-z0-9_-]{43}\n", shown)
         url, ca = f"https://localhost:{published.admin_port}", published.pki.server_ca
@@ -308,8 +344,8 @@ class Terminal:
         (config / "config").write_text(f"[default]\nserver = https://localhost:{server.admin_port}\nca = {server.pki.server_ca}\n"
                                        f"token_file = {server.token_file}\nstate_dir = {tmp_path / 'state'}\n")
 
-    def __call__(self, *arguments):
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "TERM": "xterm"}
+    def __call__(self, *arguments, environment=None):
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "TERM": "xterm", **(environment or {})}
         return pexpect.spawn(program("pawl"), [str(argument) for argument in arguments], env=environment, dimensions=(30, 100), timeout=60,
                              encoding="utf-8")
 
@@ -326,6 +362,26 @@ def terminal(published, tmp_path):
 
 
 class TestTerminal:
+    def test_a_sealed_copy_leaves_nothing_behind(self, terminal, published, tmp_path):
+        """Interrupted while it asks: the sealed image has no name that could stay."""
+        recipient = published.pawl("keys", "identity", tmp_path / "identity").stdout.strip()
+        temporary = tmp_path / "tmp"
+        temporary.mkdir()
+        child = terminal("release", "publish", firmware.ATH_9271, "--product", "gateway", "--version", "9.0.0", "--hardware", HARDWARE, "--keys",
+                         published.keys, "--seal-to", recipient, environment={"TMPDIR": str(temporary)})
+        child.expect(r"sealed +age.*\[y/N\] ")
+        assert list(temporary.iterdir()) == []
+        child.kill(signal.SIGKILL)
+        child.close()
+        kept = tmp_path / "kept.age"
+        done = published.publish(firmware.ATH_9271, "sealed", "1.0.0", (HARDWARE,), "--seal-to", recipient, "--sealed-out", kept)
+        assert "published sealed/1.0.0" in done.stdout and kept.read_bytes().startswith(b"age-encryption.org/v1\n")
+
+    def test_a_dumb_terminal_gets_no_escape_sequences(self, terminal, published):
+        code, text = Terminal.end(terminal("top", "--once", environment={"TERM": "dumb"}))
+        assert code == 0 and "devices" in text and "\x1b" not in text
+        assert "\x1b" not in Terminal.end(terminal("top", environment={"TERM": "dumb"}))[1]
+
     def test_publish_asks_and_shows_progress(self, terminal, published, tmp_path):
         image = tmp_path / "large.bin"
         image.write_bytes(os.urandom(24 << 20))
@@ -354,7 +410,7 @@ class TestTerminal:
     def test_what_cannot_be_taken_back_asks(self, terminal, published):
         published.pawl("devices", "add", "cli-tty")
         child = terminal("devices", "revoke", "cli-tty")
-        child.expect(r"Refuse device cli-tty from now on, .*\[y/N\] ")
+        child.expect(r"revoke cli-tty: refuse it from now on, .*\[y/N\] ")
         child.sendline("")
         assert Terminal.end(child)[0] == USAGE
         assert "state\tactive" in published.pawl("devices", "show", "cli-tty").stdout

@@ -34,20 +34,55 @@ def test_cross_references():
                 assert f"{name}.{section}" in there, f"{page.name}: {name}({section})"
 
 
+def commands_of(item, known):
+    """The commands that a line ".It Ic group verb … , Ic group verb …" is about."""
+    for part in re.split(r" , Ic ", item.splitlines()[0]):
+        words = part.split()
+        yield " ".join(words[:2]) if " ".join(words[:2]) in known else words[0]
+
+
+def pawl_items():
+    """{command: what the page says of it}, and what it says of all that sign under None."""
+    known = {f"{group} {verb}".strip() for group, verb in said.pawl_commands()}
+    page = (ROOT / "man" / "pawl.1").read_text(encoding="utf-8").split(".Sh COMMANDS\n")[1].split(".Sh COMPLETION\n")[0]
+    items = {None: re.search(r"^\.Ss Verifying and signing\n(.*?)^\.Ss", page, re.M | re.S).group(1)}
+    for item in re.split(r"^\.It Ic ", re.sub(r"^\.Ss .*", ".It Ic none", page, flags=re.M), flags=re.M)[1:]:
+        for command in commands_of(item, known):
+            items[command] = items.get(command, "") + item
+    return known, items
+
+
+def flags(text):
+    return set(re.findall(r"Fl -([a-z][a-z0-9-]*)", text))
+
+
 def test_pawl():
-    text = words("pawl.1")
-    missing = []
-    for group, verb in said.pawl_commands():
-        command = f"{group} {verb}".strip()
-        if not re.search(rf"(?<![\w-]){re.escape(command)}(?![\w-])", text):
-            missing.append(command)
-        for name in said.options("pawl", group, *([verb] if verb else [])):
-            if not re.search(rf"--{name}(?![\w-])", text):
-                missing.append(f"{command} --{name}")
-    for name in said.options("pawl"):
-        if not re.search(rf"--{name}(?![\w-])", text):
-            missing.append(f"--{name}")
-    assert not missing, missing
+    """Each command has its item, with the options that its --help has: its own, those of all that sign, or those of another verb that it refers to."""
+    known, items = pawl_items()
+    general, signing = set(said.options("pawl")), flags(items[None])
+    wrong = sorted(f"no item: {command}" for command in known - set(items))
+    for command in known & set(items):
+        has = set(said.options("pawl", *command.split()))
+        told = flags(items[command]) | general
+        for other in re.findall(r"^\.Ic (\S+ \S+)", items[command], re.M):
+            told |= flags(items.get(other, ""))
+        wrong += sorted(f"{command} --{name} is not in the page" for name in has - told - signing)
+    assert not wrong, wrong
+    assert general <= flags((ROOT / "man" / "pawl.1").read_text(encoding="utf-8"))
+
+
+def test_pawl_has_what_its_page_says():
+    known, items = pawl_items()
+    general, wrong = set(said.options("pawl")), []
+    page = (ROOT / "man" / "pawl.1").read_text(encoding="utf-8")
+    for item in re.findall(r"^\.It Ic (.*(?:\n(?!\.It Ic |\.Ss |\.Sh ).*)*)", page, re.M):
+        commands = list(commands_of(item, known))
+        wrong += [f"no command: {command}" for command in commands if command not in known]
+        has = general.union(*(said.options("pawl", *command.split()) for command in commands if command in known))
+        wrong += sorted(f"{', '.join(commands)}: no option --{name}" for name in flags(item) - has)
+    signs = set().union(*(said.options("pawl", *command.split()) for command in known if command.split()[0] in ("root", "targets", "release")))
+    wrong += sorted(f"no verb that signs has --{name}" for name in flags(items[None]) - signs - general)
+    assert not wrong, wrong
 
 
 def test_pawld():
@@ -72,3 +107,5 @@ def test_pawl_agent():
         missing += [f"{command} --{name}" for name in said.options("pawl-agent", command) if not re.search(rf"--{name}(?![\w-])", text)]
     assert not missing, missing
     assert {"once", "run", "status"} <= set(said.agent_commands()) and "config" in said.options("pawl-agent", "run")
+    has = set(said.options("pawl-agent")).union(*(said.options("pawl-agent", command) for command in said.agent_commands()))
+    assert flags((ROOT / "man" / "pawl-agent.1").read_text(encoding="utf-8")) <= has | {"sample-config", "version"}

@@ -150,16 +150,16 @@ def test_a_second_pair_of_eyes(shop, tmp_path):
     write_secret(second, office.token_with("rollout:approve", "rollout:read") + "\n")
     arguments = ["--server", f"https://localhost:{shop.admin_port}", "--ca", shop.pki.server_ca, "--token-file", second]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    child = pexpect.spawn(program("pawl"), ["rollouts", "approve", made["id"], *map(str, arguments)], env={**environment, "TERM": "xterm"}, timeout=30,
-                          encoding="utf-8")
-    child.expect(r"Approve rollout \d+ as shown\? \[y/N\] ")
+    child = pexpect.spawn("/bin/sh", ["-c", 'exec "$@" >"$OUT"', "sh", program("pawl"), "--json", "rollouts", "approve", made["id"], *map(str, arguments)],
+                          env={**environment, "TERM": "xterm", "OUT": str(tmp_path / "out")}, timeout=30, encoding="utf-8")
+    child.expect(r"release +shop/1.0.0\r\n(.|\n)*approve \d+: let it begin as shown\? \[y/N\] ")  # for people, beside the JSON
     api = shop.operator()
     assert api.patch(f"/api/v1/rollouts/{made['id']}", {"name": "another plan"}, headers=[("If-Match", "*")]).status == 200
     child.sendline("y")
     child.expect("changed meanwhile")
     child.expect(pexpect.EOF)
     child.close()
-    assert child.exitstatus == REFUSED
+    assert child.exitstatus == REFUSED and (tmp_path / "out").read_bytes() == b""
     done = run_pawl("rollouts", "approve", made["id"], "--yes", *arguments, env=environment)
     assert "approval\tgiven\n" in done.stdout
     scheduled = shop.pawl("rollouts", "start", made["id"], "--at", "2099-01-01T00:00:00Z")

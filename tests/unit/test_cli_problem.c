@@ -71,7 +71,7 @@ static void exit_codes(void **state) {
         {413, ERR_TOO_LARGE, EXIT_REFUSED}, {418, ERR_INVALID, EXIT_REFUSED},
         {422, ERR_INVALID, EXIT_REFUSED},   {428, ERR_PRECONDITION_REQUIRED, EXIT_REFUSED},
         {429, ERR_RATE, EXIT_REFUSED},      {500, ERR_INTERNAL, EXIT_FAILED},
-        {503, ERR_INTERNAL, EXIT_FAILED},   {302, ERR_INTERNAL, EXIT_FAILED},
+        {503, ERR_BUSY, EXIT_FAILED},       {302, ERR_INTERNAL, EXIT_FAILED},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct err err = {.code = cli_problem_code(cases[i].status)};

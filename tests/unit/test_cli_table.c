@@ -75,6 +75,15 @@ static void nothing_drives_the_terminal(void **state) {
         assert_string_equal(cli_table_clean(&arena, cases[i].raw), cases[i].clean);
 }
 
+/* Characters are counted, and none is cut in two. */
+static void a_line_fits_the_terminal(void **state) {
+    (void)state;
+    static const char *const cut[] = {"K\xc3\xb6ln?x", "K", "K\xc3\xb6", "K\xc3\xb6l", "K\xc3\xb6ln", "K\xc3\xb6ln?", "K\xc3\xb6ln?x"};
+    for (size_t columns = 0; columns < ARRAY_LEN(cut); columns++)
+        assert_string_equal(cli_table_line(&arena, "K\xc3\xb6ln\033x", columns), cut[columns]);
+    assert_string_equal(cli_table_line(&arena, NULL, 0), "");
+}
+
 static void a_full_arena_is_an_error(void **state) {
     (void)state;
     struct arena small;
@@ -94,6 +103,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(aligned_under_a_heading, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tabs_without_heading, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_drives_the_terminal, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_line_fits_the_terminal, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_arena_is_an_error, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
