@@ -58,12 +58,11 @@ bool cli_certificates_show(struct cli *cli, const void *args UNUSED, const struc
 }
 
 bool cli_certificates_revoke(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const struct cli_verb_args *given = args;
     const struct cli_verb verb = {.collection = CERTIFICATES,
                                   .name = "revoke",
                                   .question = "refuse its key from now on? A device that has no other is revoked.",
                                   .view = &certificate_view};
-    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
+    return cli_verb_run(cli, &verb, operands->items[0], args, err);
 }
 
 struct expiring {

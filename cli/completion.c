@@ -118,9 +118,19 @@ static void put_groups(struct buf *out) {
             buf_printf(out, " %s", cli_commands[i].group);
 }
 
-static void put_scan(const char *words, const char *count, const char *first, struct buf *out) {
+/* How bash and zsh differ where they do the same. */
+struct shell {
+    const char *current, *previous; /* words on the line */
+    const char *words, *count;      /* all of them, from the program on */
+};
+
+/* Which command stands on the line (group, verb), its lists, and in $kind what the word before wants; returns when that is any other value. */
+static void put_analysis(const struct shell *shell, struct buf *out) {
+    buf_printf(out, "    local i word group= verb= verbs= options= files= folders= values= operands= kind=\n    local cur=%s prev=%s\n   ",
+               shell->current, shell->previous);
+    put_lists(NULL, out);
     buf_printf(out,
-               "    for ((i = %s; i < %s; i++)); do\n"
+               "\n    for ((i = 1; i < %s; i++)); do\n"
                "        word=${%s[i]}\n"
                "        if [[ \" $files $folders $values \" == *\" $word \"* ]]; then\n"
                "            ((i++))\n"
@@ -130,22 +140,20 @@ static void put_scan(const char *words, const char *count, const char *first, st
                "            verb=$word\n"
                "        fi\n"
                "    done\n",
-               first, count, words);
+               shell->count, shell->words);
+    put_shell_tables(out);
+    buf_text(out, "    [[ \" $files \" != *\" $prev \"* ]] || kind=files\n    [[ \" $folders \" != *\" $prev \"* ]] || kind=folders\n"
+                  "    [[ \" $values \" != *\" $prev \"* ]] || return 0\n");
 }
 
 static void write_bash(struct buf *out) {
-    buf_text(out, "# bash completion of pawl: source it, or put it into ~/.local/share/bash-completion/completions/pawl\n_pawl() {\n"
-                  "    local i word group= verb= verbs= options= files= folders= values= operands= kind=\n"
-                  "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n   ");
-    put_lists(NULL, out);
-    buf_byte(out, '\n');
-    put_scan("COMP_WORDS", "COMP_CWORD", "1", out);
-    put_shell_tables(out);
+    static const struct shell bash = {"${COMP_WORDS[COMP_CWORD]}", "${COMP_WORDS[COMP_CWORD-1]}", "COMP_WORDS", "COMP_CWORD"};
     buf_text(out,
-             "    COMPREPLY=()\n    [[ \" $files \" != *\" $prev \"* ]] || kind=files\n    [[ \" $folders \" != *\" $prev \"* ]] || kind=folders\n"
-             "    [[ \" $values \" != *\" $prev \"* ]] || return 0\n    if [[ -z $kind && $cur == -* ]]; then\n"
-             "        COMPREPLY=($(compgen -W \"$options\" -- \"$cur\"))\n        return 0\n    fi\n    if [[ -z $kind && -z $group ]]; then\n"
-             "        COMPREPLY=($(compgen -W '");
+             "# bash completion of pawl: source it, or put it into ~/.local/share/bash-completion/completions/pawl\n_pawl() {\n    COMPREPLY=()\n");
+    put_analysis(&bash, out);
+    buf_text(out, "    if [[ -z $kind && $cur == -* ]]; then\n"
+                  "        COMPREPLY=($(compgen -W \"$options\" -- \"$cur\"))\n        return 0\n    fi\n    if [[ -z $kind && -z $group ]]; then\n"
+                  "        COMPREPLY=($(compgen -W '");
     put_groups(out);
     buf_text(out, "' -- \"$cur\"))\n        return 0\n    fi\n    if [[ -z $kind && -n ${verbs// /} && -z $verb ]]; then\n"
                   "        COMPREPLY=($(compgen -W \"$verbs\" -- \"$cur\"))\n        return 0\n    fi\n    compopt -o filenames 2>/dev/null\n"
@@ -163,15 +171,10 @@ static void put_quoted(const char *text, struct buf *out) {
 }
 
 static void write_zsh(struct buf *out) {
-    buf_text(out, "#compdef pawl\n# zsh completion of pawl: put it into a folder of $fpath as _pawl\n_pawl() {\n    setopt localoptions ksharrays\n"
-                  "    local i word group= verb= verbs= options= files= folders= values= operands= kind=\n"
-                  "    local cur=${words[CURRENT-1]} prev=${words[CURRENT-2]}\n   ");
-    put_lists(NULL, out);
-    buf_byte(out, '\n');
-    put_scan("words", "CURRENT - 1", "1", out);
-    put_shell_tables(out);
-    buf_text(out, "    [[ \" $files \" != *\" $prev \"* ]] || kind=files\n    [[ \" $folders \" != *\" $prev \"* ]] || kind=folders\n"
-                  "    [[ \" $values \" != *\" $prev \"* ]] || return 0\n    unsetopt ksharrays\n    if [[ -z $kind && $cur == -* ]]; then\n"
+    static const struct shell zsh = {"${words[CURRENT-1]}", "${words[CURRENT-2]}", "words", "CURRENT - 1"};
+    buf_text(out, "#compdef pawl\n# zsh completion of pawl: put it into a folder of $fpath as _pawl\n_pawl() {\n    setopt localoptions ksharrays\n");
+    put_analysis(&zsh, out);
+    buf_text(out, "    unsetopt ksharrays\n    if [[ -z $kind && $cur == -* ]]; then\n"
                   "        compadd -- ${=options}\n    elif [[ -z $kind && -z $group ]]; then\n        local -a groups=(\n");
     for (size_t i = 0; i < cli_command_count; i++) {
         if (!is_first(i))

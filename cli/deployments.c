@@ -147,20 +147,17 @@ bool cli_deployments_assign(struct cli *cli, const void *args UNUSED, const stru
 }
 
 bool cli_deployments_cancel(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const struct cli_verb_args *given = args;
     const struct cli_verb verb = {.collection = DEPLOYMENTS, .name = "cancel", .question = "take it back?", .view = &deployment_view};
-    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
+    return cli_verb_run(cli, &verb, operands->items[0], args, err);
 }
 
 bool cli_deployments_force_close(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const struct cli_verb_args *given = args;
     const struct cli_verb verb = {
         .collection = DEPLOYMENTS, .name = "force-close", .question = "end it whatever its device says?", .view = &deployment_view};
-    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
+    return cli_verb_run(cli, &verb, operands->items[0], args, err);
 }
 
 bool cli_deployments_retry(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const struct cli_verb_args *given = args;
     const struct cli_verb verb = {.collection = DEPLOYMENTS, .name = "retry", .view = &deployment_view};
-    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
+    return cli_verb_run(cli, &verb, operands->items[0], args, err);
 }

@@ -255,16 +255,14 @@ bool cli_devices_accept(struct cli *cli, const void *args, const struct option_t
 }
 
 bool cli_devices_revoke(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const struct cli_verb_args *given = args;
     const struct cli_verb verb = {
         .collection = DEVICES, .name = "revoke", .question = "refuse it from now on, also on open connections?", .view = &device_view};
-    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
+    return cli_verb_run(cli, &verb, operands->items[0], args, err);
 }
 
 bool cli_devices_retire(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const struct cli_verb_args *given = args;
     const struct cli_verb verb = {.collection = DEVICES, .name = "retire", .question = "take it out of service?", .view = &device_view};
-    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
+    return cli_verb_run(cli, &verb, operands->items[0], args, err);
 }
 
 static bool has(const struct option_texts *texts, const char *text) {

@@ -71,14 +71,13 @@ CLI_COMMAND(cli_products_show);
 CLI_COMMAND(cli_products_create);
 CLI_COMMAND(cli_products_set_policy);
 
-/* devices.c */
+/* devices.c; what most verbs of one object have in common is in verb.h. */
 extern const struct cli_options cli_devices_list_options;
 extern const struct cli_options cli_devices_add_options;
 extern const struct cli_options cli_devices_accept_options;
 extern const struct cli_options cli_devices_tag_options;
 extern const struct cli_options cli_devices_set_options;
 CLI_COMMAND(cli_devices_list);
-bool cli_devices_list_on(struct cli *cli, const char *product, const char *version, struct err *err) MUST_USE; /* that run this version */
 CLI_COMMAND(cli_devices_show);
 CLI_COMMAND(cli_devices_add);
 CLI_COMMAND(cli_devices_accept);
@@ -86,6 +85,7 @@ CLI_COMMAND(cli_devices_revoke);
 CLI_COMMAND(cli_devices_retire);
 CLI_COMMAND(cli_devices_tag);
 CLI_COMMAND(cli_devices_set);
+bool cli_devices_list_on(struct cli *cli, const char *product, const char *version, struct err *err) MUST_USE; /* that run this version */
 
 /* devices_bulk.c */
 extern const struct cli_options cli_devices_import_options;
@@ -140,10 +140,10 @@ CLI_COMMAND(cli_decision_show);
 
 /* tokens.c */
 extern const struct cli_options cli_tokens_create_options;
+extern const struct cli_options cli_tokens_rotate_options;
 CLI_COMMAND(cli_tokens_list);
 CLI_COMMAND(cli_tokens_show);
 CLI_COMMAND(cli_tokens_create);
-extern const struct cli_options cli_tokens_rotate_options;
 CLI_COMMAND(cli_tokens_rotate);
 CLI_COMMAND(cli_tokens_revoke);
 
@@ -167,11 +167,11 @@ CLI_COMMAND(cli_top_show);
 /* completion.c */
 CLI_COMMAND(cli_completion_write);
 
-/* events.c, audit.c, whoami.c */
+/* events.c and follow.c */
 extern const struct cli_options cli_events_list_options;
-extern const struct cli_options cli_audit_list_options;
+extern const struct cli_options cli_follow_options;
 CLI_COMMAND(cli_events_list);
-CLI_COMMAND(cli_audit_list);
+CLI_COMMAND(cli_follow_events);
 
 /* webhooks.c */
 extern const struct cli_options cli_webhooks_create_options;
@@ -190,16 +190,16 @@ CLI_COMMAND(cli_webhooks_test);
 CLI_COMMAND(cli_webhooks_deliveries);
 CLI_COMMAND(cli_webhooks_retry);
 
-/* follow.c */
-extern const struct cli_options cli_follow_options;
-CLI_COMMAND(cli_follow_events);
-
-/* audit_export.c and audit_verify.c */
+/* audit.c, audit_export.c and audit_verify.c */
+extern const struct cli_options cli_audit_list_options;
 extern const struct cli_options cli_audit_checkpoint_options;
 extern const struct cli_options cli_audit_verify_options;
+CLI_COMMAND(cli_audit_list);
 CLI_COMMAND(cli_audit_export);
 CLI_COMMAND(cli_audit_checkpoint);
 CLI_COMMAND(cli_audit_verify);
+
+/* whoami.c */
 CLI_COMMAND(cli_whoami_show);
 
 #endif

@@ -77,12 +77,6 @@ bool cli_keys_init(struct cli *cli, const void *args, const struct option_texts 
 
 /* keys list */
 
-static bool print_table(struct cli *cli, const struct cli_table *table, struct err *err) {
-    CLEANUP(buf_free) struct buf out = BUF_INIT(OUTPUT_MAX_BYTES);
-    cli_table_print(table, cli->out_is_terminal, &out);
-    return cli_view_write(cli, &out, err);
-}
-
 bool cli_keys_list(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
     struct cli_keyring ring;
     struct cli_table table;
@@ -105,7 +99,7 @@ bool cli_keys_list(struct cli *cli, const void *args UNUSED, const struct option
         if (!cli_table_add(&table, cells, err))
             return false;
     }
-    return print_table(cli, &table, err);
+    return cli_view_table(cli, &table, err);
 }
 
 /* keys export */
@@ -239,7 +233,7 @@ static bool print_roles(struct cli *cli, const struct role_status *roles, size_t
         if (!cli_table_add(&table, cells, err))
             return false;
     }
-    return print_table(cli, &table, err);
+    return cli_view_table(cli, &table, err);
 }
 
 static bool print_roles_json(struct cli *cli, struct role_status *roles, size_t count, struct err *err) {

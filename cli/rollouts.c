@@ -276,15 +276,13 @@ bool cli_rollouts_devices(struct cli *cli, const void *args, const struct option
 }
 
 bool cli_rollouts_pause(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const struct cli_verb_args *given = args;
     const struct cli_verb verb = {.collection = CLI_ROLLOUTS, .name = "pause", .view = &cli_rollouts_view};
-    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
+    return cli_verb_run(cli, &verb, operands->items[0], args, err);
 }
 
 bool cli_rollouts_resume(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const struct cli_verb_args *given = args;
     const struct cli_verb verb = {.collection = CLI_ROLLOUTS, .name = "resume", .view = &cli_rollouts_view};
-    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
+    return cli_verb_run(cli, &verb, operands->items[0], args, err);
 }
 
 /* What is approved is what was shown. */
@@ -301,16 +299,14 @@ bool cli_rollouts_approve(struct cli *cli, const void *args, const struct option
 }
 
 bool cli_rollouts_retry(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const struct cli_verb_args *given = args;
     const struct cli_verb verb = {.collection = CLI_ROLLOUTS, .name = "retry", .view = &cli_rollouts_view};
-    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
+    return cli_verb_run(cli, &verb, operands->items[0], args, err);
 }
 
 bool cli_rollouts_stop(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
-    const struct cli_verb_args *given = args;
     const struct cli_verb verb = {
         .collection = CLI_ROLLOUTS, .name = "stop", .question = "end it for good and cancel what is open?", .view = &cli_rollouts_view};
-    return cli_verb_run(cli, &verb, operands->items[0], given->reason, err);
+    return cli_verb_run(cli, &verb, operands->items[0], args, err);
 }
 
 bool cli_rollouts_delete(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {

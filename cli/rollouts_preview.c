@@ -67,7 +67,6 @@ static bool fill_preview(struct cli_table *table, const struct preview *preview,
 bool cli_rollouts_preview_show(struct cli *cli, const struct cli_reply *reply, struct err *err) {
     struct preview preview;
     struct cli_table table;
-    CLEANUP(buf_free) struct buf out = BUF_INIT(1 << 20);
     if (cli->json)
         return cli_view_json(cli, reply->body, reply->len, err);
     if (!json_read(&cli->arena, reply->body, reply->len, &preview_shape, &preview, NULL, err))
@@ -76,8 +75,5 @@ bool cli_rollouts_preview_show(struct cli *cli, const struct cli_reply *reply, s
     cli_table_column(&table, "WHO", false);
     cli_table_column(&table, "DEVICES", true);
     cli_table_column(&table, "WHY", false);
-    if (!fill_preview(&table, &preview, err))
-        return false;
-    cli_table_print(&table, cli->out_is_terminal, &out);
-    return cli_view_write(cli, &out, err);
+    return fill_preview(&table, &preview, err) && cli_view_table(cli, &table, err);
 }

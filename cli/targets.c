@@ -4,6 +4,7 @@
 #include "cli/groups.h"
 #include "cli/job.h"
 #include "cli/local.h"
+#include "cli/table.h"
 #include "cli/view.h"
 #include "common/clock.h"
 #include "common/file.h"
@@ -115,33 +116,45 @@ bool cli_targets_delegate(struct cli *cli, const void *args, const struct option
     return cli_view_write(cli, &out, err);
 }
 
-static void write_role(const char *name, const struct metadata *file, const struct signers *signers, const struct metadata_delegation *delegation,
-                       struct buf *out) {
-    char expires[CLOCK_RFC3339_SIZE] = "-";
+static bool add_role(struct cli_table *table, const char *name, const struct metadata *file, const struct signers *signers,
+                     const struct metadata_delegation *delegation, struct err *err) {
+    CLEANUP(buf_free) struct buf keys = BUF_INIT(OUTPUT_MAX_BYTES);
+    CLEANUP(buf_free) struct buf paths = BUF_INIT(OUTPUT_MAX_BYTES);
+    char expires[CLOCK_RFC3339_SIZE] = "";
     if (file != NULL)
         clock_rfc3339(file->expires_at, expires);
-    buf_printf(out, "%s\t%lld\t%s\t%zu\t%zu of %zu\t", name, file != NULL ? (long long)file->version : 0LL, expires,
-               file != NULL ? file->target_count : 0, signers->threshold, signers->count);
     for (size_t i = 0; i < signers->count; i++)
-        buf_printf(out, "%s%s", i == 0 ? "" : " ", signers->items[i]->id);
-    buf_byte(out, '\t');
+        buf_printf(&keys, "%s%s", i == 0 ? "" : " ", signers->items[i]->id);
     for (size_t i = 0; delegation != NULL && i < delegation->pattern_count; i++)
-        buf_printf(out, "%s%s", i == 0 ? "" : " ", delegation->patterns[i]);
-    buf_text(out, delegation == NULL ? "*\n" : delegation->terminating ? " (terminating)\n" : "\n");
+        buf_printf(&paths, "%s%s", i == 0 ? "" : " ", delegation->patterns[i]);
+    buf_text(&paths, delegation == NULL ? "*" : delegation->terminating ? " (terminating)" : "");
+    const char *const cells[] = {
+        name,
+        arena_printf(table->arena, "%lld", file != NULL ? (long long)file->version : 0LL),
+        expires,
+        arena_printf(table->arena, "%zu", file != NULL ? file->target_count : 0),
+        arena_printf(table->arena, "%zu of %zu", signers->threshold, signers->count),
+        keys.data,
+        paths.data,
+    };
+    return buf_ok(&keys, "output", err) && buf_ok(&paths, "output", err) && cli_table_add(table, cells, err);
 }
 
-static void write_delegations(const struct trusted *trusted, const struct metadata *delegator, struct buf *out) {
+static bool add_delegations(struct cli_table *table, const struct trusted *trusted, const struct metadata *delegator, struct err *err) {
     for (size_t i = 0; i < delegator->delegation_count; i++) {
         const struct metadata_delegation *delegation = &delegator->delegations[i];
-        write_role(delegation->name, trusted_targets(trusted, delegation->name), &delegation->signers, delegation, out);
+        if (!add_role(table, delegation->name, trusted_targets(trusted, delegation->name), &delegation->signers, delegation, err))
+            return false;
     }
+    return true;
 }
 
-/* One line a role: name, version (0: nothing published), expiry, number of releases, threshold, keys, paths. */
+/* One line a role; version 0: it has published nothing. */
 bool cli_targets_show(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
+    static const char *const titles[] = {"ROLE", "VERSION", "EXPIRES", "RELEASES", "SIGNATURES", "KEYS", "PATHS"};
     const struct show_args *show = args;
     CLEANUP(cli_job_close) struct cli_job job = {0};
-    CLEANUP(buf_free) struct buf out = BUF_INIT(OUTPUT_MAX_BYTES);
+    struct cli_table table;
     if (!cli_job_open(cli, &show->signing, NULL, true, &job, err))
         return false;
     const struct trusted *trusted = job.tuf.trusted;
@@ -149,9 +162,14 @@ bool cli_targets_show(struct cli *cli, const void *args, const struct option_tex
         return err_set(err, ERR_NOT_FOUND, "nothing is published yet");
     if (cli->json)
         return cli_view_json(cli, trusted->targets->bytes, trusted->targets->len, err);
-    write_role("targets", trusted->targets, &trusted->root->signers[METADATA_TARGETS], NULL, &out);
-    write_delegations(trusted, trusted->targets, &out);
+    cli_table_init(&table, &cli->arena);
+    for (size_t i = 0; i < ARRAY_LEN(titles); i++)
+        cli_table_column(&table, titles[i], text_equal(titles[i], "VERSION") || text_equal(titles[i], "RELEASES"));
+    if (!add_role(&table, "targets", trusted->targets, &trusted->root->signers[METADATA_TARGETS], NULL, err) ||
+        !add_delegations(&table, trusted, trusted->targets, err))
+        return false;
     for (size_t i = 0; i < trusted->delegated_count; i++)
-        write_delegations(trusted, trusted->delegated[i].metadata, &out);
-    return cli_view_write(cli, &out, err);
+        if (!add_delegations(&table, trusted, trusted->delegated[i].metadata, err))
+            return false;
+    return cli_view_table(cli, &table, err);
 }

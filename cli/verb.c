@@ -25,10 +25,11 @@ bool cli_verb_post(struct cli *cli, const char *path, const struct cli_reply *be
     return before == NULL ? cli_client_post(cli, path, body, ret_reply, err) : cli_client_replace(cli, "POST", path, before, body, ret_reply, err);
 }
 
-bool cli_verb_run(struct cli *cli, const struct cli_verb *verb, const char *id, const char *reason, struct err *err) {
+bool cli_verb_run(struct cli *cli, const struct cli_verb *verb, const char *id, const struct cli_verb_args *args, struct err *err) {
     const char *path = cli_view_path(&cli->arena, verb->collection, id, verb->name, (char *)NULL);
     struct cli_reply reply;
-    return ask(cli, verb, id, err) && cli_verb_post(cli, path, NULL, reason, &reply, err) && cli_view_show(cli, &reply, verb->view, err);
+    return ask(cli, verb, id, err) && cli_verb_post(cli, path, NULL, args == NULL ? NULL : args->reason, &reply, err) &&
+           cli_view_show(cli, &reply, verb->view, err);
 }
 
 bool cli_verb_delete(struct cli *cli, const struct cli_verb *verb, const char *id, const char *done, struct err *err) {

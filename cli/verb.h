@@ -17,10 +17,10 @@ struct cli_verb {
     const struct cli_view *view; /* of the object */
 };
 
-/* POSTs <collection>/<id>/<name> with the reason (NULL: no body) and shows the reply. */
-bool cli_verb_run(struct cli *cli, const struct cli_verb *verb, const char *id, const char *reason, struct err *err) MUST_USE;
+/* POSTs <collection>/<id>/<name> with the reason, if there is one (args may be NULL), and shows the reply. */
+bool cli_verb_run(struct cli *cli, const struct cli_verb *verb, const char *id, const struct cli_verb_args *args, struct err *err) MUST_USE;
 
-/* The POST alone; before (NULL: whatever it is like now) is an earlier reply, whose ETag goes along as If-Match. */
+/* The POST alone; reason NULL: no body; before (NULL: whatever it is like now) is an earlier reply, whose ETag goes along as If-Match. */
 bool cli_verb_post(struct cli *cli, const char *path, const struct cli_reply *before, const char *reason, struct cli_reply *ret_reply,
                    struct err *err) MUST_USE;
 

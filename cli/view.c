@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "cli/table.h"
 #include "common/clock.h"
 #include "common/text.h"
 
@@ -97,6 +96,12 @@ bool cli_view_write(struct cli *cli, const struct buf *text, struct err *err) {
     if (text->len > 0 && fwrite(text->data, 1, text->len, cli->out) != text->len)
         return err_set(err, ERR_IO, "cannot write the output");
     return fflush(cli->out) == 0 || err_set(err, ERR_IO, "cannot write the output");
+}
+
+bool cli_view_table(struct cli *cli, const struct cli_table *table, struct err *err) {
+    CLEANUP(buf_free) struct buf out = BUF_INIT(OUT_MAX_BYTES);
+    cli_table_print(table, cli->out_is_terminal, &out);
+    return cli_view_write(cli, &out, err);
 }
 
 bool cli_view_json(struct cli *cli, const char *json, size_t len, struct err *err) {
@@ -218,13 +223,10 @@ static bool page_path(struct cli *cli, const char *path, const struct cli_query 
 }
 
 static bool print_list(struct cli *cli, const struct cli_table *table, const struct cli_view *view, struct err *err) {
-    CLEANUP(buf_free) struct buf out = BUF_INIT(OUT_MAX_BYTES);
-    if (table->rows == 0) {
-        cli_note(cli, "%s", view->none);
-        return true;
-    }
-    cli_table_print(table, cli->out_is_terminal, &out);
-    return cli_view_write(cli, &out, err);
+    if (table->rows > 0)
+        return cli_view_table(cli, table, err);
+    cli_note(cli, "%s", view->none);
+    return true;
 }
 
 /* "…],"next":<cursor or null>}": not null only when --limit cut the list. */

@@ -3,6 +3,7 @@
 #define PAWL_CLI_VIEW_H
 
 #include "cli/client.h"
+#include "cli/table.h"
 #include "common/json.h"
 
 /* One column of a list, or one line of a single object. */
@@ -42,6 +43,9 @@ bool cli_view_note(struct cli *cli, const struct cli_reply *reply, const struct 
 
 /* GETs path and shows it. */
 bool cli_view_get(struct cli *cli, const char *path, const struct cli_view *view, struct err *err) MUST_USE;
+
+/* Prints the rows: aligned under their titles on a terminal, else with tabs. */
+bool cli_view_table(struct cli *cli, const struct cli_table *table, struct err *err) MUST_USE;
 
 /* Prints a JSON document and a line feed: indented on a terminal, else as it came. */
 bool cli_view_json(struct cli *cli, const char *json, size_t len, struct err *err) MUST_USE;

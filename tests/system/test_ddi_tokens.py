@@ -204,7 +204,7 @@ def test_command_line(fleet, tmp_path):
     out = tmp_path / "token"
     assert pawl("devices", "ddi", client.name, "--new-token", "--out", out).stdout == "" and out.stat().st_mode & 0o777 == 0o600
     assert through(fleet, client.name, f"TargetToken {out.read_text().strip()}").get().status == 200
-    assert pawl("devices", "ddi", client.name, "--new-token", "--out", out, check=False).returncode == 2
+    assert pawl("devices", "ddi", client.name, "--new-token", "--out", out, check=False).returncode == 6
     pawl("devices", "ddi", client.name, "--revoke-token", "--reason", "test")
     assert through(fleet, client.name, f"TargetToken {out.read_text().strip()}").get().status == 401
     secret = pawl("devices", "ddi", client.name, "--new-token").stdout.strip()

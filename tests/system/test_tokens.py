@@ -78,7 +78,7 @@ class TestRotation:
         assert out.stat().st_mode & 0o777 == 0o600 and works(server, out.read_text().strip()) and works(server, old)
         done = server.pawl("tokens", "rotate", token, "--grace", "8d", check=False)
         assert done.returncode == 2 and "7d" in done.stderr
-        assert server.pawl("tokens", "rotate", token, "--out", out, check=False).returncode == 2
+        assert server.pawl("tokens", "rotate", token, "--out", out, check=False).returncode == 6
         assert server.pawl("tokens", "rotate", token).stdout.startswith(f"pawl_{token}_")
         assert not works(server, old)
 
