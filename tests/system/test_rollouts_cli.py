@@ -91,7 +91,7 @@ def test_from_preview_to_the_end(shop, fleet):
     assert draft.returncode == REFUSED and "is a draft" in draft.stderr
     assert "state\tscheduled" in shop.pawl("rollouts", "start", made["id"], "--reason", "spring").stdout
     wait_for(lambda: "state\trunning" in shop.pawl("rollouts", "show", made["id"]).stdout)
-    told = fleet.poll()
+    told = wait_for(fleet.poll)  # "running" is said before its devices are written
     fleet.fail(told)
     watched = shop.pawl("rollouts", "watch", made["id"], "--interval", "1", check=False)
     assert watched.returncode == PAUSED
@@ -127,7 +127,7 @@ def test_bars_on_a_terminal(shop, fleet, tmp_path):
     made = json.loads(shop.pawl("rollouts", "create", "--product", "shop", "--release", "1.1.0", "--phase", "3,success=100", "--phase", "rest", "--json").stdout)
     shop.pawl("rollouts", "start", made["id"])
     wait_for(lambda: "state\trunning" in shop.pawl("rollouts", "show", made["id"]).stdout)
-    told = fleet.poll()
+    told = wait_for(fleet.poll)  # "running" is said before its devices are written
     assert len(told) == 3
     child = pexpect.spawn(program("pawl"), ["rollouts", "watch", made["id"], "--interval", "1"],
                           env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TERM": "xterm"}, dimensions=(30, 120), timeout=30, encoding="utf-8")
