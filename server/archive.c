@@ -19,9 +19,9 @@ enum { DRAW_MS = 200, ARENA_BYTES = 256 << 20, ONLINE_RATE = 32 << 20 };
 
 /* What is asked of the three; each takes some of it. */
 struct request {
-    const char *config_path, *file;
+    const char *file;
     int64_t rate;
-    bool force, without_carrying, help;
+    bool force, without_carrying;
 };
 
 static volatile sig_atomic_t stopped;
@@ -57,24 +57,17 @@ void archive_end(const struct archive_work *archive) {
         fputs("\r\033[K", stderr);
 }
 
-/* Parses the options of a command; *ret_done: --help was all. operands: how many files it takes. */
-static bool parse(const struct option *options, size_t count, int argc, char **argv, const char *text, size_t operands, struct request *request,
-                  struct server_config *config, bool *ret_done, struct err *err) {
-    struct option_texts files;
-    if (!option_parse(options, count, argc, argv, &files, err))
+/* The options of a command, and the configuration. False: it is over with *ret_code. */
+static bool begin(const struct commands_line *line, int argc, char **argv, struct request *request, struct server_config *config, int *ret_code) {
+    const char *path;
+    struct err err;
+    if (!commands_parse(line, argc, argv, &path, &request->file, ret_code))
         return false;
-    *ret_done = request->help;
-    if (request->help) {
-        fputs(text, stdout);
-        option_help(stdout, options, count);
+    bool good = request->rate >= 0 || err_set(&err, ERR_USAGE, "--rate must not be negative");
+    if (good && commands_config(path, config, &err))
         return true;
-    }
-    if (files.count != operands)
-        return err_set(err, ERR_USAGE, operands == 0 ? "unexpected argument '%s'" : "one FILE is expected%s", operands == 0 ? files.items[0] : "");
-    request->file = operands > 0 ? files.items[0] : NULL;
-    if (request->rate < 0)
-        return err_set(err, ERR_USAGE, "--rate must not be negative");
-    return commands_config(request->config_path, config, err);
+    *ret_code = commands_fail(&err);
+    return false;
 }
 
 static const char *mib(struct arena *arena, int64_t bytes) {
@@ -106,23 +99,21 @@ static int backup(const struct request *request, const struct server_config *con
 int commands_backup(int argc, char **argv) {
     struct request request = {0};
     const struct option options[] = {
-        {"config", 'c', OPTION_TEXT, &request.config_path, "FILE", "the configuration (default: " COMMANDS_CONFIG ")"},
         {"rate", 0, OPTION_INT, &request.rate, "BYTES", "images are read at most so fast, in bytes a second (default: as fast as it goes)"},
-        {"help", 'h', OPTION_FLAG, &request.help, NULL, "this text"},
     };
+    const struct commands_line line = {
+        .usage = "usage: pawld backup [--config FILE] [--rate BYTES] FILE\n\nWrites database and images, as they are at this moment, into one new "
+                 "tar file; "
+                 "a running server goes on\nunhindered. Keys, certificates and the configuration are not in it: keep them apart. Exit code 1 with a\n"
+                 "complete backup: images that were damaged already are not in it, and named.\n\n",
+        .operand = "FILE",
+        .options = options,
+        .option_count = ARRAY_LEN(options)};
     struct server_config config CLEANUP(server_config_free) = {0};
     struct arena arena CLEANUP(arena_clear);
-    struct err err;
-    bool done;
+    int code;
     arena_init(&arena, ARENA_BYTES);
-    if (!parse(options, ARRAY_LEN(options), argc, argv,
-               "usage: pawld backup [--config FILE] [--rate BYTES] FILE\n\nWrites database and images, as they are at this moment, into one new tar "
-               "file; "
-               "a running server goes on\nunhindered. Keys, certificates and the configuration are not in it: keep them apart. Exit code 1 with a\n"
-               "complete backup: images that were damaged already are not in it, and named.\n\n",
-               1, &request, &config, &done, &err))
-        return commands_fail(&err);
-    return done ? EXIT_OK : backup(&request, &config, &arena);
+    return begin(&line, argc, argv, &request, &config, &code) ? backup(&request, &config, &arena) : code;
 }
 
 static int restore(const struct request *request, const struct server_config *config, struct arena *arena) {
@@ -159,23 +150,20 @@ static int restore(const struct request *request, const struct server_config *co
 int commands_restore(int argc, char **argv) {
     struct request request = {0};
     const struct option options[] = {
-        {"config", 'c', OPTION_TEXT, &request.config_path, "FILE", "the configuration (default: " COMMANDS_CONFIG ")"},
         {"force", 0, OPTION_FLAG, &request.force, NULL, "move a store that is there aside; floors and revocations that it knows are kept"},
         {"without-carrying", 0, OPTION_FLAG, &request.without_carrying, NULL, "they are not: for a store that cannot be read any more"},
-        {"help", 'h', OPTION_FLAG, &request.help, NULL, "this text"},
     };
+    const struct commands_line line = {
+        .usage = "usage: pawld restore [--config FILE] [--force] [--without-carrying] FILE\n\nMakes the store out of a backup while no server runs. "
+                 "Everything is verified beside the store first, then\nboth change places in one step.\n\n",
+        .operand = "FILE",
+        .options = options,
+        .option_count = ARRAY_LEN(options)};
     struct server_config config CLEANUP(server_config_free) = {0};
     struct arena arena CLEANUP(arena_clear);
-    struct err err;
-    bool done;
+    int code;
     arena_init(&arena, ARENA_BYTES);
-    if (!parse(options, ARRAY_LEN(options), argc, argv,
-               "usage: pawld restore [--config FILE] [--force] [--without-carrying] FILE\n\nMakes the store out of a backup while no server runs. "
-               "Everything is verified "
-               "beside the store first, then\nboth change places in one step.\n\n",
-               1, &request, &config, &done, &err))
-        return commands_fail(&err);
-    return done ? EXIT_OK : restore(&request, &config, &arena);
+    return begin(&line, argc, argv, &request, &config, &code) ? restore(&request, &config, &arena) : code;
 }
 
 /* Beside a running server nobody's download may suffer. */
@@ -209,21 +197,18 @@ static int scrub(const struct request *request, const struct server_config *conf
 int commands_scrub(int argc, char **argv) {
     struct request request = {0};
     const struct option options[] = {
-        {"config", 'c', OPTION_TEXT, &request.config_path, "FILE", "the configuration (default: " COMMANDS_CONFIG ")"},
         {"rate", 0, OPTION_INT, &request.rate, "BYTES", "read at most so fast, in bytes a second (default: 33554432 beside a running server)"},
-        {"help", 'h', OPTION_FLAG, &request.help, NULL, "this text"},
     };
-    struct server_config config CLEANUP(server_config_free) = {0};
-    struct arena arena CLEANUP(arena_clear);
-    struct err err;
-    bool done;
-    arena_init(&arena, ARENA_BYTES);
-    if (!parse(
-            options, ARRAY_LEN(options), argc, argv,
+    const struct commands_line line = {
+        .usage =
             "usage: pawld scrub [--config FILE] [--rate BYTES]\n\nHashes every image again, while a server runs or not, and prints a line for each "
             "that is corrupt, missing or\nan orphan (a file that the database does not know; the next start removes it). The server makes events of "
             "what\nwas found. Exit code 0: every image is whole; 1: corrupt or missing ones. Uploading them again heals them.\n\n",
-            0, &request, &config, &done, &err))
-        return commands_fail(&err);
-    return done ? EXIT_OK : scrub(&request, &config, &arena);
+        .options = options,
+        .option_count = ARRAY_LEN(options)};
+    struct server_config config CLEANUP(server_config_free) = {0};
+    struct arena arena CLEANUP(arena_clear);
+    int code;
+    arena_init(&arena, ARENA_BYTES);
+    return begin(&line, argc, argv, &request, &config, &code) ? scrub(&request, &config, &arena) : code;
 }

@@ -21,10 +21,22 @@ int commands_health(int argc, char **argv);
 /* Prints one line on standard error and returns the exit code of the error. */
 int commands_fail(const struct err *err);
 
-/* Options alone: an operand is ERR_USAGE. */
-bool commands_parse(const struct option *options, size_t count, int argc, char **argv, struct err *err) MUST_USE;
+/* What a command takes beside --config and --help, which all have. */
+struct commands_line {
+    const char *usage;            /* the text above the options in --help */
+    const char *operand;          /* the name of its one operand; NULL: it takes none */
+    const struct option *options; /* its own, at most COMMANDS_MAX_OPTIONS */
+    size_t option_count;
+};
 
-/* Loads the configuration that --config names. */
+enum { COMMANDS_MAX_OPTIONS = 4 };
+
+/* *ret_config_path: of --config; NULL: the usual one. *ret_operand (NULL where there is none to come) is borrowed from argv. False: the command is
+ * over with *ret_code; it was help, or a fault that has been told. */
+bool commands_parse(const struct commands_line *line, int argc, char **argv, const char **ret_config_path, const char **ret_operand,
+                    int *ret_code) MUST_USE;
+
+/* Loads the configuration that --config named. */
 bool commands_config(const char *path, struct server_config *ret_config, struct err *err) MUST_USE;
 
 #endif

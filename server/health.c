@@ -61,22 +61,15 @@ static bool probe(const struct server_config *config, struct err *err) {
 }
 
 int commands_health(int argc, char **argv) {
-    const char *path = NULL;
-    bool help = false;
-    const struct option options[] = {
-        {"config", 'c', OPTION_TEXT, &path, "FILE", "the configuration (default: " COMMANDS_CONFIG ")"},
-        {"help", 'h', OPTION_FLAG, &help, NULL, "this text"},
-    };
+    static const struct commands_line line = {
+        .usage =
+            "usage: pawld health [--config FILE]\n\nAsks the running server's administration listener for /readyz. Exit code 0: ready, 1: not.\n\n"};
+    const char *path;
     struct server_config config CLEANUP(server_config_free) = {0};
     struct err err;
-    if (!commands_parse(options, ARRAY_LEN(options), argc, argv, &err))
-        return commands_fail(&err);
-    if (help) {
-        printf(
-            "usage: pawld health [--config FILE]\n\nAsks the running server's administration listener for /readyz. Exit code 0: ready, 1: not.\n\n");
-        option_help(stdout, options, ARRAY_LEN(options));
-        return EXIT_OK;
-    }
+    int code;
+    if (!commands_parse(&line, argc, argv, &path, NULL, &code))
+        return code;
     if (!commands_config(path, &config, &err) || !probe(&config, &err)) {
         commands_fail(&err);
         return EXIT_FAILED;

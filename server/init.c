@@ -14,11 +14,9 @@
 #include "trust/trusted.h"
 
 struct init {
-    const char *config_path;
     const char *root;
     const char *online_keys;
     bool new_token;
-    bool help;
     struct arena *arena;
     int64_t now;
     struct buf root_text;
@@ -63,7 +61,7 @@ static bool store_root(struct db_conn *tx, struct init *init, struct err *err) {
 }
 
 static bool make_token(struct db_conn *tx, struct init *init, struct err *err) {
-    static struct db_grant all[] = {
+    struct db_grant all[] = {
         {"audit:read", ""},   {"device:read", ""},     {"device:write", ""}, {"metrics:read", ""},  {"release:publish", ""},
         {"release:read", ""}, {"rollout:approve", ""}, {"rollout:read", ""}, {"rollout:write", ""}, {"token:admin", ""},
     };
@@ -132,36 +130,31 @@ static bool make(struct init *init, const struct server_config *config, struct e
     return done;
 }
 
-static void usage(const struct option *options, size_t count) {
-    printf(
-        "usage: pawld init [--config FILE] [--root 1.root.json] [--online-keys DIR]\n\n"
-        "Makes the data folder and the database, stores the pinned root, copies the online keys to where [trust] says (mode 0400), and prints the\n"
-        "first administrator's token once. Keys and root come from 'pawl keys init DIR'; a PKI for trying things out from certs/dev-pki.sh.\n"
-        "Running it again completes what is missing.\n\n");
-    option_help(stdout, options, count);
-}
-
 int commands_init(int argc, char **argv) {
     struct arena arena CLEANUP(arena_clear);
     arena_init(&arena, 16 * 1024 * 1024);
     struct init init = {.arena = &arena, .now = clock_now(), .root_text = BUF_INIT(METADATA_ROOT_MAX)};
     const struct option options[] = {
-        {"config", 'c', OPTION_TEXT, &init.config_path, "FILE", "the configuration (default: " COMMANDS_CONFIG ")"},
         {"root", 0, OPTION_TEXT, &init.root, "FILE", "the first root metadata, 1.root.json"},
         {"online-keys", 0, OPTION_TEXT, &init.online_keys, "DIR", "folder with timestamp.pem, directive.pem and audit.pem"},
         {"new-token", 0, OPTION_FLAG, &init.new_token, NULL, "make another administrator's token although there are some"},
-        {"help", 'h', OPTION_FLAG, &init.help, NULL, "this text"},
     };
+    const struct commands_line line = {
+        .usage =
+            "usage: pawld init [--config FILE] [--root 1.root.json] [--online-keys DIR]\n\n"
+            "Makes the data folder and the database, stores the pinned root, copies the online keys to where [trust] says (mode 0400), and prints "
+            "the\nfirst administrator's token once. Keys and root come from 'pawl keys init DIR'; a PKI for trying things out from "
+            "certs/dev-pki.sh.\nRunning it again completes what is missing.\n\n",
+        .options = options,
+        .option_count = ARRAY_LEN(options)};
+    const char *path;
     struct server_config config CLEANUP(server_config_free) = {0};
     struct err err;
+    int code;
+    if (!commands_parse(&line, argc, argv, &path, NULL, &code))
+        return code;
     umask(077);
-    if (!commands_parse(options, ARRAY_LEN(options), argc, argv, &err))
-        return commands_fail(&err);
-    if (init.help) {
-        usage(options, ARRAY_LEN(options));
-        return EXIT_OK;
-    }
-    bool done = commands_config(init.config_path, &config, &err) && make(&init, &config, &err);
+    bool done = commands_config(path, &config, &err) && make(&init, &config, &err);
     buf_free(&init.root_text);
     if (!done)
         return commands_fail(&err);

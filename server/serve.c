@@ -250,21 +250,15 @@ static int serve(struct server *server) {
 }
 
 int commands_serve(int argc, char **argv) {
-    const char *path = NULL;
-    bool help = false;
-    const struct option options[] = {
-        {"config", 'c', OPTION_TEXT, &path, "FILE", "the configuration (default: " COMMANDS_CONFIG ")"},
-        {"help", 'h', OPTION_FLAG, &help, NULL, "this text"},
-    };
+    static const struct commands_line line = {
+        .usage =
+            "usage: pawld serve [--config FILE]\n\nServes in the foreground. SIGTERM drains and ends, SIGHUP reads configuration and certificates "
+            "again.\n\n"};
+    const char *path;
     struct err err;
-    if (!commands_parse(options, ARRAY_LEN(options), argc, argv, &err))
-        return commands_fail(&err);
-    if (help) {
-        printf("usage: pawld serve [--config FILE]\n\nServes in the foreground. SIGTERM drains and ends, SIGHUP reads configuration and certificates "
-               "again.\n\n");
-        option_help(stdout, options, ARRAY_LEN(options));
-        return EXIT_OK;
-    }
+    int code;
+    if (!commands_parse(&line, argc, argv, &path, NULL, &code))
+        return code;
     struct server *server = calloc(1, sizeof(*server));
     if (server == NULL ? !err_no_memory(&err) : !commands_config(path, &server->config, &err)) {
         free(server);
@@ -280,7 +274,7 @@ int commands_serve(int argc, char **argv) {
     server->config_file = path != NULL ? path : file_exists(COMMANDS_CONFIG) ? COMMANDS_CONFIG : NULL;
     atomic_store(&server->live, &server->config);
     atomic_store(&server->certificate_grants, &server->first_grants);
-    int code = serve(server);
+    code = serve(server);
     reload_free(server->reloads);
     server_config_free(&server->config);
     arena_clear(&server->arena);
