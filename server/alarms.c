@@ -9,6 +9,7 @@
 #include "db/event.h"
 #include "db/expiry.h"
 #include "server/expiry.h"
+#include "server/exposition.h"
 
 enum { MAX_CRLS = CERTS_MAX_CRLS * WIRE_MAX_LISTENERS, MAX_ALARMS = MAX_CRLS + API_EXPIRIES_CERTIFICATES, DETAIL_SIZE = 640 };
 
@@ -22,10 +23,6 @@ struct report {
     size_t count;
     struct alarm alarms[MAX_ALARMS];
 };
-
-static const char *listener_name(enum api_listener role) {
-    return role == API_DEVICE ? "device" : role == API_ADMIN ? "admin" : "enrolment";
-}
 
 static void add(struct report *report, const char *kind, const char *name, const char *value, const char *time_name, int64_t time,
                 const char *listener) {
@@ -56,7 +53,7 @@ static void find_crls(struct server *server, int64_t now, struct report *report)
     size_t count = crls != NULL ? wire_crls(wire, crls, MAX_CRLS) : 0;
     for (size_t i = 0; i < count; i++)
         if (crls[i].crl.next_update <= now)
-            add(report, "crl-expired", "issuer", crls[i].crl.issuer, "next_update", crls[i].crl.next_update, listener_name(crls[i].role));
+            add(report, "crl-expired", "issuer", crls[i].crl.issuer, "next_update", crls[i].crl.next_update, wire_columns[wire_column(crls[i].role)]);
     free(crls);
 }
 
@@ -153,40 +150,30 @@ void alarms_reset(struct alarms *alarms) {
 
 /* ---- metrics ---- */
 
-static void write_label(struct buf *out, const char *text) {
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            buf_byte(out, '\\');
-        buf_byte(out, *text);
-    }
-}
-
-static void write_crls(const struct wire_crl *crls, size_t count, const char *name, const char *help, bool times, struct buf *out) {
-    buf_printf(out, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name);
-    for (size_t i = 0; i < count; i++) {
-        long long value = times ? (long long)crls[i].crl.next_update : (long long)crls[i].crl.revoked;
-        if (times && crls[i].crl.next_update == INT64_MAX)
-            continue;
-        buf_printf(out, "%s{listener=\"%s\",issuer=\"", name, listener_name(crls[i].role));
-        write_label(out, crls[i].crl.issuer);
-        buf_printf(out, "\"} %lld\n", value);
-    }
+static void write_crls(const struct wire_crl *crls, size_t count, struct buf *out) {
+    exposition_head(out, "pawl_crl_next_update_seconds", "gauge", "When a newer revocation list is due (Unix time).");
+    for (size_t i = 0; i < count; i++)
+        if (crls[i].crl.next_update != INT64_MAX)
+            exposition_sample(out, "pawl_crl_next_update_seconds", crls[i].crl.next_update, "listener", wire_columns[wire_column(crls[i].role)],
+                              "issuer", crls[i].crl.issuer, (const char *)NULL);
+    exposition_head(out, "pawl_crl_revoked", "gauge", "Certificates on a revocation list.");
+    for (size_t i = 0; i < count; i++)
+        exposition_sample(out, "pawl_crl_revoked", (int64_t)crls[i].crl.revoked, "listener", wire_columns[wire_column(crls[i].role)], "issuer",
+                          crls[i].crl.issuer, (const char *)NULL);
 }
 
 void alarms_metrics(struct server *server, struct db_conn *db, struct buf *out) {
     struct wire *wire = atomic_load(&server->wire);
     struct wire_crl *crls = wire != NULL ? calloc(MAX_CRLS, sizeof(*crls)) : NULL;
     size_t count = crls != NULL ? wire_crls(wire, crls, MAX_CRLS) : 0;
-    write_crls(crls, count, "pawl_crl_next_update_seconds", "When a newer revocation list is due (Unix time).", true, out);
-    write_crls(crls, count, "pawl_crl_revoked", "Certificates on a revocation list.", false, out);
+    write_crls(crls, count, out);
     free(crls);
     int64_t now = clock_now(), expiring, expired;
     struct err ignored;
     if (!db_expiry_count(db, 1, now, &expired, &ignored) ||
         !db_expiry_count(db, now, now + atomic_load(&server->live)->tls.expiry_warning, &expiring, &ignored))
         return;
-    buf_printf(out, "# HELP pawl_device_certificates Devices in use whose certificate ends within [tls] expiry_warning, or has ended.\n"
-                    "# TYPE pawl_device_certificates gauge\n");
-    buf_printf(out, "pawl_device_certificates{state=\"expiring\"} %lld\npawl_device_certificates{state=\"expired\"} %lld\n", (long long)expiring,
-               (long long)expired);
+    exposition_head(out, "pawl_device_certificates", "gauge", "Devices in use whose certificate ends within [tls] expiry_warning, or has ended.");
+    exposition_sample(out, "pawl_device_certificates", expiring, "state", "expiring", (const char *)NULL);
+    exposition_sample(out, "pawl_device_certificates", expired, "state", "expired", (const char *)NULL);
 }

@@ -7,8 +7,8 @@
 #include "common/clock.h"
 #include "server/download.h"
 #include "server/guard.h"
-#include "server/phrase.h"
 #include "server/pull.h"
+#include "server/status.h"
 
 enum { MAX_REPLY_HEAD = 16 * 1024, RECORD_BYTES = 16 * 1024 };
 
@@ -122,7 +122,7 @@ static void make_head(struct front_conn *conn, struct buf *out) {
     const struct api_reply *reply = &call->reply;
     int status = request_status(request);
     char line[96];
-    int len = snprintf(line, sizeof(line), "HTTP/1.1 %d %s\r\n", status, phrase_of(status));
+    int len = snprintf(line, sizeof(line), "HTTP/1.1 %d %s\r\n", status, status_phrase(status));
     buf_append(out, line, (size_t)len);
     append(out, "Date", date_of(conn->worker, call->now));
     append(out, "X-Request-Id", call->request_id);

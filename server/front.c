@@ -161,7 +161,7 @@ static struct tls_context *context_of(struct wire *wire, size_t listener) {
 }
 
 static uint64_t *open_counter(struct worker *worker, enum api_listener role) {
-    return &worker->counters.open_connections[role == API_ADMIN ? 2 : role == API_ENROL ? 1 : 0];
+    return &worker->counters.open_connections[wire_column(role)];
 }
 
 bool front_trusted(struct front_conn *conn) {

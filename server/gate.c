@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "common/clock.h"
-#include "server/phrase.h"
+#include "server/status.h"
 
 /* What each refusal is answered with. */
 static const struct refusal {
@@ -299,7 +299,7 @@ static const struct refusal *row_of(enum gate_refusal refusal) {
 
 size_t gate_reply(enum gate_refusal refusal, const char *request_id, int64_t now, char ret_reply[GATE_REPLY_SIZE]) {
     const struct refusal *row = row_of(refusal);
-    const char *phrase = phrase_of(row->status);
+    const char *phrase = status_phrase(row->status);
     char date[CLOCK_HTTP_SIZE];
     clock_http(now, date);
     char body[320];

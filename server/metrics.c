@@ -9,16 +9,6 @@
 #include "server/readiness.h"
 #include "server/server.h"
 
-static const short statuses[METRICS_STATUSES - 1] = {200, 201, 204, 206, 304, 400, 401, 403, 404, 405, 409, 410, 411,
-                                                     412, 413, 415, 416, 422, 428, 429, 499, 500, 501, 503, 507};
-
-static size_t status_column(int status) {
-    for (size_t i = 0; i < METRICS_STATUSES - 1; i++)
-        if (statuses[i] == status)
-            return i;
-    return METRICS_STATUSES - 1;
-}
-
 static void add(_Atomic uint64_t *counter, uint64_t value) {
     atomic_fetch_add_explicit(counter, value, memory_order_relaxed);
 }
@@ -44,7 +34,7 @@ static void count_poll(struct metrics *metrics, const char *reason) {
 static const int64_t times_us[METRICS_TIMES] = {1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 10000000};
 
 static void count_time(struct metrics *metrics, enum api_listener listener, int64_t duration_us) {
-    size_t i = listener == API_DEVICE || listener == API_TOKEN ? 0 : listener == API_ENROL ? 1 : 2, class = 0;
+    size_t i = wire_column(listener), class = 0;
     while (class < METRICS_TIMES && duration_us > times_us[class])
         class ++;
     add(&metrics->times[i][class], 1);
@@ -56,7 +46,7 @@ static bool is_poll(const struct api_route *route) {
 }
 
 void metrics_count(struct metrics *metrics, const struct api_call *call, uint64_t bytes_sent, int64_t duration_us) {
-    size_t column = status_column(call->reply.status);
+    size_t column = status_index(call->reply.status);
     count_time(metrics, call->listener, duration_us);
     if (call->route == NULL) {
         add(&metrics->unrouted[column], 1);
@@ -75,15 +65,15 @@ void metrics_count(struct metrics *metrics, const struct api_call *call, uint64_
 static void write_requests(struct metrics *metrics, struct buf *out) {
     exposition_head(out, "pawl_requests_total", "counter", "Requests by route and status.");
     for (size_t r = 0; r < api_route_count; r++)
-        for (size_t s = 0; s < METRICS_STATUSES; s++) {
+        for (size_t s = 0; s <= STATUS_COUNT; s++) {
             uint64_t value = get(&metrics->requests[r][s]);
             if (value != 0)
                 buf_printf(out, "pawl_requests_total{method=\"%s\",route=\"%s\",status=\"%d\"} %llu\n", api_routes[r].method, api_routes[r].pattern,
-                           s < METRICS_STATUSES - 1 ? statuses[s] : 0, (unsigned long long)value);
+                           status_at(s), (unsigned long long)value);
         }
-    for (size_t s = 0; s < METRICS_STATUSES; s++)
+    for (size_t s = 0; s <= STATUS_COUNT; s++)
         if (get(&metrics->unrouted[s]) != 0)
-            buf_printf(out, "pawl_requests_total{method=\"\",route=\"\",status=\"%d\"} %llu\n", s < METRICS_STATUSES - 1 ? statuses[s] : 0,
+            buf_printf(out, "pawl_requests_total{method=\"\",route=\"\",status=\"%d\"} %llu\n", status_at(s),
                        (unsigned long long)get(&metrics->unrouted[s]));
     exposition_head(out, "pawl_request_duration_seconds_total", "counter", "Time in requests by route.");
     for (size_t r = 0; r < api_route_count; r++)
@@ -97,16 +87,14 @@ static void write_requests(struct metrics *metrics, struct buf *out) {
                        (unsigned long long)get(&metrics->bytes[r]));
 }
 
-static const char *const listener_names[METRICS_LISTENERS] = {"device", "enrolment", "admin"};
-
 static void write_times(struct metrics *metrics, struct buf *out) {
     exposition_head(out, "pawl_request_seconds", "histogram", "Time from a request's head to the end of its reply, by listener.");
-    for (size_t i = 0; i < METRICS_LISTENERS; i++) {
+    for (size_t i = 0; i < WIRE_COLUMNS; i++) {
         uint64_t classes[METRICS_TIMES + 1];
         for (size_t c = 0; c <= METRICS_TIMES; c++)
             classes[c] = get(&metrics->times[i][c]);
         const struct exposition_histogram times = {times_us, classes, METRICS_TIMES, get(&metrics->times_sum_us[i])};
-        exposition_histogram(out, "pawl_request_seconds", "listener", listener_names[i], &times);
+        exposition_histogram(out, "pawl_request_seconds", "listener", wire_columns[i], &times);
     }
 }
 
@@ -147,8 +135,8 @@ static void write_wire(struct server *server, struct buf *out) {
         return;
     wire_count(running, &wire);
     exposition_head(out, "pawl_connections", "gauge", "Open connections by listener.");
-    for (size_t i = 0; i < METRICS_LISTENERS; i++)
-        buf_printf(out, "pawl_connections{listener=\"%s\"} %llu\n", listener_names[i], (unsigned long long)wire.open_connections[i]);
+    for (size_t i = 0; i < WIRE_COLUMNS; i++)
+        buf_printf(out, "pawl_connections{listener=\"%s\"} %llu\n", wire_columns[i], (unsigned long long)wire.open_connections[i]);
     exposition_gauge(out, "pawl_requests_open", "Requests that a handler has.", (int64_t)wire.open_requests);
     exposition_counter(out, "pawl_connections_accepted_total", "Connections accepted.", wire.accepted);
     exposition_head(out, "pawl_handshakes_total", "counter", "TLS handshakes by result.");

@@ -6,16 +6,18 @@
 
 #include "api/api.h"
 #include "fleet/offer.h"
+#include "server/status.h"
+#include "server/wire.h"
 
-enum { METRICS_ROUTES = 256, METRICS_STATUSES = 32, METRICS_LISTENERS = 3, METRICS_TIMES = 10 };
+enum { METRICS_ROUTES = 256, METRICS_TIMES = 10 };
 
 struct metrics {
-    _Atomic uint64_t requests[METRICS_ROUTES][METRICS_STATUSES]; /* last status column: any other */
+    _Atomic uint64_t requests[METRICS_ROUTES][STATUS_COUNT + 1]; /* by status_index(), the last: any other */
     _Atomic uint64_t duration_us[METRICS_ROUTES];
     _Atomic uint64_t bytes[METRICS_ROUTES];
-    _Atomic uint64_t unrouted[METRICS_STATUSES];
-    _Atomic uint64_t times[METRICS_LISTENERS][METRICS_TIMES + 1]; /* device, enrolment, admin */
-    _Atomic uint64_t times_sum_us[METRICS_LISTENERS];
+    _Atomic uint64_t unrouted[STATUS_COUNT + 1];
+    _Atomic uint64_t times[WIRE_COLUMNS][METRICS_TIMES + 1];
+    _Atomic uint64_t times_sum_us[WIRE_COLUMNS];
     _Atomic uint64_t polls[FLEET_REASON_COUNT];
     _Atomic uint64_t polls_refused[ERR_CODE_COUNT];
 };

@@ -11,14 +11,13 @@
 #include "common/text.h"
 #include "db/db.h"
 #include "server/dispatch.h"
-#include "server/gate.h"
+#include "server/status.h"
 
 enum {
     ARENA_BYTES = 64 * 1024 * 1024, /* ceiling of a request's memory: the largest list page, the largest JSON body decoded */
     MAX_SPARE = 64,
     ID_BYTES = (API_REQUEST_ID_SIZE - 1) / 2,
     POOL_BYTES = 64 * (ID_BYTES + sizeof(uint32_t)),
-    STATUS_GONE = 499, /* for the log: the client left before its request was complete */
 };
 
 struct requests {

@@ -16,6 +16,12 @@
 
 enum { BACKLOG = 4096, MAX_ROLLOUTS = 1024 };
 
+const char *const wire_columns[WIRE_COLUMNS] = {"device", "enrolment", "admin"};
+
+size_t wire_column(enum api_listener role) {
+    return role == API_ADMIN ? 2 : role == API_ENROL ? 1 : 0;
+}
+
 /* The numbers of the settings and what 0 stands for. */
 static const struct fallback {
     size_t offset;

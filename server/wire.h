@@ -6,7 +6,11 @@
 #include "certs/authorities.h"
 #include "common/network.h"
 
-enum { WIRE_MAX_LISTENERS = 8, WIRE_MAX_WORKERS = 64 };
+enum { WIRE_MAX_LISTENERS = 8, WIRE_MAX_WORKERS = 64, WIRE_COLUMNS = 3 };
+
+/* Listeners as they are counted: "device" (with or without a certificate), "enrolment", "admin". */
+extern const char *const wire_columns[WIRE_COLUMNS];
+size_t wire_column(enum api_listener role);
 
 /* What a listener asks of its clients. The zero value is the strictest. */
 enum wire_client_certificate {
@@ -61,7 +65,7 @@ struct wire_settings {
 
 /* Monotonic counts since start, except the open_ ones. */
 struct wire_counters {
-    uint64_t open_connections[3]; /* device, enrolment, administration */
+    uint64_t open_connections[WIRE_COLUMNS];
     uint64_t open_handshakes;
     uint64_t open_requests; /* handed to a handler and not finished */
     uint64_t accepted;

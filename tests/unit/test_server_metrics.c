@@ -1,6 +1,8 @@
 /* Counting: each request once, under its route and status; polls by reason; text that Prometheus reads. */
 #include "tests/unit/server_fixture.h"
 
+#include "api/reply.h"
+
 static const struct api_route *route_of(const char *method, const char *pattern) {
     for (size_t i = 0; i < api_route_count; i++)
         if (strcmp(api_routes[i].method, method) == 0 && strcmp(api_routes[i].pattern, pattern) == 0)
@@ -37,6 +39,19 @@ static void test_requests(void **state) {
     count(rig, route, 299, NULL, 0, -5); /* a status nobody thought of; a clock that stepped */
     count(rig, NULL, 404, NULL, 0, 1);
     expect_lines(rig, lines, ARRAY_LEN(lines));
+}
+
+/* None of what is ever answered is counted as "0". */
+static void test_every_status_has_a_column(void **state) {
+    static const int others[] = {200, 201, 202, 204, 206, 304, STATUS_GONE};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        assert_int_equal(status_at(status_index(others[i])), others[i]);
+    for (int code = ERR_NONE + 1; code < ERR_CODE_COUNT; code++)
+        for (int listener = API_DEVICE; listener <= API_TOKEN; listener <<= 1) {
+            int status = api_problem_status((enum err_code)code, (enum api_listener)listener);
+            assert_int_equal(status_at(status_index(status)), status);
+        }
 }
 
 static void test_polls(void **state) {
@@ -143,6 +158,8 @@ static void test_times(void **state) {
 #define RIG(test) cmocka_unit_test_setup_teardown(test, rig_setup, rig_teardown)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {RIG(test_requests), RIG(test_polls), RIG(test_expiry), RIG(test_format), RIG(test_groups), RIG(test_times)};
+    const struct CMUnitTest tests[] = {
+        RIG(test_requests), cmocka_unit_test(test_every_status_has_a_column), RIG(test_polls), RIG(test_expiry), RIG(test_format), RIG(test_groups),
+        RIG(test_times)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,9 @@
-#include "server/phrase.h"
+#include "server/status.h"
 
-#include "common/defs.h"
-
-static const struct phrase {
+static const struct status {
     int status;
-    const char *text;
-} phrases[] = {
+    const char *phrase;
+} statuses[STATUS_COUNT] = {
     {200, "OK"},
     {201, "Created"},
     {202, "Accepted"},
@@ -31,6 +29,7 @@ static const struct phrase {
     {428, "Precondition Required"},
     {429, "Too Many Requests"},
     {431, "Request Header Fields Too Large"},
+    {STATUS_GONE, "Client Gone"},
     {500, "Internal Server Error"},
     {501, "Not Implemented"},
     {503, "Service Unavailable"},
@@ -38,9 +37,18 @@ static const struct phrase {
     {507, "Insufficient Storage"},
 };
 
-const char *phrase_of(int status) {
-    for (size_t i = 0; i < ARRAY_LEN(phrases); i++)
-        if (phrases[i].status == status)
-            return phrases[i].text;
-    return "Status";
+size_t status_index(int status) {
+    size_t i = 0;
+    while (i < STATUS_COUNT && statuses[i].status != status)
+        i++;
+    return i;
+}
+
+int status_at(size_t index) {
+    return index < STATUS_COUNT ? statuses[index].status : 0;
+}
+
+const char *status_phrase(int status) {
+    size_t i = status_index(status);
+    return i < STATUS_COUNT ? statuses[i].phrase : "Status";
 }
