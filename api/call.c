@@ -6,8 +6,7 @@
 #include <strings.h>
 
 #include "api/conditional.h"
-#include "api/token.h"
-#include "common/hash.h"
+#include "api/env.h"
 #include "common/text.h"
 #include "db/audit.h"
 #include "db/token.h"
@@ -31,22 +30,7 @@ bool api_allow_list(const struct api_call *call, struct err *err) {
 }
 
 bool api_still_allowed(struct api_call *call) {
-    const struct db_token *token = call->operator_.token;
-    const struct api_identity *certificate = call->operator_.certificate;
-    const char *header = api_header(call, "Authorization");
-    char id[DB_TOKEN_ID_SIZE];
-    uint8_t secret[SHA256_SIZE];
-    struct db_token row;
-    struct err ignored;
-    if (token == NULL)
-        return false;
-    if (token->id[0] == '\0')
-        return certificate != NULL && certificate->not_after > call->now;
-    if (header == NULL || strlen(header) < 7 || !api_token_parse(header + 7 + strspn(header + 7, " "), id, secret) ||
-        !db_token_get(call->db, id, call->arena, &row, &ignored) || row.revoked_at != 0 || row.expires_at <= call->now)
-        return false;
-    return hash_equal(secret, row.secret_sha256, SHA256_SIZE) ||
-           (row.has_previous && call->now < row.previous_until && hash_equal(secret, row.previous_sha256, SHA256_SIZE));
+    return call->env->still_allowed(call);
 }
 
 bool api_if_match(const struct api_call *call, int64_t revision, struct err *err) {

@@ -92,6 +92,8 @@ struct api_env {
     bool (*device_authorities)(struct server *server, struct buf *out, struct err *err); /* PKCS#7, base64 in lines */
     bool (*failed_attempt)(struct server *server, const char *address, int64_t now);     /* counted; true: there were too many */
     void (*disconnect)(struct server *server, const char *device_id);                    /* cuts the device's open connections */
+    bool (*still_allowed)(struct api_call *call);                                        /* see api_still_allowed() */
+    void (*wake_streams)(struct server *server);                                         /* each is asked for its next piece */
 };
 
 #endif

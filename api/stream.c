@@ -11,13 +11,12 @@
 #include "common/text.h"
 #include "db/token.h"
 
-enum { PAGE = 200, HEARTBEAT_S = 10, HEARTBEAT_MS = HEARTBEAT_S * 1000, RETRY_MS = 2000, RECHECK_S = 5 };
+enum { PAGE = 200, HEARTBEAT_S = 10, HEARTBEAT_MS = HEARTBEAT_S * 1000, RETRY_MS = 2000 };
 
 struct stream {
     struct api_streams *streams;
     int64_t after;
-    int64_t said_at;    /* the last byte, also of a heartbeat */
-    int64_t checked_at; /* api_still_allowed() */
+    int64_t said_at; /* the last byte, also of a heartbeat */
     bool begun;
     const char *kind, *device, *product; /* NULL: any */
 };
@@ -47,11 +46,8 @@ static enum api_pull_step next(struct api_call *call, void *state, struct buf *o
     struct db_events page;
     int64_t now = call->now;
     size_t empty = out->len;
-    if (now - stream->checked_at >= RECHECK_S || now < stream->checked_at) {
-        if (!api_still_allowed(call)) /* a stream does not outlive the token or the certificate that began it */
-            return API_PULL_END;
-        stream->checked_at = now;
-    }
+    if (!api_still_allowed(call)) /* a stream does not outlive the token or the certificate that began it, nor what that may do */
+        return API_PULL_END;
     if (!stream->begun)
         buf_printf(out, "retry: %d\n\n", RETRY_MS);
     stream->begun = true;
@@ -67,8 +63,21 @@ static enum api_pull_step next(struct api_call *call, void *state, struct buf *o
         buf_text(out, ": still here\n\n");
     if (out->len > empty)
         stream->said_at = now;
-    call->reply.pull.wait_ms = HEARTBEAT_MS;
+    int64_t left_s = call->operator_.token->expires_at - now;
+    call->reply.pull.wait_ms = left_s < HEARTBEAT_S ? left_s * 1000 : HEARTBEAT_MS;
     return page.more || i < page.count ? API_PULL_MORE : API_PULL_WAIT;
+}
+
+/* After COMMIT. */
+static void wake(struct db *db, void *arg, bool committed) {
+    const struct api_env *env = arg;
+    (void)db;
+    if (committed)
+        env->wake_streams(env->server);
+}
+
+bool api_stream_recheck(struct api_call *call, struct err *err) {
+    return db_on_commit(call->db, wake, (void *)(uintptr_t)call->env, err);
 }
 
 /* Behind the id that the client saw last, or from now on. An id that is still to come counts as now: the store was put back. */

@@ -2,6 +2,7 @@
 
 #include "api/call.h"
 #include "api/env.h"
+#include "api/event.h"
 #include "api/handlers.h"
 #include "api/list.h"
 #include "api/secret.h"
@@ -82,7 +83,8 @@ bool api_token_rotate(struct api_call *call, struct err *err) {
     if (!api_secret_renew(call->arena, API_SECRET_TOKEN, token.id, token.secret_sha256, &secret, err) ||
         !db_token_rotate(call->db, token.id, token.secret_sha256, call->now + input.grace_s, expires_at, err) ||
         !db_token_get(call->db, token.id, call->arena, &token, err) ||
-        !api_audit(call, "token.rotate", "token", token.id, api_detail(call, "reason", input.reason, (char *)NULL), err))
+        !api_audit(call, "token.rotate", "token", token.id, api_detail(call, "reason", input.reason, (char *)NULL), err) ||
+        !api_stream_recheck(call, err))
         return false;
     return reply_new(call, 200, &token, secret, err);
 }
@@ -97,7 +99,8 @@ bool api_token_get(struct api_call *call, struct err *err) {
 bool api_token_delete(struct api_call *call, struct err *err) {
     struct db_token token;
     if (!db_token_get(call->db, api_var(call, "token"), call->arena, &token, err) || !api_if_match(call, token.revision, err) ||
-        !db_token_revoke(call->db, token.id, token.revision, call->now, err) || !api_audit(call, "token.revoke", "token", token.id, NULL, err))
+        !db_token_revoke(call->db, token.id, token.revision, call->now, err) || !api_audit(call, "token.revoke", "token", token.id, NULL, err) ||
+        !api_stream_recheck(call, err))
         return false;
     call->reply.status = 204;
     return true;

@@ -134,6 +134,26 @@ static bool check_token(struct api_call *call, const char *text, struct err *err
     return true;
 }
 
+static bool same_grants(const struct db_token *one, const struct db_token *other) {
+    if (one->grant_count != other->grant_count)
+        return false;
+    for (size_t i = 0; i < one->grant_count; i++)
+        if (strcmp(one->grants[i].scope, other->grants[i].scope) != 0 || strcmp(one->grants[i].product, other->grants[i].product) != 0)
+            return false;
+    return true;
+}
+
+bool auth_still_allowed(struct api_call *call) {
+    const struct db_token *held = call->operator_.token;
+    const char *text = bearer(call);
+    struct err ignored;
+    if (held == NULL)
+        return false;
+    if (text != NULL)
+        return token_find(call, text, &ignored) != NULL;
+    return call->now < held->expires_at && same_grants(held, atomic_load(&call->env->server->certificate_grants));
+}
+
 /* A token that is sent goes before the certificate, also when it is no good. */
 static bool check_operator(struct api_call *call, struct err *err) {
     const char *text = bearer(call);

@@ -54,4 +54,7 @@ bool auth_register(struct api_call *call, bool *ret_refusal, struct err *err) MU
 /* For the handshake and for resumption: false for revoked and retired devices. Another key than the pinned one is told so in HTTP. */
 bool auth_may_connect(const struct api_env *env, const struct api_identity *identity) MUST_USE;
 
+/* Of an operator's call that goes on: is the token still good, or may the certificate do what it could when the call began? */
+bool auth_still_allowed(struct api_call *call) MUST_USE;
+
 #endif

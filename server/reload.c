@@ -71,6 +71,7 @@ static void take(struct server *server, struct reload *reload) {
     log_set_level((enum log_level)reload->config.log.level);
     auth_throttle_limit(&server->throttle, reload->config.limits.auth_failures);
     auth_throttle_limit(&server->enrolments, reload->config.enrolment.requests);
+    server->env.wake_streams(server); /* what an administrator's certificate may do may be less now */
 }
 
 /* The files of [tls] and [enrolment] where the configuration says that they are: all of them, or none. */

@@ -78,14 +78,18 @@ static struct api_ddi_settings ddi_settings(const struct server_config *config) 
     };
 }
 
-/* The writer thread, after events were committed. */
-static void tell_news(void *context) {
-    struct server *server = context;
+static void wake_streams(struct server *server) {
     pthread_mutex_lock(&server->wire_lock);
     struct wire *wire = atomic_load(&server->wire);
     if (wire != NULL && atomic_load(&server->streams.open) > 0)
         wire_tell_news(wire);
     pthread_mutex_unlock(&server->wire_lock);
+}
+
+/* The writer thread, after events were committed. */
+static void tell_news(void *context) {
+    struct server *server = context;
+    wake_streams(server);
     deliveries_wake(server);
 }
 
@@ -108,6 +112,8 @@ static void fill_env(struct server *server) {
         .device_authorities = issuing_authorities,
         .failed_attempt = auth_failed_attempt,
         .disconnect = disconnect,
+        .still_allowed = auth_still_allowed,
+        .wake_streams = wake_streams,
         .backup_start = backups_start,
         .backups = backups_list,
     };

@@ -46,6 +46,10 @@ UNUSED static void rig_cut(struct server *server, const char *device_id) {
     snprintf(rig_now->cut, sizeof(rig_now->cut), "%s", device_id);
 }
 
+UNUSED static void rig_wake(struct server *server) {
+    (void)server;
+}
+
 UNUSED static bool rig_token_job(struct db_conn *tx, void *arg, struct err *err) {
     return db_token_insert(tx, arg, err);
 }
@@ -102,6 +106,8 @@ UNUSED static int rig_setup(void **state) {
         .ready = readiness_check,
         .metrics = metrics_write,
         .disconnect = rig_cut,
+        .still_allowed = auth_still_allowed,
+        .wake_streams = rig_wake,
     };
     snprintf(rig->token, sizeof(rig->token), "%s", rig_token(rig, NOW + 1000000, all));
     *state = rig;
