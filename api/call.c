@@ -54,6 +54,23 @@ bool api_body(struct api_call *call, const struct json_shape *shape, void *ret_o
     return json_read(call->arena, call->body, call->body_len, shape, ret_object, ret_present, err);
 }
 
+bool api_patch(struct api_call *call, const struct json_shape *shape, void *ret_object, uint64_t *ret_present, struct err *err) {
+    struct buf names CLEANUP(buf_free) = BUF_INIT(1024);
+    if (!api_body(call, shape, ret_object, ret_present, err))
+        return false;
+    if (*ret_present != 0)
+        return true;
+    for (size_t i = 0; i < shape->count; i++)
+        buf_printf(&names, "%s%s", i == 0 ? "" : i + 1 < shape->count ? ", " : " or ", shape->fields[i].name);
+    return buf_ok(&names, "the names", err) && err_set(err, ERR_INVALID, "nothing to change: give %s", names.data);
+}
+
+bool api_missing(struct err *err, const char *member) {
+    if (err->code == ERR_NOT_FOUND && err->field[0] == '\0')
+        snprintf(err->field, sizeof(err->field), "%s", member);
+    return false;
+}
+
 struct reason {
     const char *reason;
 };

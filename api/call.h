@@ -20,6 +20,12 @@ bool api_if_match(const struct api_call *call, int64_t revision, struct err *err
 /* Reads the JSON body; ERR_MEDIA_TYPE when it says it is something else. An absent body is {} (required members still are). */
 bool api_body(struct api_call *call, const struct json_shape *shape, void *ret_object, uint64_t *ret_present, struct err *err) MUST_USE;
 
+/* The same for PATCH, where nothing is required but at least one member: ERR_INVALID that names them all. */
+bool api_patch(struct api_call *call, const struct json_shape *shape, void *ret_object, uint64_t *ret_present, struct err *err) MUST_USE;
+
+/* What a body names must be there: an ERR_NOT_FOUND gets the member's name. Returns false. */
+bool api_missing(struct err *err, const char *member);
+
 /* Reads the body of an action, {"reason": "…"} or nothing. *ret_reason NULL: none is given. */
 bool api_reason(struct api_call *call, const char **ret_reason, struct err *err) MUST_USE;
 

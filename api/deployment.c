@@ -61,13 +61,18 @@ bool api_deployment_assign(struct api_call *call, struct err *err) {
     int64_t id;
     int64_t waits_for;
     if (!api_body(call, &api_shape_deployment_input, &input, NULL, err) || !api_check_id(input.device, "device", err) ||
-        (input.product != NULL && !api_check_id(input.product, "product", err)) || !api_find_device(call, input.device, &device, err))
+        (input.product != NULL && !api_check_id(input.product, "product", err)))
         return false;
+    if (!api_find_device(call, input.device, &device, err))
+        return api_missing(err, "device");
     const char *product = input.product != NULL ? input.product : device.product;
     if (product[0] == '\0')
         return err_set(err, ERR_CONFLICT, "device '%s' has no product yet: it says so at its first poll", device.id);
-    if (!api_allow(call, product, err) || !db_release_get_version(call->db, product, input.version, call->arena, &release, err) ||
-        !db_deployment_assign_or_wait(call->db, device.id, release.id, call->now, &id, &waits_for, err))
+    if (!api_allow(call, product, err))
+        return false;
+    if (!db_release_get_version(call->db, product, input.version, call->arena, &release, err))
+        return api_missing(err, "version");
+    if (!db_deployment_assign_or_wait(call->db, device.id, release.id, call->now, &id, &waits_for, err))
         return false;
     const char *number = arena_printf(call->arena, "%lld", (long long)(waits_for != 0 ? waits_for : id));
     if (number == NULL)

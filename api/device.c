@@ -127,7 +127,8 @@ bool api_device_create(struct api_call *call, struct err *err) {
         .tags = {.count = input.tags.count, .items = input.tags.items},
     };
     const char *detail = api_detail(call, "product", input.product, "spki_sha256", input.spki_sha256, (char *)NULL);
-    return db_device_insert(call->db, &device, call->now, err) && api_audit(call, "device.create", "device", input.id, detail, err) &&
+    return (db_device_insert(call->db, &device, call->now, err) || api_missing(err, "product")) &&
+           api_audit(call, "device.create", "device", input.id, detail, err) &&
            api_reply_headerf(call, err, "Location", "/api/v1/devices/%s", input.id) && reply_device(call, 201, input.id, err);
 }
 
@@ -157,9 +158,7 @@ static bool check_attributes(const struct json_map *attributes, struct err *err)
     return true;
 }
 
-static bool check_patch(const struct api_call *call, const struct api_device_patch *patch, uint64_t present, struct err *err) {
-    if (present == 0)
-        return err_set(err, ERR_INVALID, "nothing to change: give product, hardware, attributes or tags");
+static bool check_patch(const struct api_call *call, const struct api_device_patch *patch, struct err *err) {
     return (patch->product == NULL || (api_check_id(patch->product, "product", err) && api_allow(call, patch->product, err))) &&
            (patch->hardware == NULL || api_check_id(patch->hardware, "hardware", err)) && check_attributes(&patch->attributes, err) &&
            check_tags(&patch->tags, err);
@@ -179,7 +178,7 @@ bool api_device_patch(struct api_call *call, struct err *err) {
     struct api_device_patch patch;
     uint64_t present;
     if (!api_find_device(call, api_var(call, "device"), &device, err) || !api_if_match(call, device.revision, err) ||
-        !api_body(call, &api_shape_device_patch, &patch, &present, err) || !check_patch(call, &patch, present, err))
+        !api_patch(call, &api_shape_device_patch, &patch, &present, err) || !check_patch(call, &patch, err))
         return false;
     const struct db_texts tags = {.count = patch.tags.count, .items = patch.tags.items};
     struct buf attributes CLEANUP(buf_free) = BUF_INIT(2 * PATCH_MAX);

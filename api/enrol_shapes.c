@@ -1,5 +1,6 @@
 #include "api/enrol_shapes.h"
 
+#include "api/shapes.h"
 #include "common/hex.h"
 
 #define FIELD(object, member, kind, ...)                                                                                                             \
@@ -14,14 +15,14 @@ static const struct json_field claim_input_fields[] = {
 const struct json_shape api_shape_claim_input = JSON_SHAPE(struct api_claim_input, claim_input_fields);
 
 static const struct json_field claim_fields[] = {
-    FIELD(api_claim, id, JSON_TEXT, .flags = 0),
-    FIELD(api_claim, state, JSON_TEXT, .flags = 0),
+    FIELD(api_claim, id, JSON_TEXT),
+    FIELD(api_claim, state, JSON_TEXT),
     FIELD(api_claim, device, JSON_TEXT, .flags = JSON_NULLABLE),
     FIELD(api_claim, product, JSON_TEXT, .flags = JSON_NULLABLE),
-    FIELD(api_claim, note, JSON_TEXT, .flags = 0),
-    FIELD(api_claim, created_by, JSON_TEXT, .flags = 0),
-    FIELD(api_claim, created_at, JSON_TIME, .flags = 0),
-    FIELD(api_claim, expires_at, JSON_TIME, .flags = 0),
+    FIELD(api_claim, note, JSON_TEXT),
+    FIELD(api_claim, created_by, JSON_TEXT),
+    FIELD(api_claim, created_at, JSON_TIME),
+    FIELD(api_claim, expires_at, JSON_TIME),
     FIELD(api_claim, spent_at, JSON_TIME, .flags = JSON_NULLABLE),
     FIELD(api_claim, spent_device, JSON_TEXT, .flags = JSON_NULLABLE),
     FIELD(api_claim, revoked_at, JSON_TIME, .flags = JSON_NULLABLE),
@@ -29,22 +30,18 @@ static const struct json_field claim_fields[] = {
 const struct json_shape api_shape_claim = JSON_SHAPE(struct api_claim, claim_fields);
 
 static const struct json_field certificate_fields[] = {
-    FIELD(api_certificate, serial, JSON_TEXT, .flags = 0),
-    FIELD(api_certificate, device, JSON_TEXT, .flags = 0),
+    FIELD(api_certificate, serial, JSON_TEXT),
+    FIELD(api_certificate, device, JSON_TEXT),
     FIELD(api_certificate, product, JSON_TEXT, .flags = JSON_NULLABLE),
-    FIELD(api_certificate, way, JSON_TEXT, .flags = 0),
-    FIELD(api_certificate, spki_sha256, JSON_TEXT, .flags = 0),
-    FIELD(api_certificate, issuer_spki_sha256, JSON_TEXT, .flags = 0),
-    FIELD(api_certificate, not_before, JSON_TIME, .flags = 0),
-    FIELD(api_certificate, not_after, JSON_TIME, .flags = 0),
-    FIELD(api_certificate, issued_at, JSON_TIME, .flags = 0),
+    FIELD(api_certificate, way, JSON_TEXT),
+    FIELD(api_certificate, spki_sha256, JSON_TEXT),
+    FIELD(api_certificate, issuer_spki_sha256, JSON_TEXT),
+    FIELD(api_certificate, not_before, JSON_TIME),
+    FIELD(api_certificate, not_after, JSON_TIME),
+    FIELD(api_certificate, issued_at, JSON_TIME),
     FIELD(api_certificate, revoked_at, JSON_TIME, .flags = JSON_NULLABLE),
 };
 const struct json_shape api_shape_certificate = JSON_SHAPE(struct api_certificate, certificate_fields);
-
-static const char *or_null(const char *text) {
-    return text[0] != '\0' ? text : NULL;
-}
 
 static const char *state_of(const struct db_claim *claim, int64_t now) {
     if (claim->revoked_at != 0)
@@ -58,14 +55,14 @@ void api_claim_from(const struct db_claim *claim, int64_t now, struct api_claim 
     *ret_claim = (struct api_claim){
         .id = claim->id,
         .state = state_of(claim, now),
-        .device = or_null(claim->device),
-        .product = or_null(claim->product),
+        .device = api_or_null(claim->device),
+        .product = api_or_null(claim->product),
         .note = claim->note,
         .created_by = claim->created_by,
         .created_at = claim->created_at,
         .expires_at = claim->expires_at,
         .spent_at = claim->spent_at,
-        .spent_device = or_null(claim->spent_device),
+        .spent_device = api_or_null(claim->spent_device),
         .revoked_at = claim->revoked_at,
     };
 }
@@ -80,7 +77,7 @@ bool api_certificate_from(struct arena *arena, const struct db_certificate *row,
     *ret_certificate = (struct api_certificate){
         .serial = row->serial,
         .device = row->device,
-        .product = or_null(row->product),
+        .product = api_or_null(row->product),
         .way = row->way,
         .spki_sha256 = hex,
         .issuer_spki_sha256 = issuer,

@@ -58,10 +58,8 @@ bool api_product_patch(struct api_call *call, struct err *err) {
     struct db_product product;
     uint64_t present;
     if (!api_allow(call, name, err) || !db_product_get(call->db, name, call->arena, &product, err) || !api_if_match(call, product.revision, err) ||
-        !api_body(call, &api_shape_product_patch, &input, &present, err) || !read_policy(input.policy, &product.policy, err))
+        !api_patch(call, &api_shape_product_patch, &input, &present, err) || !read_policy(input.policy, &product.policy, err))
         return false;
-    if (present == 0)
-        return err_set(err, ERR_INVALID, "nothing to change: give policy or description");
     if (input.description != NULL)
         product.description = input.description;
     const char *detail = api_detail(call, "policy", input.policy, "description", input.description, (char *)NULL);

@@ -132,9 +132,7 @@ static bool read_target(const struct api_rollout_input *input, uint64_t present,
 static bool read_release(struct api_call *call, const char *version, struct db_rollout_plan *plan, struct err *err) {
     struct db_release release;
     if (!db_release_get_version(call->db, plan->product, version, call->arena, &release, err))
-        return err->code == ERR_NOT_FOUND
-                   ? err_set_field(err, ERR_NOT_FOUND, "version", "'version': product '%s' has no release '%s'", plan->product, version)
-                   : false;
+        return api_missing(err, "version");
     plan->release = release.id;
     return true;
 }
@@ -181,8 +179,7 @@ bool api_rollout_plan_read(struct api_call *call, struct db_rollout_plan *ret_pl
         !api_allow(call, input.product, err))
         return false;
     if (!db_product_get(call->db, input.product, call->arena, &product, err))
-        return err->code == ERR_NOT_FOUND ? err_set_field(err, ERR_NOT_FOUND, "product", "'product': there is no product '%s'", input.product)
-                                          : false;
+        return api_missing(err, "product");
     plan.product = input.product;
     plan.name = arena_printf(call->arena, "%.60s %.64s", input.product, input.version);
     if (plan.name == NULL)
@@ -197,11 +194,7 @@ bool api_rollout_plan_patch(struct api_call *call, const struct db_rollout_plan 
     struct api_rollout_input input;
     uint64_t present;
     struct db_rollout_plan plan = *before;
-    if (!api_body(call, &api_rollout_shape_patch, &input, &present, err))
-        return false;
-    if (present == 0)
-        return err_set(err, ERR_INVALID, "nothing to change: give a member of the rollout");
-    if (!apply(call, &input, present, &plan, err))
+    if (!api_patch(call, &api_rollout_shape_patch, &input, &present, err) || !apply(call, &input, present, &plan, err))
         return false;
     *ret_plan = plan;
     return true;

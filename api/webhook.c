@@ -190,16 +190,12 @@ bool api_webhook_get(struct api_call *call, struct err *err) {
     return get(call, &row, err) && reply_row(call, &row, err);
 }
 
-static bool check_any(uint64_t present, struct err *err) {
-    return present != 0 || err_set(err, ERR_INVALID, "nothing to change: give url, description, product, kinds or state");
-}
-
 bool api_webhook_patch(struct api_call *call, struct err *err) {
     struct input input;
     struct db_webhook row;
     uint64_t present;
-    if (!get(call, &row, err) || !api_if_match(call, row.revision, err) || !api_body(call, &input_shape, &input, &present, err) ||
-        !check_any(present, err) || !apply(call, &input, present, &row, err) || !db_webhook_update(call->db, &row, err) ||
+    if (!get(call, &row, err) || !api_if_match(call, row.revision, err) || !api_patch(call, &input_shape, &input, &present, err) ||
+        !apply(call, &input, present, &row, err) || !db_webhook_update(call->db, &row, err) ||
         !api_audit(call, "webhook.update", "webhook", row.id, told(call, &row), err))
         return false;
     row.revision++;

@@ -72,6 +72,41 @@ def test_nothing_is_for_a_cache(router, row):
     assert router.operator().request(row.method, path, body, headers=headers).header("Cache-Control") == "no-store"
 
 
+@pytest.mark.parametrize("path, body, member", [
+    ("devices", {"id": "nameless", "product": "nowhere"}, "product"),
+    ("deployments", {"device": "nobody", "version": "1.0.0"}, "device"),
+    ("deployments", {"device": "conventions", "version": "7.7.7"}, "version"),
+    ("claims", {"product": "nowhere"}, "product"),
+    ("rollouts", {"product": "nowhere", "version": "1.0.0"}, "product"),
+    ("rollouts", {"product": "router", "version": "7.7.7"}, "version"),
+    ("rollouts/preview", {"product": "router", "version": "7.7.7"}, "version"),
+])
+def test_what_is_not_there_is_named(router, path, body, member):
+    """404 of something that the body names says which member of it."""
+    router.operator().post("/api/v1/devices", {"id": "conventions", "product": "router", "hardware": "qemu-arm"})
+    reply = router.operator().post(f"/api/v1/{path}", body)
+    assert reply.status == 404 and [error["field"] for error in reply.json["errors"]] == [member], reply
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.method == "PATCH"], ids=repr)
+def test_empty_patch(router, row, contract):
+    """It says what there is to change, and that is what the contract says."""
+    api = router.operator()
+    api.post("/api/v1/devices", {"id": "conventions", "product": "router", "hardware": "qemu-arm"})
+    path = {
+        "PATCH /api/v1/devices/{device}": lambda: "/api/v1/devices/conventions",
+        "PATCH /api/v1/products/{product}": lambda: "/api/v1/products/router",
+        "PATCH /api/v1/rollouts/{rollout}": lambda: f"/api/v1/rollouts/{fresh_rollout(router)}",
+        "PATCH /api/v1/webhooks/{webhook}": lambda: f"/api/v1/webhooks/{fresh_webhook(router)}",
+    }[repr(row)]()
+    reply = api.patch(path, {}, headers=[("If-Match", "*")])
+    assert reply.status == 400 and "nothing to change" in reply.json["detail"], reply
+    operation = next(item for template, _, item in contract.templates if template == row.pattern)["patch"]
+    schema = contract._resolve(operation["requestBody"]["content"]["application/json"]["schema"])
+    names = reply.json["detail"].split("give ")[1].replace(" or ", ", ").split(", ")
+    assert set(names) == set(schema["properties"]) and schema["minProperties"] == 1
+
+
 LISTS = [row for row in ROWS if "cursor" in row.query]
 
 
@@ -88,6 +123,15 @@ def test_every_list_is_a_page_or_lines(contract):
 def test_list_as_lines(router, row):
     reply = router.operator().get(row.pattern, headers=[("Accept", "application/x-ndjson")])
     assert reply.status == 200 and reply.header("Content-Type") == "application/x-ndjson"
+
+
+def test_what_always_may_come_is_in_the_contract(contract):
+    """A generated client is to know what it must be ready for: nothing there, changed since, no If-Match."""
+    for row in ROWS:
+        operation = next(item for template, _, item in contract.templates if template == row.pattern)[row.method.lower()]
+        wanted = {"404"} if "{" in row.pattern and repr(row) not in FREE else set()
+        wanted |= {"412", "428"} if "if-match" in row.policy else set()
+        assert wanted <= set(operation["responses"]), row
 
 
 def test_every_action_takes_a_reason(contract):
