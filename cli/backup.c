@@ -32,7 +32,8 @@ static const struct cli_column columns[] = {
     {.title = "BACKUP", .field = "name"},     {.title = "STATE", .field = "state"}, {.title = "BYTES", .field = "bytes"},
     {.title = "MADE", .field = "created_at"}, {.title = "NOTE", .field = "error"},
 };
-static const struct cli_view view = {.shape = &backup_shape, .list = columns, .list_count = ARRAY_LEN(columns), .none = "no backups"};
+static const struct cli_view view = {
+    .shape = &backup_shape, .list = columns, .list_count = ARRAY_LEN(columns), .none = "no backups", .unpaged = true};
 
 struct create_args {
     bool no_wait;

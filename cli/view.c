@@ -199,11 +199,12 @@ static bool add_json(struct buf *all, const char *items, struct err *err) {
     return buf_ok(all, "output", err);
 }
 
+/* limit: 0 is none; below it, the list has no pages. */
 static bool page_path(struct cli *cli, const char *path, const struct cli_query *query, size_t query_count, int64_t limit, const char *cursor,
                       const char **ret_path, struct err *err) {
     CLEANUP(buf_free) struct buf full = BUF_INIT(PATH_MAX_BYTES);
     const struct cli_query paging[] = {
-        {"limit", arena_printf(&cli->arena, "%lld", (long long)(limit > 0 && limit < PAGE_ITEMS ? limit : PAGE_ITEMS))},
+        {"limit", limit < 0 ? NULL : arena_printf(&cli->arena, "%lld", (long long)(limit > 0 && limit < PAGE_ITEMS ? limit : PAGE_ITEMS))},
         {"cursor", cursor},
     };
     struct cli_query all[16];
@@ -256,7 +257,7 @@ bool cli_view_list(struct cli *cli, const char *path, const struct cli_query *qu
         struct cli_reply reply;
         struct page page;
         int64_t wanted = limit == 0 ? 0 : limit - (int64_t)table.rows;
-        if (!page_path(cli, path, query, query_count, wanted, cursor, &full, err) || !cli_client_get(cli, full, &reply, err))
+        if (!page_path(cli, path, query, query_count, view->unpaged ? -1 : wanted, cursor, &full, err) || !cli_client_get(cli, full, &reply, err))
             return false;
         if (!json_read(&cli->arena, reply.body, reply.len, &page_shape, &page, NULL, err))
             return err_prefix(err, "reply of the server");

@@ -22,6 +22,7 @@ struct cli_view {
     const struct cli_column *show; /* NULL: the list's columns, their titles in small letters */
     size_t show_count;
     const char *none; /* said to people when a list is empty */
+    bool unpaged;     /* the list comes whole: its path takes no limit and no cursor */
 };
 
 /* "name=value" pairs for a query. */
