@@ -15,8 +15,6 @@
 #include "common/hex.h"
 #include "common/text.h"
 
-enum { PATCH_MAX = 16384 };
-
 static bool reply_device(struct api_call *call, int status, const char *id, struct err *err) {
     struct db_device device;
     struct api_device reply;
@@ -164,15 +162,6 @@ static bool check_patch(const struct api_call *call, const struct api_device_pat
            check_tags(&patch->tags, err);
 }
 
-/* What all changes together have made of the attributes. */
-static bool check_result(struct api_call *call, const char *id, struct err *err) {
-    struct db_device device;
-    if (!db_device_get(call->db, id, call->arena, &device, err))
-        return false;
-    return strlen(device.attributes) <= DB_ATTRIBUTES_MAX ||
-           err_set_field(err, ERR_INVALID, "attributes", "the device's attributes would be longer than %d bytes", DB_ATTRIBUTES_MAX);
-}
-
 bool api_device_patch(struct api_call *call, struct err *err) {
     struct db_device device;
     struct api_device_patch patch;
@@ -181,20 +170,17 @@ bool api_device_patch(struct api_call *call, struct err *err) {
         !api_patch(call, &api_shape_device_patch, &patch, &present, err) || !check_patch(call, &patch, err))
         return false;
     const struct db_texts tags = {.count = patch.tags.count, .items = patch.tags.items};
-    struct buf attributes CLEANUP(buf_free) = BUF_INIT(2 * PATCH_MAX);
-    json_write_map(&attributes, &patch.attributes);
     const struct db_device_change change = {
         .product = patch.product,
         .hardware = patch.hardware,
-        .attributes = attributes.data,
+        .attributes = &patch.attributes,
         .tags = patch.tags.items != NULL ? &tags : NULL,
     };
     const char *detail = arena_strndup(call->arena, call->body, call->body_len);
     if (detail == NULL)
         return err_no_memory(err);
-    return buf_ok(&attributes, "attributes", err) && db_device_update(call->db, device.id, device.revision, &change, err) &&
-           check_result(call, device.id, err) && api_audit(call, "device.update", "device", device.id, detail, err) &&
-           reply_device(call, 0, device.id, err);
+    return db_device_update(call->db, device.id, device.revision, &change, err) &&
+           api_audit(call, "device.update", "device", device.id, detail, err) && reply_device(call, 0, device.id, err);
 }
 
 static bool move(struct api_call *call, enum fleet_device_state to, const char *action, struct err *err) {

@@ -261,17 +261,31 @@ bool db_device_check_product(struct db_conn *tx, const struct db_device_hot *hot
     return db_product_check(tx, product, err);
 }
 
+/* What the change makes of them; NULL: they stay. */
+static bool merge_attributes(struct db_conn *tx, const char *id, const struct json_map *change, struct arena *arena, const char **ret_text,
+                             struct err *err) {
+    struct json_map before;
+    bool changed;
+
+    *ret_text = NULL;
+    return !change || (db_attributes_get(tx, id, arena, &before, err) && db_attributes_merge(&before, change, arena, ret_text, &changed, err));
+}
+
 bool db_device_update(struct db_conn *tx, const char *id, int64_t revision, const struct db_device_change *change, struct err *err) {
+    CLEANUP(arena_clear) struct arena arena;
+    const char *attributes;
     struct db_device_hot hot;
     struct db_stmt *stmt;
 
-    if (!db_registry_read(tx, id, &hot, err) || !check_revision(tx, id, revision, err) || !db_device_check_product(tx, &hot, change->product, err))
+    arena_init(&arena, 1 << 20);
+    if (!db_registry_read(tx, id, &hot, err) || !check_revision(tx, id, revision, err) || !db_device_check_product(tx, &hot, change->product, err) ||
+        !merge_attributes(tx, id, change->attributes, &arena, &attributes, err))
         return false;
     stmt = db_query_begin(tx, DB_QUERY_DEVICE_UPDATE);
     db_query_text(stmt, 1, id);
     db_query_opt_text(stmt, 2, change->product);
     db_query_opt_text(stmt, 3, change->hardware);
-    db_query_opt_text(stmt, 4, change->attributes);
+    db_query_text(stmt, 4, attributes);
     if (!db_query_run(stmt, NULL, err))
         return false;
     if (change->tags) {

@@ -2,6 +2,7 @@
 #ifndef PAWL_DB_DEVICE_H
 #define PAWL_DB_DEVICE_H
 
+#include "db/attributes.h"
 #include "db/registry.h"
 
 struct db_device {
@@ -73,12 +74,12 @@ bool db_device_move(struct db_conn *tx, const char *id, enum fleet_device_state 
 struct db_device_change {
     const char *product;
     const char *hardware;
-    const char *attributes;      /* a JSON object as text, merged into what is there: null takes a member out (RFC 7396) */
-    const struct db_texts *tags; /* replaces the whole set */
+    const struct json_map *attributes; /* merged into what is there: a NULL value takes a member out (RFC 7396) */
+    const struct db_texts *tags;       /* replaces the whole set */
 };
 
 /* An administrator's change. ERR_PRECONDITION when the revision is another (0: whatever it is). A change of product while a deployment is open, or
- * after something was confirmed for the old product, is ERR_CONFLICT: floors belong to (device, product). */
+ * after something was confirmed for the old product, is ERR_CONFLICT: floors belong to (device, product). ERR_INVALID: too many attributes. */
 bool db_device_update(struct db_conn *tx, const char *id, int64_t revision, const struct db_device_change *change, struct err *err) MUST_USE;
 
 /* Would db_device_update() take this product, as things stand? ERR_NOT_FOUND, ERR_CONFLICT. hot: of the device. */

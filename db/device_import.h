@@ -15,17 +15,12 @@ struct db_device_row {
     struct json_map attributes; /* merged; a NULL value takes one away */
 };
 
-enum { DB_ATTRIBUTES_MAX = 8192 }; /* bytes of a device's attributes as JSON */
-
 enum db_import_effect { DB_IMPORT_UNCHANGED = 0, DB_IMPORT_CREATED, DB_IMPORT_UPDATED };
 
-/* What the row would do now, without doing it. ERR_NOT_FOUND (no such product), ERR_CONFLICT (key, product), ERR_TOO_LARGE (attributes). */
+/* What the row would do now, without doing it. ERR_NOT_FOUND (no such product), ERR_CONFLICT (key, product), ERR_INVALID (attributes too long). */
 bool db_device_import_check(struct db_conn *conn, const struct db_device_row *row, enum db_import_effect *ret_effect, struct err *err) MUST_USE;
 
 /* Does it, as db_device_insert() or db_device_update() would. */
 bool db_device_import(struct db_conn *tx, const struct db_device_row *row, int64_t now, struct err *err) MUST_USE;
-
-/* The device's attributes; none when there is no such device. */
-bool db_device_attributes(struct db_conn *conn, const char *id, struct arena *arena, struct json_map *ret_attributes, struct err *err) MUST_USE;
 
 #endif

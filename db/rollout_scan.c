@@ -3,15 +3,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/json.h"
+#include "db/attributes.h"
 #include "db/offer.h"
 #include "db/query.h"
+#include "db/select.h"
 
-enum { PAGE_ROWS = 1000, PAGE_MAX_BYTES = 64 << 20, ATTRIBUTES_MAX_BYTES = 1 << 20 };
+enum { PAGE_ROWS = 1000, PAGE_MAX_BYTES = 64 << 20 };
 
 struct device_row {
     const char *id;
-    const char *attributes; /* "": not asked for */
+    const char *attributes; /* NULL: not asked for */
 };
 
 struct tag_row {
@@ -62,35 +63,6 @@ static bool read_tags(struct scan *scan, const char *first, const char *last, st
     return db_query_page(stmt, &tag_shape, SIZE_MAX, &scan->arena, &page->tags, &page->tag_count, NULL, err);
 }
 
-/* {"a": <the object>} by descriptor. */
-struct attributes {
-    struct json_map map;
-};
-
-static bool read_attributes(struct scan *scan, const char *text, struct fleet_filter_subject *subject, struct err *err) {
-    static const struct json_field fields[] = {{.name = "a", .type = JSON_MAP, .offset = offsetof(struct attributes, map), .max = 1000000}};
-    static const struct json_shape shape = JSON_SHAPE(struct attributes, fields);
-    struct fleet_filter_attribute *items;
-    struct attributes read;
-    char *wrapped;
-
-    if (text[0] == '\0' || strcmp(text, "{}") == 0)
-        return true;
-    wrapped = arena_printf(&scan->arena, "{\"a\":%s}", text);
-    if (!wrapped)
-        return err_no_memory(err);
-    if (!json_read(&scan->arena, wrapped, strlen(wrapped), &shape, &read, NULL, err))
-        return false;
-    items = arena_array(&scan->arena, read.map.count + 1, sizeof *items);
-    if (!items)
-        return err_no_memory(err);
-    for (size_t i = 0; i < read.map.count; i++)
-        items[i] = (struct fleet_filter_attribute){.name = read.map.items[i].name, .value = read.map.items[i].value ? read.map.items[i].value : ""};
-    subject->attributes = items;
-    subject->attribute_count = read.map.count;
-    return true;
-}
-
 /* The page's tags are sorted as its devices are: each device takes its stretch. */
 static bool take_tags(struct scan *scan, struct page *page, const char *id, struct fleet_filter_subject *subject, struct err *err) {
     size_t first, count = 0;
@@ -116,7 +88,7 @@ static bool take_tags(struct scan *scan, struct page *page, const char *id, stru
 
 static bool look_at(struct scan *scan, struct page *page, const struct device_row *row, struct err *err) {
     const struct db_catalog_rollout *head = scan->target->head;
-    struct fleet_filter_subject subject = {.id = row->id};
+    struct fleet_filter_subject subject;
     struct db_rollout_candidate candidate = {.id = row->id};
     struct fleet_facts facts;
     struct db_device_hot hot;
@@ -125,14 +97,9 @@ static bool look_at(struct scan *scan, struct page *page, const struct device_ro
         scan->unknown++;
         return true;
     }
-    subject.product = hot.product;
-    subject.hardware = hot.hardware;
-    subject.version = hot.installed_version;
-    subject.sequence_known = hot.installed_known;
-    subject.sequence = hot.installed_sequence;
-    subject.state = hot.state;
-    subject.last_seen = hot.last_seen;
-    if (!take_tags(scan, page, row->id, &subject, err) || !read_attributes(scan, row->attributes ? row->attributes : "", &subject, err))
+    subject = db_select_subject(&hot);
+    if (!take_tags(scan, page, row->id, &subject, err) ||
+        ((scan->needs & FLEET_FILTER_ATTRIBUTES) != 0 && !db_attributes_show(row->attributes, &scan->arena, &subject, err)))
         return false;
     if (!fleet_filter_match(scan->target->filter, &subject))
         return true;

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "common/text.h"
-#include "db/device_import.h"
 #include "db/list.h"
 #include "db/query.h"
 #include "db/store.h"
@@ -48,19 +47,11 @@ static bool by_text(const struct db_sort *sort) {
 /* ---- does it match? ---- */
 
 static bool read_attributes(struct db_conn *conn, const char *id, struct arena *arena, struct fleet_filter_subject *subject, struct err *err) {
-    struct fleet_filter_attribute *attributes;
-    struct json_map map;
+    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_DEVICE_ATTRIBUTES);
+    struct db_texts rows;
 
-    if (!db_device_attributes(conn, id, arena, &map, err))
-        return false;
-    attributes = arena_array(arena, map.count, sizeof *attributes);
-    if (map.count > 0 && !attributes)
-        return err_no_memory(err);
-    for (size_t i = 0; i < map.count; i++)
-        attributes[i] = (struct fleet_filter_attribute){map.items[i].name, map.items[i].value ? map.items[i].value : ""};
-    subject->attributes = attributes;
-    subject->attribute_count = map.count;
-    return true;
+    db_query_text(stmt, 1, id);
+    return db_query_texts(stmt, arena, &rows, err) && (rows.count == 0 || db_attributes_show(rows.items[0], arena, subject, err));
 }
 
 static bool read_tags(struct db_conn *conn, const char *id, struct arena *arena, struct fleet_filter_subject *subject, struct err *err) {
@@ -73,6 +64,19 @@ static bool read_tags(struct db_conn *conn, const char *id, struct arena *arena,
     subject->tags = tags.items;
     subject->tag_count = tags.count;
     return true;
+}
+
+struct fleet_filter_subject db_select_subject(const struct db_device_hot *hot) {
+    return (struct fleet_filter_subject){
+        .id = hot->id,
+        .product = hot->product,
+        .hardware = hot->hardware,
+        .version = hot->installed_version,
+        .sequence_known = hot->installed_known,
+        .sequence = hot->installed_sequence,
+        .state = hot->state,
+        .last_seen = hot->last_seen,
+    };
 }
 
 static struct fleet_filter_subject subject_of(const struct db_registry_glance *glance) {
@@ -112,22 +116,14 @@ static unsigned needs_of(const struct db_select *select) {
 /* With everything that the filters look at. */
 static bool decide(struct db_conn *conn, const struct db_select *select, const char *id, bool *ret_match, struct err *err) {
     CLEANUP(arena_clear) struct arena arena;
+    struct fleet_filter_subject subject;
     struct db_device_hot hot;
     unsigned needs = needs_of(select);
 
     arena_init(&arena, 1 << 20);
     if (!db_registry_get(db_conn_db(conn), id, &hot))
         return err_set(err, ERR_NOT_FOUND, "device '%s' does not exist", id);
-    struct fleet_filter_subject subject = {
-        .id = hot.id,
-        .product = hot.product,
-        .hardware = hot.hardware,
-        .version = hot.installed_version,
-        .sequence_known = hot.installed_known,
-        .sequence = hot.installed_sequence,
-        .state = hot.state,
-        .last_seen = hot.last_seen,
-    };
+    subject = db_select_subject(&hot);
     if ((needs & FLEET_FILTER_TAGS) != 0 && !read_tags(conn, id, &arena, &subject, err))
         return false;
     if ((needs & FLEET_FILTER_ATTRIBUTES) != 0 && !read_attributes(conn, id, &arena, &subject, err))

@@ -12,6 +12,9 @@ struct db_select {
     struct db_list list; /* sort: id, product, hardware, state, version, sequence (unknown ones first) or last_seen (never seen ones first) */
 };
 
+/* The device as a filter sees it, without tags and attributes. Points into *hot. */
+struct fleet_filter_subject db_select_subject(const struct db_device_hot *hot);
+
 /* One page. Costs a walk through the whole registry, whichever page it is. */
 bool db_select_page(struct db_conn *conn, const struct db_select *select, struct arena *arena, struct db_devices *ret_page, struct err *err) MUST_USE;
 

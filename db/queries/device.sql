@@ -29,10 +29,10 @@ INSERT INTO device_seen (device) VALUES ($1);
 UPDATE device SET state = $3, revision = revision + 1 WHERE id = $1 AND state = $2;
 
 -- name: device_update
--- NULL leaves a column as it is; attributes are merged. A mismatch that was told counts as settled when the identity is set.
+-- NULL leaves a column as it is. A mismatch that was told counts as settled when the identity is set.
 UPDATE device SET product = COALESCE(CAST($2 AS TEXT), product), hardware = COALESCE(CAST($3 AS TEXT), hardware),
     mismatch = CASE WHEN COALESCE(CAST($2 AS TEXT), CAST($3 AS TEXT)) IS NULL THEN mismatch END,
-    attributes = json_patch(attributes, COALESCE(CAST($4 AS TEXT), '{}')), revision = revision + 1
+    attributes = COALESCE(CAST($4 AS TEXT), attributes), revision = revision + 1
 WHERE id = $1;
 
 -- name: device_fill

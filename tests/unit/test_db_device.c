@@ -94,7 +94,11 @@ static void test_update(void **state) {
     struct store *store = *state;
     static const char *first[] = {"a", "b"}, *second[] = {"c"};
     struct db_texts tags = {2, first};
-    struct db_device_change change = {.tags = &tags, .attributes = "{\"site\":\"Kiel\"}"};
+    struct json_pair site[] = {{"site", "Kiel"}}, moved[] = {{"site", NULL}, {"room", "7"}};
+    char long_text[257];
+    struct json_pair many[40];
+    const struct json_map site_map = {1, site}, moved_map = {2, moved}, many_map = {ARRAY_LEN(many), many};
+    struct db_device_change change = {.tags = &tags, .attributes = &site_map};
     struct write_args args = {.text = "d1", .number = 1, .object = &change};
     struct err err;
 
@@ -114,11 +118,20 @@ static void test_update(void **state) {
     assert_int_equal(device_of(store, "d1").tags.count, 1);
     assert_string_equal(device_of(store, "d1").attributes, "{\"site\":\"Kiel\"}");
     /* Attributes are merged. */
-    change = (struct db_device_change){.attributes = "{\"site\":null,\"room\":\"7\"}"};
+    change = (struct db_device_change){.attributes = &moved_map};
     args.number = 0;
     assert_ok(WRITE(store, run_update, &args, &err), err);
     assert_string_equal(device_of(store, "d1").attributes, "{\"room\":\"7\"}");
     assert_int_equal(device_of(store, "d1").tags.count, 1);
+    /* No more of them than the column may hold. */
+    memset(long_text, 'x', sizeof long_text - 1);
+    long_text[sizeof long_text - 1] = '\0';
+    for (size_t i = 0; i < ARRAY_LEN(many); i++)
+        many[i] = (struct json_pair){.name = arena_printf(&store->arena, "name-%zu", i), .value = long_text};
+    change.attributes = &many_map;
+    assert_fails(WRITE(store, run_update, &args, &err), err, ERR_INVALID);
+    assert_string_equal(err.field, "attributes");
+    assert_string_equal(device_of(store, "d1").attributes, "{\"room\":\"7\"}");
     /* Another product: fine without a history, refused with one. */
     change = (struct db_device_change){.product = "nothing"};
     args.number = 0;
