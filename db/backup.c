@@ -40,6 +40,7 @@ static const struct json_shape manifest_shape = JSON_SHAPE(struct manifest_json,
 
 bool db_backup_manifest_read(struct arena *arena, const void *data, size_t len, struct db_backup_manifest *ret_manifest, struct err *err) {
     struct manifest_json json;
+
     if (!json_read(arena, data, len, &manifest_shape, &json, NULL, err))
         return err_prefix(err, "%s", DB_BACKUP_MANIFEST);
     *ret_manifest = (struct db_backup_manifest){
@@ -73,14 +74,16 @@ static bool set_paths(struct backup *backup, struct err *err) {
     backup->part = arena_printf(backup->arena, "%s.part", backup->file);
     backup->copy = arena_printf(backup->arena, "%s.part.db", backup->file);
     backup->manifest.damaged = arena_array(backup->arena, DB_BACKUP_MAX_DAMAGED, sizeof(char *));
-    return (backup->part != NULL && backup->copy != NULL && backup->manifest.damaged != NULL) || err_no_memory(err);
+    return (backup->part && backup->copy && backup->manifest.damaged) || err_no_memory(err);
 }
 
 static void remove_copy(const struct backup *backup) {
     static const char *const endings[] = {"", "-wal", "-shm", "-journal"};
+
     for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
         const char *path = arena_printf(backup->arena, "%s%s", backup->copy, endings[i]);
-        if (path != NULL)
+
+        if (path)
             unlink(path);
     }
 }
@@ -90,7 +93,8 @@ static bool copy_database(struct backup *backup, int64_t *ret_bytes, struct err 
     const char *database = arena_printf(backup->arena, "%s/%s", backup->store, DB_BACKUP_DATABASE);
     struct db_conn *conn;
     int schema;
-    if (database == NULL)
+
+    if (!database)
         return err_no_memory(err);
     if (!file_exists(database))
         return err_set(err, ERR_NOT_FOUND, "%s is not there: nothing to back up", database);
@@ -111,19 +115,20 @@ static bool add_file(struct backup *backup, const char *name, int fd, int64_t le
     struct tar_entry entry = {.length = length};
     off_t before = lseek(backup->fd, 0, SEEK_CUR);
     int64_t copied;
+
     if (before < 0)
         return err_errno(err, "%s", backup->part);
-    snprintf(entry.name, sizeof(entry.name), "%s", name);
+    snprintf(entry.name, sizeof entry.name, "%s", name);
     if (!tar_write_head(backup->fd, &entry, backup->now, err) || !db_work_copy(&backup->work, fd, backup->fd, length, ret_sha256, &copied, err))
         return false;
-    *ret_good = copied == length && (sha256 == NULL || strcmp(sha256, ret_sha256) == 0);
+    *ret_good = copied == length && (!sha256 || strcmp(sha256, ret_sha256) == 0);
     if (*ret_good)
         return tar_write_padding(backup->fd, length, err);
     return (ftruncate(backup->fd, before) == 0 && lseek(backup->fd, before, SEEK_SET) == before) || err_errno(err, "%s", backup->part);
 }
 
 static bool add_database(struct backup *backup, struct err *err) {
-    int fd CLEANUP(file_close) = open(backup->copy, O_RDONLY | O_CLOEXEC);
+    CLEANUP(file_close) int fd = open(backup->copy, O_RDONLY | O_CLOEXEC);
     struct stat info;
     char sha256[SHA256_HEX_SIZE];
     bool good;
@@ -134,7 +139,7 @@ static bool add_database(struct backup *backup, struct err *err) {
         return false;
     backup->manifest.database_length = info.st_size;
     backup->manifest.database_sha256 = arena_strdup(backup->arena, sha256);
-    return backup->manifest.database_sha256 != NULL ? good || err_set(err, ERR_IO, "%s changed under the backup", backup->copy) : err_no_memory(err);
+    return backup->manifest.database_sha256 ? good || err_set(err, ERR_IO, "%s changed under the backup", backup->copy) : err_no_memory(err);
 }
 
 static bool add_image(struct backup *backup, const struct db_image *image, struct err *err) {
@@ -142,10 +147,11 @@ static bool add_image(struct backup *backup, const struct db_image *image, struc
     char name[TAR_NAME_SIZE], sha256[SHA256_HEX_SIZE], path[4096];
     struct stat info;
     bool good = false;
-    snprintf(name, sizeof(name), DB_BACKUP_IMAGES "%s", image->sha256);
-    if (snprintf(path, sizeof(path), "%s/%s", backup->store, name) >= (int)sizeof(path))
+
+    snprintf(name, sizeof name, DB_BACKUP_IMAGES "%s", image->sha256);
+    if (snprintf(path, sizeof path, "%s/%s", backup->store, name) >= (int)sizeof path)
         return err_set(err, ERR_INVALID, "path %.64s… is too long", path);
-    int fd CLEANUP(file_close) = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    CLEANUP(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size == image->length &&
         !add_file(backup, name, fd, image->length, image->sha256, &good, sha256, err))
         return false;
@@ -157,17 +163,18 @@ static bool add_image(struct backup *backup, const struct db_image *image, struc
     if (manifest->damaged_count == DB_BACKUP_MAX_DAMAGED)
         return err_set(err, ERR_IO, "more than %d images are missing or damaged", DB_BACKUP_MAX_DAMAGED);
     manifest->damaged[manifest->damaged_count] = arena_strdup(backup->arena, image->sha256);
-    return manifest->damaged[manifest->damaged_count++] != NULL || err_no_memory(err);
+    return manifest->damaged[manifest->damaged_count++] || err_no_memory(err);
 }
 
 static bool add_images(struct backup *backup, struct err *err) {
     struct db_conn *conn;
     char after[DB_SHA256_SIZE] = "";
     bool ok = true, more = true;
+
     if (!db_engine_open(NULL, backup->copy, false, BUSY_TIMEOUT_MS, &conn, err))
         return false;
     while (ok && more) {
-        struct arena page_arena CLEANUP(arena_clear);
+        CLEANUP(arena_clear) struct arena page_arena;
         struct db_images page;
         arena_init(&page_arena, 1 << 20);
         ok = db_image_list(conn, after, PAGE, &page_arena, &page, err);
@@ -175,7 +182,7 @@ static bool add_images(struct backup *backup, struct err *err) {
             ok = add_image(backup, &page.items[i], err);
         more = ok && page.more;
         if (more)
-            memcpy(after, page.items[page.count - 1].sha256, sizeof(after));
+            memcpy(after, page.items[page.count - 1].sha256, sizeof after);
     }
     db_engine_close(conn);
     return ok;
@@ -194,7 +201,8 @@ static bool add_manifest(struct backup *backup, struct err *err) {
         .database_sha256 = manifest->database_sha256,
         .damaged = {.count = manifest->damaged_count, .items = manifest->damaged},
     };
-    struct buf text CLEANUP(buf_free) = BUF_INIT(DB_BACKUP_MANIFEST_MAX);
+
+    CLEANUP(buf_free) struct buf text = BUF_INIT(DB_BACKUP_MANIFEST_MAX);
     struct tar_entry entry = {.name = DB_BACKUP_MANIFEST};
     json_write(&text, &manifest_shape, &json);
     if (!buf_ok(&text, DB_BACKUP_MANIFEST, err))
@@ -207,12 +215,14 @@ static bool add_manifest(struct backup *backup, struct err *err) {
 /* False when the file got another name between its opening and its lock: then it is somebody's finished backup. */
 static bool is_named(int fd, const char *path) {
     struct stat open_one, named;
+
     return fstat(fd, &open_one) == 0 && stat(path, &named) == 0 && open_one.st_ino == named.st_ino && open_one.st_dev == named.st_dev;
 }
 
 /* The lock on FILE.part keeps a second backup out; what a killed one left is overwritten. */
 static bool make(struct backup *backup, struct err *err) {
     int64_t image_bytes;
+
     if (!file_lock(backup->part, &backup->fd, err))
         return err_prefix(err, "another backup is under way");
     if (!is_named(backup->fd, backup->part)) {
@@ -244,6 +254,7 @@ bool db_backup(const char *folder, const char *file, const char *program, int64_
         .work = {.work = work, .started_ms = clock_mono_ms()},
         .manifest = {.format = DB_BACKUP_FORMAT, .program = program, .created_at = now},
     };
+
     if (!set_paths(&backup, err))
         return false;
     if (file_exists(file))

@@ -1,5 +1,6 @@
 #include "db/db.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,28 +13,25 @@
 
 enum { DEFAULT_BUSY_TIMEOUT_MS = 2000, DEFAULT_QUEUE_MAX = 4096 };
 
-static char *join(const char *folder, const char *name) {
+char *db_path_in(const char *folder, const char *name) {
     size_t size = strlen(folder) + strlen(name) + 2;
     char *path = malloc(size);
 
-    if (path) {
-        memcpy(path, folder, strlen(folder));
-        path[strlen(folder)] = '/';
-        memcpy(path + strlen(folder) + 1, name, strlen(name) + 1);
-    }
+    if (path)
+        snprintf(path, size, "%s/%s", folder, name);
     return path;
 }
 
 static bool set_paths(struct db *db, const char *folder, struct err *err) {
     db->folder = strdup(folder);
-    db->file = join(folder, "pawl.db");
-    db->images = join(folder, "images");
-    db->tmp = join(folder, "tmp");
+    db->file = db_path_in(folder, "pawl.db");
+    db->images = db_path_in(folder, "images");
+    db->tmp = db_path_in(folder, "tmp");
     return (db->folder && db->file && db->images && db->tmp) || err_no_memory(err);
 }
 
 static bool take_lock(struct db *db, struct err *err) {
-    char *path = join(db->folder, "lock");
+    char *path = db_path_in(db->folder, "lock");
     bool ok = path ? file_lock(path, &db->lock_fd, err) : err_no_memory(err);
 
     free(path);

@@ -40,22 +40,12 @@ static const struct db_column columns[] = {
 };
 static const struct db_shape shape = DB_SHAPE(struct db_image, columns);
 
-/* "<folder>/<name>" on the heap. */
-static char *path_in(const char *folder, const char *name) {
-    size_t size = strlen(folder) + strlen(name) + 2;
-    char *path = malloc(size);
-
-    if (path)
-        snprintf(path, size, "%s/%s", folder, name);
-    return path;
-}
-
 static bool open_temporary(struct db_image_upload *upload, struct err *err) {
     char name[NAME_SIZE], unique[17];
 
     random_hex(unique, 8);
     snprintf(name, sizeof name, "%s.%s", upload->sha256, unique);
-    upload->path = path_in(upload->db->tmp, name);
+    upload->path = db_path_in(upload->db->tmp, name);
     if (!upload->path)
         return err_no_memory(err);
     upload->fd = open(upload->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
@@ -133,7 +123,7 @@ static bool check_content(struct db_image_upload *upload, struct db_image *image
 
 /* The file under its final name, on the disk. */
 static bool settle(struct db_image_upload *upload, struct err *err) {
-    char *path = path_in(upload->db->images, upload->sha256);
+    char *path = db_path_in(upload->db->images, upload->sha256);
     bool ok = false;
 
     if (!path)
@@ -179,7 +169,7 @@ static bool is_orphan(struct db *db, const char *name) {
 /* The row is gone for good: now the file, unless the same image came back in the same group. */
 static void unlink_after_commit(struct db *db, void *arg, bool committed) {
     char *name = arg;
-    char *path = committed && is_orphan(db, name) ? path_in(db->images, name) : NULL;
+    char *path = committed && is_orphan(db, name) ? db_path_in(db->images, name) : NULL;
 
     if (path)
         unlink(path); /* one that stays is removed at the next start */
@@ -251,7 +241,7 @@ bool db_image_open(struct db *db, const char *sha256, int *ret_fd, int64_t *ret_
 
     if (!hex_is_digest(sha256))
         return err_set(err, ERR_IO, "image: the name is not 64 lower-case hex digits");
-    path = path_in(db->images, sha256);
+    path = db_path_in(db->images, sha256);
     if (!path)
         return err_no_memory(err);
     fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -331,7 +321,7 @@ static bool each_file(const char *folder, bool (*visit)(struct db *db, const cha
     if (!dir)
         return err_errno(err, "%s", folder);
     while (ok && (item = readdir(dir))) {
-        char *path = path_in(folder, item->d_name);
+        char *path = db_path_in(folder, item->d_name);
 
         if (!path)
             ok = err_no_memory(err);

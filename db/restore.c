@@ -53,9 +53,10 @@ static bool remove_tree(const char *folder, struct err *err) {
 static bool is_occupied(const char *folder, bool *ret_occupied, struct err *err) {
     DIR *dir = opendir(folder);
     bool occupied = false;
-    if (dir == NULL)
+
+    if (!dir)
         return err_errno(err, "open folder %s", folder);
-    for (const struct dirent *item = readdir(dir); item != NULL; item = readdir(dir))
+    for (const struct dirent *item = readdir(dir); item; item = readdir(dir))
         occupied = occupied || !(text_equal(item->d_name, ".") || text_equal(item->d_name, "..") || text_equal(item->d_name, "lock"));
     closedir(dir);
     *ret_occupied = occupied;
@@ -65,9 +66,10 @@ static bool is_occupied(const char *folder, bool *ret_occupied, struct err *err)
 /* Where the store that was there goes: a name that nothing has. */
 static const char *kept_path(const struct restore *restore) {
     char time[CLOCK_RFC3339_SIZE];
+
     clock_rfc3339(restore->options->now, time);
     const char *path = arena_printf(restore->arena, "%s.before-restore-%s", restore->options->folder, time);
-    for (int i = 2; path != NULL && file_exists(path) && i < KEPT_MAX; i++)
+    for (int i = 2; path && file_exists(path) && i < KEPT_MAX; i++)
         path = arena_printf(restore->arena, "%s.before-restore-%s-%d", restore->options->folder, time, i);
     return path;
 }
@@ -77,7 +79,8 @@ static bool clear_staging(const struct restore *restore, struct err *err) {
     const char *mark = arena_printf(restore->arena, "%s/" MARK, restore->staging);
     const char *kept = kept_path(restore);
     bool occupied = false;
-    if (mark == NULL || kept == NULL)
+
+    if (!mark || !kept)
         return err_no_memory(err);
     if (!file_exists(restore->staging))
         return true;
@@ -91,7 +94,8 @@ static bool clear_staging(const struct restore *restore, struct err *err) {
 static bool make_staging(const struct restore *restore, struct err *err) {
     const char *mark = arena_printf(restore->arena, "%s/" MARK, restore->staging);
     const char *images = arena_printf(restore->arena, "%s/images", restore->staging);
-    if (mark == NULL || images == NULL)
+
+    if (!mark || !images)
         return err_no_memory(err);
     return file_make_dirs(restore->staging, 0700, err) && file_write_new(mark, "", 0, 0600, err) && file_make_dirs(images, 0750, err);
 }
@@ -100,8 +104,9 @@ static bool make_staging(const struct restore *restore, struct err *err) {
 static bool enter(struct restore *restore, struct err *err) {
     const char *folder = restore->options->folder;
     const char *lock = arena_printf(restore->arena, "%s/lock", folder);
+
     restore->staging = arena_printf(restore->arena, "%s.restore", folder);
-    if (lock == NULL || restore->staging == NULL)
+    if (!lock || !restore->staging)
         return err_no_memory(err);
     if (!file_make_dirs(folder, 0700, err) || !file_lock(lock, &restore->lock_fd, err) || !is_occupied(folder, &restore->occupied, err))
         return false;
@@ -114,9 +119,10 @@ static bool enter(struct restore *restore, struct err *err) {
 static bool extract(struct restore *restore, const struct tar_entry *entry, char ret_sha256[65], struct err *err) {
     const char *path = arena_printf(restore->arena, "%s/%s", restore->staging, entry->name);
     int64_t length;
-    if (path == NULL)
+
+    if (!path)
         return err_no_memory(err);
-    int fd CLEANUP(file_close) = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+    CLEANUP(file_close) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
         return errno == EEXIST ? err_set(err, ERR_FORMAT, "%s is in the archive twice", entry->name) : err_errno(err, "%s", path);
     if (!db_work_copy(&restore->work, restore->fd, fd, entry->length, ret_sha256, &length, err))
@@ -131,6 +137,7 @@ static bool extract(struct restore *restore, const struct tar_entry *entry, char
 static bool extract_image(struct restore *restore, const struct tar_entry *entry, struct err *err) {
     char sha256[SHA256_HEX_SIZE];
     const char *name = entry->name + strlen(DB_BACKUP_IMAGES);
+
     if (!extract(restore, entry, sha256, err))
         return false;
     if (strcmp(sha256, name) != 0)
@@ -142,7 +149,8 @@ static bool extract_image(struct restore *restore, const struct tar_entry *entry
 
 static bool read_manifest(struct restore *restore, const struct tar_entry *entry, struct err *err) {
     char *text = entry->length <= DB_BACKUP_MANIFEST_MAX ? arena_alloc(restore->arena, (size_t)entry->length + 1) : NULL;
-    if (text == NULL)
+
+    if (!text)
         return err_set(err, ERR_TOO_LARGE, "%s of %lld bytes", entry->name, (long long)entry->length);
     if (!tar_read(restore->fd, text, (size_t)entry->length, err) || !tar_read_padding(restore->fd, entry->length, err))
         return err_prefix(err, "%s", entry->name);
@@ -154,6 +162,7 @@ static bool extract_all(struct restore *restore, struct err *err) {
     for (;;) {
         struct tar_entry entry;
         bool end, first = restore->database_length == 0, last = restore->manifest.format != 0;
+
         if (!tar_read_head(restore->fd, &entry, &end, err))
             return false;
         if (end)
@@ -176,6 +185,7 @@ static bool extract_all(struct restore *restore, struct err *err) {
 
 static bool check_manifest(const struct restore *restore, struct err *err) {
     const struct db_backup_manifest *manifest = &restore->manifest;
+
     if (manifest->database_length != restore->database_length || strcmp(manifest->database_sha256, restore->database_sha256) != 0)
         return err_set(err, ERR_HASH, "%s is not the one that %s names: the archive is damaged", DB_BACKUP_DATABASE, DB_BACKUP_MANIFEST);
     if (manifest->images != restore->images || manifest->image_bytes != restore->image_bytes)
@@ -194,7 +204,8 @@ static bool is_left_out(const struct db_backup_manifest *manifest, const char *s
 static bool check_image(struct restore *restore, const struct db_image *image, struct err *err) {
     struct stat info;
     const char *path = arena_printf(restore->arena, "%s/" DB_BACKUP_IMAGES "%s", restore->staging, image->sha256);
-    if (path == NULL)
+
+    if (!path)
         return err_no_memory(err);
     bool there = stat(path, &info) == 0 && info.st_size == image->length;
     return there || is_left_out(&restore->manifest, image->sha256) || err_set(err, ERR_FORMAT, "image %s is not in it", image->sha256);
@@ -203,8 +214,9 @@ static bool check_image(struct restore *restore, const struct db_image *image, s
 /* An image for each row. */
 static bool check_images(struct restore *restore, struct db_conn *conn, struct err *err) {
     char after[DB_SHA256_SIZE] = "";
+
     for (bool more = true; more;) {
-        struct arena page_arena CLEANUP(arena_clear);
+        CLEANUP(arena_clear) struct arena page_arena;
         struct db_images page;
         arena_init(&page_arena, 1 << 20);
         if (!db_image_list(conn, after, PAGE, &page_arena, &page, err))
@@ -214,7 +226,7 @@ static bool check_images(struct restore *restore, struct db_conn *conn, struct e
                 return false;
         more = page.more;
         if (more)
-            memcpy(after, page.items[page.count - 1].sha256, sizeof(after));
+            memcpy(after, page.items[page.count - 1].sha256, sizeof after);
     }
     return true;
 }
@@ -223,7 +235,8 @@ static bool check_images(struct restore *restore, struct db_conn *conn, struct e
 static bool carry(struct restore *restore, struct db *db, struct err *err) {
     const char *old = arena_printf(restore->arena, "%s/%s", restore->options->folder, DB_BACKUP_DATABASE);
     struct db_conn *conn = NULL;
-    if (old == NULL)
+
+    if (!old)
         return err_no_memory(err);
     struct db_carry carried = {.now = restore->options->now, .manifest = &restore->manifest};
     if (file_exists(old) && !restore->options->without_carrying) {
@@ -247,7 +260,8 @@ static bool try_store(struct restore *restore, struct err *err) {
     const char *database = arena_printf(restore->arena, "%s/%s", restore->staging, DB_BACKUP_DATABASE);
     struct db *db;
     struct db_conn *conn;
-    if (database == NULL)
+
+    if (!database)
         return err_no_memory(err);
     if (!db_engine_seal(database, err) || !db_open(&options, &db, err))
         return false;
@@ -267,7 +281,8 @@ static bool change_places(struct restore *restore, struct err *err) {
     const char *images = arena_printf(restore->arena, "%s/images", staging);
     const char *mark = arena_printf(restore->arena, "%s/" MARK, folder);
     const char *kept = kept_path(restore);
-    if (kept == NULL || images == NULL || mark == NULL)
+
+    if (!kept || !images || !mark)
         return err_no_memory(err);
     if (!file_sync_dir(images, err) || !file_sync_dir(staging, err))
         return false;
@@ -288,6 +303,7 @@ static bool change_places(struct restore *restore, struct err *err) {
 bool db_restore(const struct db_restore_options *options, struct arena *arena, struct db_restore_report *ret_report, struct err *err) {
     struct stat info;
     struct restore restore = {.options = options, .arena = arena, .lock_fd = -1, .fd = -1};
+
     restore.fd = open(options->file, O_RDONLY | O_CLOEXEC);
     if (restore.fd < 0 || fstat(restore.fd, &info) != 0) {
         err_errno(err, "%s", options->file);

@@ -1,4 +1,5 @@
 /* Members of rollouts: their rows, the counts of their phases, their place in memory. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,24 @@ static bool read_page(struct db_stmt *stmt, size_t limit, struct arena *arena, s
     return true;
 }
 
+/* How far the rollout's clock is behind; nothing else of it, which may be a list of thousands of ids. */
+static bool read_held(struct db_conn *conn, int64_t rollout, int64_t *ret_held_s, struct err *err) {
+    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_ROLLOUT_HELD);
+    struct held {
+        int64_t held_s;
+    } held;
+    static const struct db_column held_columns[] = {DB_COLUMN(DB_INT, struct held, held_s)};
+    static const struct db_shape held_shape = DB_SHAPE(struct held, held_columns);
+    char which[24];
+
+    snprintf(which, sizeof which, "%lld", (long long)rollout);
+    db_query_int(stmt, 1, rollout);
+    if (!db_query_one(stmt, &held_shape, NULL, &held, "rollout", which, err))
+        return false;
+    *ret_held_s = held.held_s;
+    return true;
+}
+
 bool db_rollout_member_list(struct db_conn *conn, int64_t rollout, const struct db_rollout_member_filter *filter, const struct db_list *list,
                             struct arena *arena, struct db_rollout_members *ret_page, struct err *err) {
     enum db_query query = !filter->by_state ? DB_QUERY_ROLLOUT_MEMBER_LIST
@@ -58,17 +77,17 @@ bool db_rollout_member_list(struct db_conn *conn, int64_t rollout, const struct 
                                             : DB_QUERY_ROLLOUT_MEMBER_LIST_STATE;
     struct db_rollout_members page = {.count = 0};
     struct db_listing listing;
-    struct db_rollout head;
     struct row *rows;
+    int64_t held_s;
 
-    if (!db_rollout_get(conn, rollout, arena, &head, err) || !db_list_begin(conn, query, list, &shape, arena, &listing, err))
+    if (!read_held(conn, rollout, &held_s, err) || !db_list_begin(conn, query, list, &shape, arena, &listing, err))
         return false;
     db_query_int(listing.stmt, 4, rollout);
     if (query != DB_QUERY_ROLLOUT_MEMBER_LIST_STATE)
         db_query_int(listing.stmt, 5, filter->phase);
     if (filter->by_state)
         db_query_text(listing.stmt, 6, fleet_member_state_name(filter->state));
-    if (!db_list_page(&listing, &rows, &page.count, &page.next, err) || !members_of(rows, page.count, head.held_s, arena, &page.items, err))
+    if (!db_list_page(&listing, &rows, &page.count, &page.next, err) || !members_of(rows, page.count, held_s, arena, &page.items, err))
         return false;
     page.more = page.next;
     *ret_page = page;

@@ -46,17 +46,19 @@ struct scrub {
 
 static void find(struct scrub *scrub, enum db_scrub_fault fault, const char *sha256) {
     struct db_scrub_report *report = &scrub->report;
+
     report->faults[fault]++;
     if (report->finding_count == DB_SCRUB_MAX_FINDINGS)
         return;
     struct db_scrub_finding *finding = &report->findings[report->finding_count++];
     finding->fault = fault;
-    snprintf(finding->sha256, sizeof(finding->sha256), "%s", sha256);
+    snprintf(finding->sha256, sizeof finding->sha256, "%s", sha256);
 }
 
 /* *ret_row false: no image of this name. */
 static bool look_up(struct scrub *scrub, const char *sha256, bool *ret_row, struct err *err) {
     struct db_image image;
+
     *ret_row = db_image_get(scrub->conn, sha256, &image, err);
     return *ret_row || err->code == ERR_NOT_FOUND;
 }
@@ -66,10 +68,11 @@ static bool check_image(struct scrub *scrub, const struct db_image *image, struc
     struct stat info;
     int64_t length;
     bool still;
+
     scrub->report.images++;
-    if (snprintf(path, sizeof(path), "%s/images/%s", scrub->folder, image->sha256) >= (int)sizeof(path))
+    if (snprintf(path, sizeof path, "%s/images/%s", scrub->folder, image->sha256) >= (int)sizeof path)
         return err_set(err, ERR_INVALID, "path %.64s… is too long", path);
-    int fd CLEANUP(file_close) = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    CLEANUP(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 && errno != ENOENT)
         return err_errno(err, "%s", path);
     if (fd < 0) {
@@ -95,8 +98,9 @@ static bool check_image(struct scrub *scrub, const struct db_image *image, struc
 
 static bool check_rows(struct scrub *scrub, struct err *err) {
     char after[DB_SHA256_SIZE] = "";
+
     for (bool more = true; more;) {
-        struct arena arena CLEANUP(arena_clear);
+        CLEANUP(arena_clear) struct arena arena;
         struct db_images page;
         arena_init(&arena, 1 << 20);
         if (!db_image_list(scrub->conn, after, PAGE, &arena, &page, err))
@@ -106,7 +110,7 @@ static bool check_rows(struct scrub *scrub, struct err *err) {
                 return false;
         more = page.more;
         if (more)
-            memcpy(after, page.items[page.count - 1].sha256, sizeof(after));
+            memcpy(after, page.items[page.count - 1].sha256, sizeof after);
     }
     return true;
 }
@@ -114,6 +118,7 @@ static bool check_rows(struct scrub *scrub, struct err *err) {
 static bool check_name(struct scrub *scrub, int folder_fd, const char *name, struct err *err) {
     struct stat info;
     bool row;
+
     if (!hex_is_digest(name) || fstatat(folder_fd, name, &info, AT_SYMLINK_NOFOLLOW) != 0 || info.st_mtime > scrub->now - YOUNG_S)
         return true;
     if (!look_up(scrub, name, &row, err))
@@ -125,13 +130,14 @@ static bool check_name(struct scrub *scrub, int folder_fd, const char *name, str
 
 static bool check_files(struct scrub *scrub, struct err *err) {
     char path[4096];
-    if (snprintf(path, sizeof(path), "%s/images", scrub->folder) >= (int)sizeof(path))
+
+    if (snprintf(path, sizeof path, "%s/images", scrub->folder) >= (int)sizeof path)
         return err_set(err, ERR_INVALID, "path %.64s… is too long", path);
     DIR *dir = opendir(path);
-    if (dir == NULL)
+    if (!dir)
         return err_errno(err, "%s", path);
     bool good = true;
-    for (const struct dirent *item = readdir(dir); item != NULL && good; item = readdir(dir))
+    for (const struct dirent *item = readdir(dir); item && good; item = readdir(dir))
         good = check_name(scrub, dirfd(dir), item->d_name, err);
     closedir(dir);
     return good;
@@ -140,8 +146,9 @@ static bool check_files(struct scrub *scrub, struct err *err) {
 bool db_scrub(const char *folder, int64_t now, const struct db_work *work, struct arena *arena, struct db_scrub_report *ret_report, struct err *err) {
     struct scrub scrub = {.folder = folder, .now = now, .work = {.work = work, .started_ms = clock_mono_ms()}};
     const char *database = arena_printf(arena, "%s/pawl.db", folder);
-    scrub.report.findings = arena_array(arena, DB_SCRUB_MAX_FINDINGS, sizeof(*scrub.report.findings));
-    if (database == NULL || scrub.report.findings == NULL)
+
+    scrub.report.findings = arena_array(arena, DB_SCRUB_MAX_FINDINGS, sizeof *scrub.report.findings);
+    if (!database || !scrub.report.findings)
         return err_no_memory(err);
     if (!file_exists(database))
         return err_set(err, ERR_NOT_FOUND, "%s is not there: no store", database);
@@ -183,7 +190,8 @@ static const struct json_shape left_shape = JSON_SHAPE(struct left_json, left_fi
 bool db_scrub_leave(const char *folder, int64_t now, const struct db_scrub_report *report, struct err *err) {
     struct finding_json items[DB_SCRUB_MAX_FINDINGS];
     char path[4096];
-    struct buf text CLEANUP(buf_free) = BUF_INIT(LEFT_MAX_BYTES);
+
+    CLEANUP(buf_free) struct buf text = BUF_INIT(LEFT_MAX_BYTES);
     for (size_t i = 0; i < report->finding_count; i++)
         items[i] = (struct finding_json){db_scrub_fault_name(report->findings[i].fault), report->findings[i].sha256};
     const struct left_json left = {
@@ -198,27 +206,27 @@ bool db_scrub_leave(const char *folder, int64_t now, const struct db_scrub_repor
     json_write(&text, &left_shape, &left);
     if (!buf_ok(&text, LEFT_FILE, err))
         return false;
-    if (snprintf(path, sizeof(path), "%s/" LEFT_FILE, folder) >= (int)sizeof(path))
+    if (snprintf(path, sizeof path, "%s/" LEFT_FILE, folder) >= (int)sizeof path)
         return err_set(err, ERR_INVALID, "path %.64s… is too long", path);
     return file_write_atomic(path, text.data, text.len, 0644, err); /* perhaps another user's than the server's */
 }
 
 static bool read_left(const char *path, struct arena *arena, struct db_scrub_report *ret_report, int64_t *ret_at, struct err *err) {
-    struct buf text CLEANUP(buf_free) = BUF_INIT(LEFT_MAX_BYTES);
+    CLEANUP(buf_free) struct buf text = BUF_INIT(LEFT_MAX_BYTES);
     struct left_json left;
     if (!file_read(path, &text, err))
         return false;
-    if (!json_read(arena, text.data != NULL ? text.data : "", text.len, &left_shape, &left, NULL, err))
+    if (!json_read(arena, text.data ? text.data : "", text.len, &left_shape, &left, NULL, err))
         return err_prefix(err, "%s", path);
     const struct finding_json *items = left.findings.items;
     struct db_scrub_report report = {
         .images = left.images, .bytes = left.bytes, .faults = {left.corrupt, left.missing, left.orphan}, .finding_count = left.findings.count};
-    report.findings = arena_array(arena, report.finding_count, sizeof(*report.findings));
-    if (report.findings == NULL && report.finding_count > 0)
+    report.findings = arena_array(arena, report.finding_count, sizeof *report.findings);
+    if (!report.findings && report.finding_count > 0)
         return err_no_memory(err);
     for (size_t i = 0; i < report.finding_count; i++)
         if (!db_scrub_fault_parse(items[i].fault, &report.findings[i].fault) || !hex_is_digest(items[i].sha256) ||
-            !text_copy(report.findings[i].sha256, sizeof(report.findings[i].sha256), items[i].sha256))
+            !text_copy(report.findings[i].sha256, sizeof report.findings[i].sha256, items[i].sha256))
             return err_set(err, ERR_INVALID, "%s: finding %zu is none of ours", path, i + 1);
     *ret_report = report;
     *ret_at = left.at;
@@ -228,7 +236,8 @@ static bool read_left(const char *path, struct arena *arena, struct db_scrub_rep
 bool db_scrub_collect(const char *folder, struct arena *arena, struct db_scrub_report *ret_report, int64_t *ret_at, bool *ret_found,
                       struct err *err) {
     const char *path = arena_printf(arena, "%s/" LEFT_FILE, folder);
-    if (path == NULL)
+
+    if (!path)
         return err_no_memory(err);
     *ret_found = file_exists(path);
     if (!*ret_found)

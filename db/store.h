@@ -42,6 +42,9 @@ struct db {
     void *event_context;
 };
 
+/* "<folder>/<name>" on the heap; NULL: no memory. */
+char *db_path_in(const char *folder, const char *name);
+
 /* db/writer.c. Start after everything is loaded; stop runs what is queued. */
 bool db_writer_start(struct db *db, size_t queue_max, void (*fatal)(void *context, const struct err *err), void *fatal_context,
                      struct err *err) MUST_USE;

@@ -11,11 +11,11 @@
 enum { BLOCK = 256 * 1024, NAP_MAX_MS = 1000 };
 
 bool db_work_step(const struct db_work *work, int64_t done, int64_t total) {
-    return work == NULL || work->step == NULL || work->step(work->context, done, total);
+    return !work || !work->step || work->step(work->context, done, total);
 }
 
 void db_work_pace(const struct db_work *work, int64_t started_ms, int64_t done) {
-    if (work == NULL || work->rate <= 0)
+    if (!work || work->rate <= 0)
         return;
     int64_t due_ms = started_ms + done / work->rate * 1000 + done % work->rate * 1000 / work->rate;
     int64_t nap_ms = due_ms - clock_mono_ms();
@@ -26,6 +26,7 @@ void db_work_pace(const struct db_work *work, int64_t started_ms, int64_t done) 
 /* One block: read, hashed, written. *ret_got 0: the end. */
 static bool copy_block(int fd, int out_fd, size_t want, struct hash *hash, char *block, size_t *ret_got, struct err *err) {
     ssize_t got;
+
     do {
         got = read(fd, block, want);
     } while (got < 0 && errno == EINTR);
@@ -36,7 +37,7 @@ static bool copy_block(int fd, int out_fd, size_t want, struct hash *hash, char 
 }
 
 bool db_work_copy(struct db_work_copy *copy, int fd, int out_fd, int64_t max, char ret_sha256[65], int64_t *ret_length, struct err *err) {
-    struct hash hash CLEANUP(hash_free) = {0};
+    CLEANUP(hash_free) struct hash hash = {0};
     uint8_t digest[SHA256_SIZE];
     char block[BLOCK];
     int64_t length = 0;
@@ -45,6 +46,7 @@ bool db_work_copy(struct db_work_copy *copy, int fd, int out_fd, int64_t max, ch
     while (length < max) {
         int64_t left = max - length;
         size_t got;
+
         if (!copy_block(fd, out_fd, left < BLOCK ? (size_t)left : BLOCK, &hash, block, &got, err))
             return false;
         if (got == 0)
@@ -57,7 +59,7 @@ bool db_work_copy(struct db_work_copy *copy, int fd, int out_fd, int64_t max, ch
     }
     if (!hash_sha256_end(&hash, digest, err))
         return false;
-    hex_encode(digest, sizeof(digest), ret_sha256);
+    hex_encode(digest, sizeof digest, ret_sha256);
     *ret_length = length;
     return true;
 }

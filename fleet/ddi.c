@@ -58,8 +58,8 @@ static const struct {
 };
 
 static bool find(const char *const *names, size_t count, const char *name, int *ret_index) {
-    for (size_t i = 0; name != NULL && i < count; i++) {
-        if (names[i] != NULL && strcmp(names[i], name) == 0) {
+    for (size_t i = 0; name && i < count; i++) {
+        if (names[i] && strcmp(names[i], name) == 0) {
             *ret_index = (int)i;
             return true;
         }
@@ -69,6 +69,7 @@ static bool find(const char *const *names, size_t count, const char *name, int *
 
 bool fleet_ddi_execution_parse(const char *name, enum fleet_ddi_execution *ret_execution) {
     int index;
+
     if (!find(executions, ARRAY_LEN(executions), name, &index))
         return false;
     *ret_execution = (enum fleet_ddi_execution)index;
@@ -77,6 +78,7 @@ bool fleet_ddi_execution_parse(const char *name, enum fleet_ddi_execution *ret_e
 
 bool fleet_ddi_finished_parse(const char *name, enum fleet_ddi_finished *ret_finished) {
     int index;
+
     if (!find(finisheds, ARRAY_LEN(finisheds), name, &index))
         return false;
     *ret_finished = (enum fleet_ddi_finished)index;
@@ -85,6 +87,7 @@ bool fleet_ddi_finished_parse(const char *name, enum fleet_ddi_finished *ret_fin
 
 bool fleet_ddi_result_parse(const char *name, enum fleet_ddi_result *ret_result) {
     int index;
+
     if (!find(results, ARRAY_LEN(results), name, &index))
         return false;
     *ret_result = (enum fleet_ddi_result)index;
@@ -107,7 +110,7 @@ static const struct row *meaning(const struct row *rows, size_t count, enum flee
                                  const char *detail) {
     for (size_t i = 0; i < count; i++)
         if ((rows[i].executions & 1u << execution) != 0 && (rows[i].finisheds & 1u << finished) != 0 &&
-            (rows[i].detail == NULL || (detail != NULL && strcmp(detail, rows[i].detail) == 0)))
+            (!rows[i].detail || (detail && strcmp(detail, rows[i].detail) == 0)))
             return &rows[i];
     return NULL;
 }
@@ -115,7 +118,8 @@ static const struct row *meaning(const struct row *rows, size_t count, enum flee
 struct fleet_ddi_ruling fleet_ddi_feedback(enum fleet_ddi_situation situation, enum fleet_ddi_result recorded, enum fleet_ddi_execution execution,
                                            enum fleet_ddi_finished finished, const char *detail) {
     const struct row *row = meaning(feedback_rows, ARRAY_LEN(feedback_rows), execution, finished, detail);
-    if (row == NULL || (unsigned)situation >= FLEET_DDI_SITUATION_COUNT)
+
+    if (!row || (unsigned)situation >= FLEET_DDI_SITUATION_COUNT)
         return (struct fleet_ddi_ruling){.event = FLEET_EVENT_COUNT};
     struct fleet_ddi_ruling ruling = {.event = row->event, .result = row->result};
     if (row->result == FLEET_DDI_NO_RESULT)
@@ -128,7 +132,8 @@ struct fleet_ddi_ruling fleet_ddi_feedback(enum fleet_ddi_situation situation, e
 struct fleet_ddi_ruling fleet_ddi_cancel(enum fleet_ddi_situation situation, enum fleet_ddi_result recorded, enum fleet_ddi_execution execution,
                                          enum fleet_ddi_finished finished) {
     const struct row *row = meaning(cancel_rows, ARRAY_LEN(cancel_rows), execution, finished, NULL);
-    if (row == NULL || (unsigned)situation >= FLEET_DDI_SITUATION_COUNT)
+
+    if (!row || (unsigned)situation >= FLEET_DDI_SITUATION_COUNT)
         return (struct fleet_ddi_ruling){.event = FLEET_EVENT_COUNT};
     struct fleet_ddi_ruling ruling = {.event = row->event, .result = row->result};
     if (row->result == FLEET_DDI_NO_RESULT)

@@ -76,6 +76,7 @@ static const struct {
 
 enum fleet_enrol_verdict fleet_enrol_decide(enum fleet_enrol_way way, bool known, enum fleet_device_state state, enum fleet_enrol_key key) {
     int its_state = known ? 2 << state : NEW;
+
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if ((rows[i].ways & 1 << way) != 0 && (rows[i].states & its_state) != 0 && (rows[i].keys & 1 << key) != 0)
             return rows[i].verdict;

@@ -31,19 +31,22 @@ const char *const filter_operators[FILTER_OPERATOR_COUNT] = {
 static bool like(const char *pattern, const char *text) {
     const char *star = NULL;
     const char *retry = NULL;
+
     while (*text != '\0') {
         uint32_t point;
+
         if (*pattern == '*') {
             star = ++pattern;
             retry = text;
         } else if (*pattern == '?') {
             size_t step = text_utf8_next(text, strlen(text), &point);
+
             pattern++;
             text += step > 0 ? step : 1;
         } else if (*pattern == *text) {
             pattern++;
             text++;
-        } else if (star != NULL) {
+        } else if (star) {
             pattern = star;
             text = ++retry;
         } else {
@@ -64,6 +67,7 @@ static bool compare_text(const struct fleet_filter *test, const char *text) {
 
 static bool compare_number(const struct fleet_filter *test, int64_t number) {
     int64_t value = test->values[0].number;
+
     switch (test->op) {
     case FILTER_LESS:
         return number < value;
@@ -91,6 +95,7 @@ static bool has_tag(const struct fleet_filter *test, const struct fleet_filter_s
 static bool has_attribute(const struct fleet_filter *test, const struct fleet_filter_subject *subject) {
     for (size_t i = 0; i < subject->attribute_count; i++) {
         int64_t number;
+
         if (strcmp(subject->attributes[i].name, test->attribute) != 0)
             continue;
         const char *value = subject->attributes[i].value;
@@ -102,7 +107,7 @@ static bool has_attribute(const struct fleet_filter *test, const struct fleet_fi
 }
 
 static bool known_text(const struct fleet_filter *test, const char *text) {
-    return text != NULL && *text != '\0' && compare_text(test, text);
+    return text && *text != '\0' && compare_text(test, text);
 }
 
 /* Without a look at "!=", which is the opposite of "==". */
@@ -142,8 +147,10 @@ static enum fleet_filter_answer ask_test(const struct fleet_filter *test, const 
 static enum fleet_filter_answer ask_parts(const struct fleet_filter *filter, const struct fleet_filter_subject *subject, unsigned unread) {
     enum fleet_filter_answer last = filter->kind == FILTER_AND ? FLEET_FILTER_NO : FLEET_FILTER_YES;
     enum fleet_filter_answer answer = filter->kind == FILTER_AND ? FLEET_FILTER_YES : FLEET_FILTER_NO;
+
     for (size_t i = 0; i < filter->part_count; i++) {
         enum fleet_filter_answer part = fleet_filter_ask(filter->parts[i], subject, unread);
+
         if (part == last)
             return last;
         answer = part == FLEET_FILTER_MAYBE ? part : answer;
@@ -153,6 +160,7 @@ static enum fleet_filter_answer ask_parts(const struct fleet_filter *filter, con
 
 enum fleet_filter_answer fleet_filter_ask(const struct fleet_filter *filter, const struct fleet_filter_subject *subject, unsigned unread) {
     enum fleet_filter_answer part;
+
     switch (filter->kind) {
     case FILTER_EVERYTHING:
         return FLEET_FILTER_YES;
@@ -176,6 +184,7 @@ bool fleet_filter_match(const struct fleet_filter *filter, const struct fleet_fi
 
 unsigned fleet_filter_needs(const struct fleet_filter *filter) {
     unsigned needs = 0;
+
     if (filter->kind == FILTER_TEST)
         return filter->field == FILTER_TAG ? FLEET_FILTER_TAGS : filter->field == FILTER_ATTRIBUTE ? FLEET_FILTER_ATTRIBUTES : 0;
     for (size_t i = 0; i < filter->part_count; i++)
@@ -189,7 +198,8 @@ static const struct fleet_filter *required(const struct fleet_filter *filter, en
         return filter;
     for (size_t i = 0; filter->kind == FILTER_AND && i < filter->part_count; i++) {
         const struct fleet_filter *found = required(filter->parts[i], field);
-        if (found != NULL)
+
+        if (found)
             return found;
     }
     return NULL;
@@ -197,7 +207,8 @@ static const struct fleet_filter *required(const struct fleet_filter *filter, en
 
 bool fleet_filter_ids(const struct fleet_filter *filter, const char *const **ret_ids, size_t *ret_count) {
     const struct fleet_filter *test = required(filter, FILTER_ID);
-    if (test == NULL)
+
+    if (!test)
         return false;
     *ret_ids = test->ids;
     *ret_count = test->value_count;
@@ -206,7 +217,8 @@ bool fleet_filter_ids(const struct fleet_filter *filter, const char *const **ret
 
 const char *fleet_filter_product(const struct fleet_filter *filter) {
     const struct fleet_filter *test = required(filter, FILTER_PRODUCT);
-    return test != NULL && test->value_count == 1 ? test->values[0].text : NULL;
+
+    return test && test->value_count == 1 ? test->values[0].text : NULL;
 }
 
 /* ---- the text ---- */
@@ -218,6 +230,7 @@ bool filter_is_word_char(char c) {
 bool filter_is_word(const char *text) {
     static const char *const keywords[] = {"and", "or", "not", "in"};
     size_t len = 0;
+
     while (filter_is_word_char(text[len]))
         len++;
     if (len == 0 || text[len] != '\0')

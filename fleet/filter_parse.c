@@ -32,6 +32,7 @@ static bool parse_or(struct parser *parser, const struct fleet_filter **ret_filt
 
 static bool fail_at(struct parser *parser, const char *at, const char *text) {
     size_t column = 1;
+
     for (const char *c = parser->source; c < at; c++)
         column += ((unsigned char)*c & 0xc0) != 0x80;
     return err_set_field(parser->err, ERR_INVALID, "filter", "column %zu: %s", column, text);
@@ -46,9 +47,9 @@ static bool expected(struct parser *parser, const char *what) {
     while (len > SHOWN || (len < token->len && ((unsigned char)token->start[len] & 0xc0) == 0x80))
         len--;
     if (token->kind == TOKEN_END)
-        snprintf(text, sizeof(text), "expected %s, found the end", what);
+        snprintf(text, sizeof text, "expected %s, found the end", what);
     else
-        snprintf(text, sizeof(text), "expected %s, found '%.*s%s'", what, (int)len, token->start, len < token->len ? "…" : "");
+        snprintf(text, sizeof text, "expected %s, found '%.*s%s'", what, (int)len, token->start, len < token->len ? "…" : "");
     return fail_at(parser, token->start, text);
 }
 
@@ -58,6 +59,7 @@ static bool take_string(struct parser *parser, struct token *token) {
     char value[FLEET_FILTER_MAX_VALUE + 1];
     size_t len = 0;
     const char *at = token->start + 1;
+
     for (; *at != '\0' && *at != '"'; at++) {
         if (*at == '\\' && *++at != '"' && *at != '\\')
             return fail_at(parser, at - 1, "expected \\\" or \\\\ behind a backslash");
@@ -71,7 +73,7 @@ static bool take_string(struct parser *parser, struct token *token) {
     token->kind = TOKEN_STRING;
     token->len = (size_t)(at + 1 - token->start);
     token->text = arena_strdup(parser->arena, value);
-    return token->text != NULL || err_no_memory(parser->err);
+    return token->text || err_no_memory(parser->err);
 }
 
 static bool take_word(struct parser *parser, struct token *token) {
@@ -81,7 +83,7 @@ static bool take_word(struct parser *parser, struct token *token) {
         return fail_at(parser, token->start, "a value has at most 256 bytes");
     token->kind = TOKEN_WORD;
     token->text = arena_strndup(parser->arena, token->start, token->len);
-    return token->text != NULL || err_no_memory(parser->err);
+    return token->text || err_no_memory(parser->err);
 }
 
 static bool take_operator(struct token *token) {
@@ -122,6 +124,7 @@ static bool advance(struct parser *parser) {
         return fail_at(parser, parser->at, "expected '==', found '='");
     } else if (*parser->at != '\0' && !take_operator(&token)) {
         uint32_t point;
+
         token.kind = TOKEN_STRING; /* so that the message shows it */
         token.len = text_utf8_next(parser->at, strlen(parser->at), &point);
         parser->token = token;
@@ -145,6 +148,7 @@ static bool count_term(struct parser *parser) {
 static bool find_field(struct parser *parser, struct fleet_filter *test) {
     static const char fields[] = "a field (id, product, hardware, version, sequence, state, last_seen, tag, attribute.NAME), 'not' or '('";
     const struct token field = parser->token;
+
     if (field.kind != TOKEN_WORD)
         return expected(parser, fields);
     for (size_t i = 0; i < FILTER_ATTRIBUTE; i++) {
@@ -173,6 +177,7 @@ static bool find_operator(struct parser *parser, struct fleet_filter *test) {
     const struct filter_field_row *row = &filter_fields[test->field];
     bool is_in = is_keyword(parser, "in");
     enum filter_operator op = is_in ? FILTER_IN : parser->token.op;
+
     if ((is_in || parser->token.kind == TOKEN_OPERATOR) && (row->operators & (1u << op)) != 0) {
         test->op = op;
         return advance(parser);
@@ -181,9 +186,9 @@ static bool find_operator(struct parser *parser, struct fleet_filter *test) {
     size_t len = 0;
     for (unsigned i = 0; i < FILTER_OPERATOR_COUNT; i++)
         if ((row->operators & (1u << i)) != 0)
-            len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", len > 0 ? " " : "", filter_operators[i]);
+            len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", len > 0 ? " " : "", filter_operators[i]);
     char what[128];
-    snprintf(what, sizeof(what), "an operator of '%s' (%s)", row->name, list);
+    snprintf(what, sizeof what, "an operator of '%s' (%s)", row->name, list);
     return expected(parser, what);
 }
 
@@ -194,11 +199,12 @@ static bool is_order(enum filter_operator op) {
 static bool convert(struct parser *parser, const struct fleet_filter *test, struct filter_value *value) {
     enum filter_type type = filter_fields[test->field].type;
     enum fleet_device_state state;
+
     if (type == FILTER_NUMBER || (test->field == FILTER_ATTRIBUTE && is_order(test->op))) {
         if (!text_to_int(value->text, INT64_MIN, INT64_MAX, &value->number))
             return expected(parser, "a whole number");
         value->text = arena_printf(parser->arena, "%lld", (long long)value->number);
-        return value->text != NULL || err_no_memory(parser->err);
+        return value->text || err_no_memory(parser->err);
     }
     if (type == FILTER_TIME)
         return clock_parse_rfc3339(value->text, &value->number) || expected(parser, "a time like 2026-11-22T08:00:00Z");
@@ -212,6 +218,7 @@ static bool convert(struct parser *parser, const struct fleet_filter *test, stru
 
 static bool take_value(struct parser *parser, struct fleet_filter *test, struct filter_value *value) {
     const struct token *token = &parser->token;
+
     if (token->kind != TOKEN_STRING && (token->kind != TOKEN_WORD || !filter_is_word(token->text)))
         return expected(parser, "a value");
     if (!count_term(parser))
@@ -223,6 +230,7 @@ static bool take_value(struct parser *parser, struct fleet_filter *test, struct 
 /* "(" value { "," value } ")" */
 static bool take_list(struct parser *parser, struct fleet_filter *test) {
     struct filter_value values[FLEET_FILTER_MAX_TERMS];
+
     if (parser->token.kind != TOKEN_OPEN)
         return expected(parser, "'(' behind 'in'");
     do {
@@ -232,14 +240,15 @@ static bool take_list(struct parser *parser, struct fleet_filter *test) {
     } while (parser->token.kind == TOKEN_COMMA);
     if (parser->token.kind != TOKEN_CLOSE)
         return expected(parser, "',' or ')'");
-    test->values = arena_memdup(parser->arena, values, test->value_count * sizeof(values[0]));
-    return test->values != NULL ? advance(parser) : err_no_memory(parser->err);
+    test->values = arena_memdup(parser->arena, values, test->value_count * sizeof values[0]);
+    return test->values ? advance(parser) : err_no_memory(parser->err);
 }
 
 static bool parse_test(struct parser *parser, const struct fleet_filter **ret_filter) {
-    struct fleet_filter *test = arena_alloc(parser->arena, sizeof(*test));
+    struct fleet_filter *test = arena_alloc(parser->arena, sizeof *test);
     struct filter_value single;
-    if (test == NULL)
+
+    if (!test)
         return err_no_memory(parser->err);
     test->kind = FILTER_TEST;
     if (!find_field(parser, test) || !find_operator(parser, test))
@@ -251,12 +260,12 @@ static bool parse_test(struct parser *parser, const struct fleet_filter **ret_fi
         if (!take_value(parser, test, &single))
             return false;
         test->value_count = 1;
-        test->values = arena_memdup(parser->arena, &single, sizeof(single));
-        if (test->values == NULL)
+        test->values = arena_memdup(parser->arena, &single, sizeof single);
+        if (!test->values)
             return err_no_memory(parser->err);
     }
-    test->ids = arena_array(parser->arena, test->value_count, sizeof(*test->ids));
-    if (test->ids == NULL)
+    test->ids = arena_array(parser->arena, test->value_count, sizeof *test->ids);
+    if (!test->ids)
         return err_no_memory(parser->err);
     for (size_t i = 0; i < test->value_count; i++)
         test->ids[i] = test->values[i].text;
@@ -269,6 +278,7 @@ static bool parse_test(struct parser *parser, const struct fleet_filter **ret_fi
 /* "not" unary | "(" or ")" | test */
 static bool parse_unary(struct parser *parser, const struct fleet_filter **ret_filter) {
     bool is_not = is_keyword(parser, "not");
+
     if (!is_not && parser->token.kind != TOKEN_OPEN)
         return parse_test(parser, ret_filter);
     if (parser->depth == FLEET_FILTER_MAX_DEPTH)
@@ -284,9 +294,9 @@ static bool parse_unary(struct parser *parser, const struct fleet_filter **ret_f
         *ret_filter = part;
         return advance(parser);
     }
-    struct fleet_filter *filter = arena_alloc(parser->arena, sizeof(*filter));
-    const struct fleet_filter **parts = arena_memdup(parser->arena, &part, sizeof(part));
-    if (filter == NULL || parts == NULL)
+    struct fleet_filter *filter = arena_alloc(parser->arena, sizeof *filter);
+    const struct fleet_filter **parts = arena_memdup(parser->arena, &part, sizeof part);
+    if (!filter || !parts)
         return err_no_memory(parser->err);
     *filter = (struct fleet_filter){.kind = FILTER_NOT, .parts = parts, .part_count = 1};
     *ret_filter = filter;
@@ -309,6 +319,7 @@ static bool parse_chain(struct parser *parser, enum filter_kind kind, const char
     const struct fleet_filter *parts[FLEET_FILTER_MAX_TERMS]; /* each holds one term at least */
     const struct fleet_filter *part = NULL;
     size_t count = 0;
+
     if (!operand(parser, &part))
         return false;
     if (!is_keyword(parser, keyword)) {
@@ -321,9 +332,9 @@ static bool parse_chain(struct parser *parser, enum filter_kind kind, const char
             return false;
         flatten(kind, part, parts, &count);
     }
-    struct fleet_filter *filter = arena_alloc(parser->arena, sizeof(*filter));
-    const struct fleet_filter **kept = arena_memdup(parser->arena, parts, count * sizeof(parts[0]));
-    if (filter == NULL || kept == NULL)
+    struct fleet_filter *filter = arena_alloc(parser->arena, sizeof *filter);
+    const struct fleet_filter **kept = arena_memdup(parser->arena, parts, count * sizeof parts[0]);
+    if (!filter || !kept)
         return err_no_memory(parser->err);
     *filter = (struct fleet_filter){.kind = kind, .parts = kept, .part_count = count};
     *ret_filter = filter;
@@ -351,6 +362,7 @@ bool fleet_filter_parse(struct arena *arena, const char *text, const struct flee
     static const struct fleet_filter everything = {.kind = FILTER_EVERYTHING};
     struct parser parser = {.arena = arena, .err = err, .source = text, .at = text};
     const struct fleet_filter *filter = &everything;
+
     if (!check_text(text, err) || !advance(&parser))
         return false;
     if (parser.token.kind != TOKEN_END) {
@@ -360,7 +372,7 @@ bool fleet_filter_parse(struct arena *arena, const char *text, const struct flee
             return expected(&parser, "'and', 'or' or the end");
     }
     /* What is printed must be a filter again. */
-    struct buf printed CLEANUP(buf_free) = BUF_INIT(FLEET_FILTER_MAX_BYTES);
+    CLEANUP(buf_free) struct buf printed = BUF_INIT(FLEET_FILTER_MAX_BYTES);
     fleet_filter_print(filter, &printed);
     if (printed.failed == ERR_TOO_LARGE)
         return err_set_field(err, ERR_INVALID, "filter", "a filter has at most %d bytes in its canonical form", FLEET_FILTER_MAX_BYTES);

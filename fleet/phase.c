@@ -4,13 +4,15 @@
 
 static bool refuse(struct err *err, size_t index, const char *expected) {
     char field[ERR_FIELD_SIZE];
-    snprintf(field, sizeof(field), "phases[%zu]", index);
+
+    snprintf(field, sizeof field, "phases[%zu]", index);
     return err_set_field(err, ERR_INVALID, field, "%s: %s", field, expected);
 }
 
 bool fleet_phase_check(const struct fleet_phase_size *phases, size_t count, struct err *err) {
     int64_t percent = 0;
     bool by_devices = false;
+
     if (count == 0 || count > FLEET_PHASE_MAX)
         return err_set_field(err, ERR_INVALID, "phases", "a rollout has 1 to %d phases, not %zu", FLEET_PHASE_MAX, count);
     for (size_t i = 0; i < count; i++) {
@@ -49,6 +51,7 @@ bool fleet_phase_check(const struct fleet_phase_size *phases, size_t count, stru
 /* FNV-1a over the id, then the finalizer of SplitMix64, which spreads every bit over all 64. */
 uint64_t fleet_phase_hash(const char *device_id, uint64_t salt) {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
     for (const unsigned char *c = (const unsigned char *)device_id; *c != '\0'; c++)
         hash = (hash ^ *c) * UINT64_C(0x100000001b3);
     hash ^= salt * UINT64_C(0x9e3779b97f4a7c15);
@@ -59,6 +62,7 @@ uint64_t fleet_phase_hash(const char *device_id, uint64_t salt) {
 
 int64_t fleet_phase_end(const struct fleet_phase_size *phases, size_t count, size_t phase, int64_t total) {
     int64_t percent = 0, devices = 0;
+
     for (size_t i = 0; i <= phase && i < count; i++)
         if (phases[i].unit == FLEET_PHASE_PERCENT)
             percent += phases[i].amount;

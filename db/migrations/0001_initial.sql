@@ -67,7 +67,7 @@ CREATE TABLE image (
     sha256 TEXT NOT NULL PRIMARY KEY,
     sha1 TEXT NOT NULL,                    -- some clients ask for it
     md5 TEXT NOT NULL,                     -- some clients ask for it
-    length INTEGER NOT NULL,               -- bytes
+    length INTEGER NOT NULL CHECK (length >= 0), -- bytes
     created_at INTEGER NOT NULL
 ) STRICT;
 
@@ -89,7 +89,7 @@ CREATE TABLE release (
     security_version INTEGER NOT NULL CHECK (security_version >= 0),
     requires_sequence INTEGER,             -- the stepping stone; NULL: none
     sha256 TEXT NOT NULL REFERENCES image (sha256),
-    length INTEGER NOT NULL,               -- bytes
+    length INTEGER NOT NULL CHECK (length >= 0), -- bytes
     encryption TEXT NOT NULL CHECK (encryption IN ('none', 'age')),
     plain_length INTEGER,                  -- of a sealed image
     plain_sha256 TEXT,                     -- of a sealed image

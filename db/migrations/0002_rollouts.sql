@@ -20,7 +20,7 @@ CREATE TABLE rollout (
     max_in_flight INTEGER,                 -- NULL: no limit
     state TEXT NOT NULL CHECK (state IN ('draft', 'scheduled', 'running', 'paused', 'completed', 'stopped')),
     halt TEXT NOT NULL CHECK (halt IN ('', 'operator', 'error-threshold', 'success-not-reached', 'release-withdrawn')), -- why it is paused
-    phase INTEGER NOT NULL,                -- the newest open one; 0: none
+    phase INTEGER NOT NULL CHECK (phase BETWEEN 0 AND 20), -- the newest open one; 0: none
     matched INTEGER,                       -- devices chosen when it was last tried to begin
     awaits_approval INTEGER NOT NULL CHECK (awaits_approval IN (0, 1)), -- too many devices to begin, or to take newcomers, without
     work TEXT CHECK (work IN ('cancel', 'retry')), -- what is being done to its members in slices; NULL: nothing
@@ -46,10 +46,10 @@ CREATE INDEX rollout_by_product_and_name ON rollout (product, name, id);
 CREATE TABLE rollout_phase (
     rollout INTEGER NOT NULL REFERENCES rollout (id),
     phase INTEGER NOT NULL CHECK (phase BETWEEN 1 AND 20),
-    size_unit INTEGER NOT NULL,            -- enum fleet_phase_unit
+    size_unit INTEGER NOT NULL CHECK (size_unit IN (1, 2, 3)), -- enum fleet_phase_unit: percent, devices, the rest
     size_amount INTEGER NOT NULL,
     success_percent INTEGER NOT NULL,      -- confirmed, to advance
-    error_unit INTEGER NOT NULL,           -- enum fleet_phase_unit
+    error_unit INTEGER NOT NULL CHECK (error_unit IN (1, 2)), -- the same: percent, devices
     error_amount INTEGER NOT NULL,         -- failures that pause the rollout
     soak_s INTEGER NOT NULL,
     deadline_s INTEGER NOT NULL,
@@ -86,9 +86,9 @@ CREATE TABLE rollout_window (
 CREATE TABLE rollout_member (
     rollout INTEGER NOT NULL REFERENCES rollout (id),
     device TEXT NOT NULL REFERENCES device (id),
-    phase INTEGER NOT NULL,
+    phase INTEGER NOT NULL CHECK (phase BETWEEN 1 AND 20),
     state TEXT NOT NULL CHECK (state IN ('waiting', 'in-flight', 'retrying', 'confirmed', 'failed', 'timed-out', 'cancelled', 'skipped')),
-    windows INTEGER NOT NULL,              -- bit i: rollout_window.position i is for it
+    windows INTEGER NOT NULL CHECK (windows BETWEEN 0 AND 65535), -- bit i: rollout_window.position i is for it
     deployment INTEGER REFERENCES deployment (id), -- its newest one here
     due_clock INTEGER,                     -- a deadline of its own (joined later, or tries again); NULL: its phase's
     updated_at INTEGER NOT NULL,

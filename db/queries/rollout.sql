@@ -80,6 +80,9 @@ WHERE id = $1 AND state IN ('scheduled', 'running', 'paused') AND awaits_approva
 -- name: rollout_work
 UPDATE rollout SET work = CAST($2 AS TEXT) WHERE id = $1;
 
+-- name: rollout_held
+SELECT held_s FROM rollout WHERE id = $1;
+
 -- name: rollout_phases
 SELECT phase, size_unit, size_amount, success_percent, error_unit, error_amount, soak_s, deadline_s, opened_clock, opened_at, reached_clock, reached_at, expired, pardoned,
     waiting, in_flight, retrying, confirmed, failed, timed_out, cancelled, skipped
