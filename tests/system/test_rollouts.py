@@ -505,8 +505,8 @@ def crowd(server, product, count):
     with connection:
         connection.execute(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
-            "INSERT INTO device (id, state, product, hardware, floor_sequence, floor_security, attributes, created_at, revision) "
-            "SELECT printf('%s-%06d', ?, i), 'active', ?, ?, 0, 0, '{}', 0, 1 FROM n", (count, product, product, HARDWARE))
+            "INSERT INTO device (id, state, product, hardware, floor_sequence, floor_security, attributes, created_at, revision, pin_origin) "
+            "SELECT printf('%s-%06d', ?, i), 'active', ?, ?, 0, 0, '{}', 0, 1, 'requested' FROM n", (count, product, product, HARDWARE))
         connection.execute("INSERT INTO device_seen (device) SELECT id FROM device WHERE id NOT IN (SELECT device FROM device_seen)")
     connection.close()
 
