@@ -50,6 +50,10 @@ static bool is_good(struct api_call *call, const char *id) {
 
 bool client_token_check(struct api_call *call, struct err *err) {
     const char *id = api_var(call, "controller");
+    struct auth_throttle *throttle = &call->env->server->throttle;
+    /* One secret opens all devices: after too many guesses it is not even looked at. A device's own token is random, and goes on. */
+    if (behind(api_header(call, "Authorization"), "GatewayToken") != NULL && auth_throttle_over(throttle, call->client_address, call->now))
+        return err_set(err, ERR_RATE, "too many failed attempts from this address: wait a minute");
     if (is_good(call, id) && text_copy(call->identity.id, sizeof(call->identity.id), id))
         return true;
     memset(&call->device, 0, sizeof(call->device));

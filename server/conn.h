@@ -51,8 +51,9 @@ struct front_conn {
     bool awaits_proxy;    /* a balancer's, whose header has not come yet */
     bool counted_address; /* in the wire's limits */
     bool counted_device;
-    bool known; /* an administrator has shown who he is on it: it gives its place to nobody */
-    char *kept; /* WORKER_READ_SIZE: decrypted bytes that could not go on yet; NULL: none */
+    char *token_device; /* API_TOKEN: whose token came last, counted as a device's connection; NULL: none yet */
+    bool known;         /* an administrator has shown who he is on it: it gives its place to nobody */
+    char *kept;         /* WORKER_READ_SIZE: decrypted bytes that could not go on yet; NULL: none */
     size_t kept_len;
     size_t head_left; /* of the head, to be forwarded */
 
@@ -117,6 +118,9 @@ bool front_set_client(struct front_conn *conn, const struct sockaddr_storage *ad
 
 /* After the handshake: still trusted, and under the ceiling on a device's connections. False: it was not, the connection is dead. */
 bool front_admit(struct front_conn *conn) MUST_USE;
+
+/* Behind a token: the device of a request counts as the connection's, until another one's token comes. "": none. False: over the ceiling. */
+bool front_count_token(struct front_conn *conn, const char *device_id) MUST_USE;
 
 /* A link for the first request. False: no memory or descriptors. */
 bool front_open_link(struct front_conn *conn) MUST_USE;

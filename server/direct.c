@@ -78,6 +78,8 @@ bool direct_begin(struct front_conn *conn, const char *head) {
     front_set_deadline(conn, FRONT_REPLY_WINDOW_MS);
     bool ready = request_run(request);
     (void)ready; /* no: the step waits until the writer is done */
+    if (!front_count_token(conn, request->call.identity.id))
+        front_kill(conn);
     return true;
 }
 

@@ -76,9 +76,10 @@ void front_go_on(struct front_conn *list) {
     }
 }
 
-void front_reply_done(void *context, bool known) {
+void front_reply_done(void *context, const struct api_call *call) {
     struct front_conn *conn = context;
-    conn->known |= known;
+    conn->known |= call->operator_.token != NULL;
+    conn->closing |= !front_count_token(conn, call->identity.id); /* too late to refuse this one: it was the last */
     conn->reply_done = true;
     front_feed(conn);
 }
@@ -274,6 +275,28 @@ bool front_admit(struct front_conn *conn) {
     return conn->counted_device;
 }
 
+static void forget_token(struct front_conn *conn) {
+    if (conn->token_device)
+        limits_leave(conn->worker->wire->limits, conn->token_device, strlen(conn->token_device) + 1);
+    free(conn->token_device);
+    conn->token_device = NULL;
+}
+
+bool front_count_token(struct front_conn *conn, const char *device_id) {
+    struct wire *wire = conn->worker->wire;
+    if (conn->role != API_TOKEN || device_id[0] == '\0' || (conn->token_device && strcmp(conn->token_device, device_id) == 0))
+        return true;
+    forget_token(conn);
+    char *id = strdup(device_id);
+    if (id && limits_enter(wire->limits, id, strlen(id) + 1, wire->settings.max_connections_per_device)) {
+        conn->token_device = id;
+        return true;
+    }
+    free(id);
+    worker_add(&conn->worker->counters.refused_at_capacity, 1);
+    return false;
+}
+
 bool front_open_link(struct front_conn *conn) {
     struct request_peer peer = {.listener = conn->role, .identity = conn->tls.identity};
     memcpy(peer.address, conn->address, sizeof(peer.address));
@@ -311,6 +334,7 @@ void front_kill(struct front_conn *conn) {
     }
     if (conn->counted_device)
         limits_leave(worker->wire->limits, id, strlen(id) + 1);
+    forget_token(conn);
     give_place(conn);
     deadlines_cancel(&worker->deadlines, &conn->deadline);
     tls_end(&conn->tls);
@@ -466,10 +490,8 @@ void front_recheck(struct worker *worker) {
     }
 }
 
-/* Behind a token the device is the request's, not the connection's. */
 static bool serves(const struct front_conn *conn, const char *device_id) {
-    const char *id = conn->role == API_TOKEN && conn->direct ? conn->direct->call.identity.id : device_of(conn);
-    return strcmp(id, device_id) == 0;
+    return strcmp(conn->token_device ? conn->token_device : device_of(conn), device_id) == 0;
 }
 
 void front_cut(struct worker *worker, const char *device_id) {

@@ -21,7 +21,7 @@ void front_after_http(struct worker *worker);
 void front_go_on(struct front_conn *list);
 
 /* A link's reply is complete (http_options.reply_done). */
-void front_reply_done(void *conn, bool known);
+void front_reply_done(void *conn, const struct api_call *call);
 
 /* Closes idle connections, the others after their reply. */
 void front_drain(struct worker *worker);

@@ -177,10 +177,9 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     struct request *request = exchange->request;
     if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && !request->call.head)
         request->reply_bytes = exchange->reply_length;
-    bool known = request->call.operator_.token != NULL;
-    request_finish(request);
     if (link->context)
-        http->options.reply_done(link->context, known);
+        http->options.reply_done(link->context, &request->call);
+    request_finish(request);
 }
 
 /* ---- links ---- */

@@ -11,9 +11,9 @@ struct http_link;
 struct http_options {
     struct requests *requests; /* the worker's */
 
-    /* The reply of a link's request is complete in its socket pair. context: of http_open(). known: an operator has shown who he is. Never after
-     * http_detach(). */
-    void (*reply_done)(void *context, bool known);
+    /* The reply of a link's request is complete in its socket pair. context: of http_open(). call: of the request, until it returns. Never
+     * after http_detach(). */
+    void (*reply_done)(void *context, const struct api_call *call);
 };
 
 /* False: *err. The caller's thread is the one that will run it. */

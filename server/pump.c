@@ -136,7 +136,7 @@ static bool step_handshake(struct front_conn *conn) {
 static bool begin_direct(struct front_conn *conn, const char *data, size_t len) {
     if (!direct_begin(conn, data))
         pump_refuse(conn, GATE_OVERLOADED);
-    else if (!keep(conn, data + conn->gate.head_len, len - conn->gate.head_len))
+    else if (conn->phase != FRONT_DEAD && !keep(conn, data + conn->gate.head_len, len - conn->gate.head_len))
         front_kill(conn);
     return true;
 }

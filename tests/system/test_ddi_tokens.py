@@ -1,5 +1,6 @@
 """Clients without a certificate: the token listener, which is off unless it is asked for."""
 
+import contextlib
 import pathlib
 import socket
 import time
@@ -10,6 +11,7 @@ import pytest
 from lib.ddi import HARDWARE, DdiClient, Fleet
 from lib.firmware import UBOOT_ARM
 from lib.server import write_secret
+from lib.wait import wait_for
 from lib.wire import Client, Closed, context, head_bytes
 
 GATEWAY = "the gateway's own token, long enough"
@@ -128,6 +130,54 @@ def test_gateway(fleet):
     proven.poll()
     assert through(fleet, proven.name, f"GatewayToken {GATEWAY}").get().status == 401
     assert through(fleet, name, f"TargetToken {GATEWAY}").get().status == 401
+
+
+def test_guesses_at_the_gateways_token(fleet):
+    """After too many from one address not even the right one is looked at; a device's own token goes on, and so does every other address."""
+    name, token = register(fleet)
+    guesser = through(fleet, name, "GatewayToken guess")
+    statuses = [guesser.get().status for _ in range(12)]
+    assert statuses == [401] * 10 + [429] * 2
+    here = guesser.device.source
+    same = through(fleet, name, f"GatewayToken {GATEWAY}")
+    same.device.source = here
+    assert same.get().status == 429
+    own = through(fleet, name, f"TargetToken {token}")
+    own.device.source = here
+    assert own.get().status == 200
+    assert through(fleet, name, f"GatewayToken {GATEWAY}").get().status == 200
+
+
+def test_connections_of_a_device(fleet):
+    """[limits] connections_per_device, as where certificates are asked for: 8."""
+    name, token = register(fleet)
+    other, others = register(fleet)
+    path = f"/DEFAULT/controller/v1/{name}"
+    client, second = through(fleet, name, f"TargetToken {token}"), through(fleet, other, f"TargetToken {others}")
+    with contextlib.ExitStack() as open_ones:
+        first = open_ones.enter_context(client.device.connect())
+        assert client.device.get(path, connection=first).status == 200
+        for _ in range(7):
+            assert client.device.get(path, connection=open_ones.enter_context(client.device.connect())).status == 200
+        assert second.get().status == 200
+        assert client.device.get(path, connection=first).status == 200  # counted once
+        ninth = open_ones.enter_context(client.device.connect())
+        ninth.send(head_bytes("GET", path, client.device.headers))
+        with pytest.raises((Closed, OSError)):
+            ninth.read_reply()
+        tenth = open_ones.enter_context(client.device.connect())
+        assert client.device.put(f"{path}/configData", {"data": {"a": "b"}}, connection=tenth).status == 200  # by the other way through the server
+        with pytest.raises((Closed, OSError)):
+            client.device.get(path, connection=tenth)
+        first.close()
+        wait_for(lambda: client_answers(client))
+
+
+def client_answers(client):
+    try:
+        return client.get().status == 200
+    except (Closed, OSError):
+        return False
 
 
 def test_beside_a_certificate_a_token_counts_for_nothing(fleet):
