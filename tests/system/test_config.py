@@ -8,6 +8,7 @@ import time
 import pytest
 
 from lib.paths import ROOT, program
+from lib.wait import wait_for
 
 USAGE = 2
 
@@ -255,7 +256,6 @@ def test_bad_certificate_at_reload_keeps_the_old(new_server, tmp_path):
     server.start()
     (mine.folder / "server.pem").write_text("nonsense", encoding="ascii")
     os.kill(server.pid, signal.SIGHUP)
-    time.sleep(0.5)
+    wait_for(lambda: "server.pem" in server.log())
     assert server.alive()
     assert server.device("reload-2", certificate=mine.device("reload-2")).get("/whoami").status == 200
-    assert "server.pem" in server.log()

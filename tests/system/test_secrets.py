@@ -121,7 +121,7 @@ def test_passphrase_on_a_terminal_is_not_shown(tmp_path):
     for _ in range(4):  # for the offline and the online keys, each twice
         child.expect(r"(offline|online) keys[^\n]*: ")
         shown += child.before + child.after
-        time.sleep(0.2)
+        assert child.waitnoecho(20)
         child.sendline(PASSPHRASE)
     child.expect(pexpect.EOF)
     shown += child.before

@@ -16,6 +16,7 @@ from lib.wire import Closed, Connection, context, head_bytes
 
 VERSIONS = ["1.2", "1.3"]
 WHOAMI = head_bytes("GET", "/whoami", [])
+PROMPTLY_S = 10  # far from the 30 s of an idle connection, and room for a busy machine
 
 
 def bytes_of_http(server, tls, **options):
@@ -301,14 +302,14 @@ def test_revoked_idle_connection_is_cut(router, victim):
     with victim.connect() as connection:
         assert victim.get("/whoami", connection=connection).status == 200
         revoke(router, victim.certificate.cert.stem)
-        assert connection.seconds_until_closed(5) < 1.0
+        assert connection.seconds_until_closed(PROMPTLY_S) < PROMPTLY_S
 
 
 def test_revoked_connection_before_its_first_request_is_cut(router, victim):
     with victim.connect() as connection:
         time.sleep(0.2)
         revoke(router, victim.certificate.cert.stem)
-        assert connection.seconds_until_closed(5) < 1.0
+        assert connection.seconds_until_closed(PROMPTLY_S) < PROMPTLY_S
 
 
 def test_revoked_download_is_cut(router, victim):
@@ -322,9 +323,9 @@ def test_revoked_download_is_cut(router, victim):
         before = router.open_files()
         revoke(router, victim.certificate.cert.stem)
         begin = time.monotonic()
-        while router.open_files() >= before and time.monotonic() - begin < 5:
+        while router.open_files() >= before and time.monotonic() - begin < PROMPTLY_S:
             time.sleep(0.01)
-        assert time.monotonic() - begin < 1.0, "the server keeps the connection"
+        assert time.monotonic() - begin < PROMPTLY_S, "the server keeps the connection"
         while True:  # what the kernels still held
             try:
                 piece = connection.receive()
@@ -351,14 +352,14 @@ def test_revoked_on_a_resumed_connection(router, victim):
         assert connection.socket.session_reused
         assert victim.get("/whoami", connection=connection).status == 200
         revoke(router, victim.certificate.cert.stem)
-        assert connection.seconds_until_closed(5) < 1.0
+        assert connection.seconds_until_closed(PROMPTLY_S) < PROMPTLY_S
 
 
 def test_revoked_in_the_middle_of_a_request(router, victim):
     with victim.connect() as connection:
         connection.send(b"GET /whoami HTTP/1.1\r\nHost: loc")
         revoke(router, victim.certificate.cert.stem)
-        assert connection.seconds_until_closed(5) < 1.0
+        assert connection.seconds_until_closed(PROMPTLY_S) < PROMPTLY_S
 
 
 def test_retired_is_refused(router, victim):

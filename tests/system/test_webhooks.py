@@ -254,7 +254,7 @@ class TestFailure:
             begin = time.monotonic()
             device_of(admin, "held-1")
             wait_for(lambda: [message for message in receiver.messages if message.path == "/quick"])
-            assert time.monotonic() - begin < 2.5
+            assert time.monotonic() - begin < 6  # one after the other they would take eight
         for hook in hooks:
             hook.__exit__()
 

@@ -10,6 +10,7 @@ import subprocess
 import time
 
 from .paths import program
+from .wait import PATIENCE_S
 
 REBOOT = """#!/bin/sh
 # The boot loader: what the pointer names runs, and the boot id is another one.
@@ -81,7 +82,7 @@ class Agent:
     def env(self):
         return {name: value for name, value in os.environ.items() if not name.startswith("PAWL_")}
 
-    def command(self, *arguments, timeout=60, env=None):
+    def command(self, *arguments, timeout=3 * PATIENCE_S, env=None):
         done = subprocess.run([program("pawl-agent"), *arguments, "--config", str(self.config_path)], capture_output=True, text=True, check=False,
                               timeout=timeout, env=env or self.env(), stdin=subprocess.DEVNULL)
         self.log += done.stderr
@@ -158,7 +159,7 @@ class Agent:
         return list((self.folder / "state" / "download").glob("*"))
 
 
-def wait_until(condition, timeout=20, step=0.05):
+def wait_until(condition, timeout=PATIENCE_S, step=0.05):
     end = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > end:

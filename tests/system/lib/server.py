@@ -15,8 +15,9 @@ from .device import Device
 from .operator import Operator
 from .paths import program
 from .tuf import load_key
+from .wait import PATIENCE_S
 
-READY_WITHIN_S = 20
+READY_WITHIN_S = PATIENCE_S
 TOKEN = re.compile(r"pawl_[A-Za-z0-9]+_[A-Za-z0-9_-]{43}")
 PASSPHRASE = "correct horse battery staple"
 ONLINE_PASSPHRASE = "only the server knows this one"
@@ -110,7 +111,7 @@ class Server:
 
     def run(self, command, *arguments, check=True):
         done = subprocess.run([program("pawld"), command, "--config", str(self.config_path), *arguments], capture_output=True, text=True, env=self.env(),
-                              timeout=60, check=False, stdin=subprocess.DEVNULL)
+                              timeout=2 * PATIENCE_S, check=False, stdin=subprocess.DEVNULL)
         if check:
             assert done.returncode == 0, f"pawld {command}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done
@@ -156,11 +157,11 @@ class Server:
             return
         self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(timeout=20)
+            code = self.process.wait(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGABRT)
             self.process.wait(timeout=10)
-            raise AssertionError("pawld did not end within 20 s of SIGTERM") from None
+            raise AssertionError(f"pawld did not end within {PATIENCE_S} s of SIGTERM") from None
         assert code == 0, f"pawld ended with {code}:\n{self.log()[-4000:]}"
 
     def reload(self, expect="certificates reloaded"):
