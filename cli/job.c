@@ -9,8 +9,6 @@
 #include "common/hex.h"
 #include "common/text.h"
 
-#define NOTHING_EXPIRED INT64_C(1) /* a time before every expiry */
-
 void cli_job_close(struct cli_job *job) {
     draft_free(job->draft);
     metadata_free(job->next);
@@ -23,7 +21,7 @@ static bool refresh(struct cli_job *job, const struct cli_bundle *bundle, bool e
     if (err->code != ERR_EXPIRED || !expired_ok)
         return false;
     cli_note(job->cli, "! %s", err->text);
-    return cli_tuf_refresh(job->cli, &job->tuf, bundle, NOTHING_EXPIRED, err);
+    return cli_tuf_refresh(job->cli, &job->tuf, bundle, METADATA_NO_EXPIRY, err);
 }
 
 bool cli_job_open(struct cli *cli, const struct cli_signing_args *args, const struct cli_bundle *bundle, bool expired_ok, struct cli_job *ret_job,

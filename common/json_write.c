@@ -1,3 +1,4 @@
+/* The part of json.h that writes. */
 #include <stdio.h>
 #include <string.h>
 

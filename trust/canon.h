@@ -10,9 +10,8 @@ struct json_t; /* jansson's; jansson.h is included in trust/ only */
 enum { CANON_DEPTH_MAX = 16 };
 
 /* Reads one document. ERR_LENGTH: longer than max (asked before parsing). ERR_FORMAT: not JSON, a member twice, deeper than CANON_DEPTH_MAX, a
- * real number, an integer outside ±(2^53−1), a character that is neither printable ASCII nor LF (in a member's
- * name: not printable ASCII), or not equal to its own file bytes. `what` names the
- * document in messages. *ret_value is the caller's reference (json_decref). */
+ * real number, an integer outside ±(2^53−1), a character that is neither printable ASCII nor LF (in a member's name: not printable ASCII), or not
+ * equal to its own file bytes. `what` names the document in messages. *ret_value is the caller's reference (json_decref). */
 bool canon_parse(const void *data, size_t len, size_t max, const char *what, struct json_t **ret_value, struct err *err) MUST_USE;
 
 /* Appends the canonical form that signatures cover. ERR_FORMAT when the value cannot be said in it (real, control character, too deep). */

@@ -11,8 +11,6 @@
 
 enum { FILE_MODE = 0644, FOLDER_MODE = 0755, PATH_ARENA_MAX = 65536 };
 
-#define NO_EXPIRY INT64_MIN /* a time at which nothing has expired: what is shown without a refresh is as old as it is */
-
 static const char pinned_name[] = "root.pinned"; /* as provisioned; never changes */
 static const char lock_name[] = "lock";
 
@@ -124,7 +122,7 @@ static bool load_folder(struct tuf_client *client, struct err *err) {
     if (!recall(client, METADATA_TIMESTAMP, "timestamp.json", err) || !recall(client, METADATA_SNAPSHOT, "snapshot.json", err))
         return false;
     if (client->trusted->snapshot != NULL)
-        (void)try_stored_targets(client, NULL, NULL, "targets.json", NO_EXPIRY);
+        (void)try_stored_targets(client, NULL, NULL, "targets.json", METADATA_NO_EXPIRY);
     return true;
 }
 

@@ -164,17 +164,21 @@ bool signers_equal(const struct signers *a, const struct signers *b) {
     return true;
 }
 
-json_t *envelope_signature(const json_t *signed_, const struct key *key, struct err *err) {
-    CLEANUP(buf_free) struct buf bytes = BUF_INIT(ENVELOPE_SIGNED_MAX);
-    struct key_signature signature;
+json_t *envelope_entry(const struct key *key, const struct key_signature *signature, struct err *err) {
     char hex[2 * KEY_SIGNATURE_MAX + 1];
-    if (!canon_signed_bytes(&bytes, signed_, err) || !key_sign(key, bytes.data, bytes.len, &signature, err))
-        return NULL;
-    hex_encode(signature.bytes, signature.len, hex);
+    hex_encode(signature->bytes, signature->len, hex);
     json_t *entry = json_pack("{s:s, s:s}", "keyid", key_id(key), "sig", hex);
     if (entry == NULL)
         err_no_memory(err);
     return entry;
+}
+
+json_t *envelope_signature(const json_t *signed_, const struct key *key, struct err *err) {
+    CLEANUP(buf_free) struct buf bytes = BUF_INIT(ENVELOPE_SIGNED_MAX);
+    struct key_signature signature;
+    if (!canon_signed_bytes(&bytes, signed_, err) || !key_sign(key, bytes.data, bytes.len, &signature, err))
+        return NULL;
+    return envelope_entry(key, &signature, err);
 }
 
 bool envelope_write(struct buf *out, const struct json_t *signed_, const struct key *const *keys, size_t key_count, struct err *err) {

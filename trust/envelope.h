@@ -64,7 +64,8 @@ size_t signers_distinct(const struct signers *signers);
 /* Same keys (by bytes, in any order) and same threshold. */
 bool signers_equal(const struct signers *a, const struct signers *b) MUST_USE;
 
-/* One entry for "signatures", made with this key; new reference, NULL and *err on failure. */
+/* One entry for "signatures": of this signature by the key, and made with the key. New reference, NULL and *err on failure. */
+struct json_t *envelope_entry(const struct key *key, const struct key_signature *signature, struct err *err) MUST_USE;
 struct json_t *envelope_signature(const struct json_t *signed_, const struct key *key, struct err *err) MUST_USE;
 
 /* Appends the file bytes of {signed, signatures} with one signature by each key, in the order of the keys. `signed_` is borrowed. */

@@ -6,8 +6,6 @@
 #include "common/text.h"
 #include "trust/repository.h"
 
-#define NO_EXPIRY INT64_MIN /* a time at which nothing has expired */
-
 enum { FILES_MAX = METADATA_ROLE_COUNT + TRUSTED_DELEGATED_MAX };
 
 /* The files that a set is built of: uploaded ones first, then those served now. */
@@ -229,8 +227,8 @@ bool gate_load(const struct gate_file *roots, size_t root_count, const struct ga
         const struct gate_file *timestamp = find_upload(&sources, "timestamp");
         if (timestamp == NULL)
             return err_set(err, ERR_INVALID, "metadata is stored, but no timestamp");
-        if (!trusted_update_timestamp(trusted, timestamp->data, timestamp->len, NO_EXPIRY, NULL, err) ||
-            !load_below_timestamp(trusted, &sources, NO_EXPIRY, err) || !check_all_used(&sources, err))
+        if (!trusted_update_timestamp(trusted, timestamp->data, timestamp->len, METADATA_NO_EXPIRY, NULL, err) ||
+            !load_below_timestamp(trusted, &sources, METADATA_NO_EXPIRY, err) || !check_all_used(&sources, err))
             return false;
     }
     *ret_trusted = trusted;

@@ -82,6 +82,9 @@ void metadata_cleanup(struct metadata **metadata); /* fits CLEANUP(metadata_clea
 /* The verdict on a file's signatures by these signers; see envelope_verify(). `role` names the keys in messages. */
 enum verdict metadata_verify(const struct metadata *metadata, const struct signers *signers, const char *role, struct err *err) MUST_USE;
 
+/* A `now` at which nothing has expired: for what is only shown, stored or about to be renewed. */
+#define METADATA_NO_EXPIRY INT64_MIN
+
 /* ERR_EXPIRED naming file and time. The moment of expiry is already too late. */
 bool metadata_check_expiry(const struct metadata *metadata, int64_t now, struct err *err) MUST_USE;
 

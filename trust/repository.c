@@ -317,24 +317,27 @@ static void remove_signature(struct draft *draft, const char *keyid) {
             json_array_remove(draft->signatures, i);
 }
 
-bool draft_sign(struct draft *draft, const struct key *key, struct err *err) {
-    json_t *entry = envelope_signature(draft->body, key, err);
+/* In the place of the one that its key has there. Takes the entry; NULL is false. */
+static bool put_signature(struct draft *draft, const struct key *key, json_t *entry, struct err *err) {
     if (entry == NULL)
         return false;
     remove_signature(draft, key_id(key));
     return json_array_append_new(draft->signatures, entry) == 0 || err_no_memory(err);
 }
 
+bool draft_sign(struct draft *draft, const struct key *key, struct err *err) {
+    return put_signature(draft, key, envelope_signature(draft->body, key, err), err);
+}
+
 bool draft_attach(struct draft *draft, const struct key *key, const void *signature, size_t len, struct err *err) {
     CLEANUP(buf_free) struct buf bytes = BUF_INIT(ENVELOPE_SIGNED_MAX);
-    char hex[2 * KEY_SIGNATURE_MAX + 1];
+    struct key_signature copy = {.len = len};
     if (!draft_signed_bytes(draft, &bytes, err))
         return false;
-    if (len > KEY_SIGNATURE_MAX || !key_verify(key, bytes.data, bytes.len, signature, len))
+    if (len > sizeof copy.bytes || !key_verify(key, bytes.data, bytes.len, signature, len))
         return err_set(err, ERR_SIGNATURE, "the signature is not one of key %.16s… over this file", key_id(key));
-    hex_encode(signature, len, hex);
-    remove_signature(draft, key_id(key));
-    return json_array_append_new(draft->signatures, json_pack("{s:s, s:s}", "keyid", key_id(key), "sig", hex)) == 0 || err_no_memory(err);
+    memcpy(copy.bytes, signature, len);
+    return put_signature(draft, key, envelope_entry(key, &copy, err), err);
 }
 
 static bool has_signature(const struct draft *draft, const char *keyid) {

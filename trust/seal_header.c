@@ -1,3 +1,4 @@
+/* The header of an age file: the part of seal_internal.h that wraps the file key for its recipients. */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

@@ -1,3 +1,4 @@
+/* The part of seal.h that reads and writes recipients and identities. */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <string.h>

@@ -46,9 +46,8 @@ bool trusted_update_timestamp(struct trusted *trusted, const void *data, size_t 
 bool trusted_update_snapshot(struct trusted *trusted, const void *data, size_t len, int64_t now, struct err *err) MUST_USE;
 
 /* Top-level targets (delegator and role NULL) or a delegated role, against snapshot (ERR_MIX: it does not list the role) and the delegator's keys;
- * errors as for snapshot. New top-level targets drop all delegated roles. A role that is held already keeps its file,
- * which is only verified by this delegator's keys too.
- * ERR_FORMAT past TRUSTED_DELEGATED_MAX. */
+ * errors as for snapshot. New top-level targets drop all delegated roles. A role that is held already keeps its file, which is only verified by this
+ * delegator's keys too. ERR_FORMAT past TRUSTED_DELEGATED_MAX. */
 bool trusted_update_targets(struct trusted *trusted, const struct metadata *delegator, const char *role, const void *data, size_t len, int64_t now,
                             struct err *err) MUST_USE;
 
