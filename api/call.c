@@ -11,11 +11,15 @@
 #include "db/audit.h"
 #include "db/token.h"
 
-bool api_allow(const struct api_call *call, const char *product, struct err *err) {
+bool api_holds(const struct api_call *call, const char *scope, const char *product) {
     const struct db_token *token = call->operator_.token;
+    return token != NULL && db_token_allows(token, scope, product);
+}
+
+bool api_allow(const struct api_call *call, const char *product, struct err *err) {
     if (product == NULL)
         product = "";
-    if (token != NULL && db_token_allows(token, call->route->scope, product))
+    if (api_holds(call, call->route->scope, product))
         return true;
     if (product[0] == '\0')
         return err_set(err, ERR_SCOPE, "the token's scope '%s' is not for all products", call->route->scope);

@@ -6,6 +6,9 @@
 #include "common/json.h"
 
 /* ERR_SCOPE unless one grant of the token gives the row's scope for this product ("" or NULL: for all of them). */
+/* Does the token have this scope for the product? */
+bool api_holds(const struct api_call *call, const char *scope, const char *product);
+
 bool api_allow(const struct api_call *call, const char *product, struct err *err) MUST_USE;
 
 /* For lists with a product= filter: a token that is limited to products must name one of them. */

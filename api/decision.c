@@ -21,6 +21,7 @@ struct decision {
     struct offered *release;
     const char *origin;
     struct api_deployment *deployment;
+    struct offered *waiting;
     const char *policy;
     struct api_installed *installed;
     struct api_floor *floor;
@@ -58,10 +59,11 @@ static const struct json_field decision_fields[] = {
     MEMBER(decision, release, JSON_STRUCT, .flags = JSON_NULLABLE, .shape = &offered_shape),
     MEMBER(decision, origin, JSON_TEXT, .flags = JSON_NULLABLE),
     MEMBER(decision, deployment, JSON_STRUCT, .flags = JSON_NULLABLE, .shape = &api_shape_deployment),
+    MEMBER(decision, waiting, JSON_STRUCT, .flags = JSON_NULLABLE, .shape = &offered_shape),
     MEMBER(decision, policy, JSON_TEXT, .flags = JSON_NULLABLE),
     MEMBER(decision, installed, JSON_STRUCT, .flags = JSON_NULLABLE, .shape = &api_shape_installed),
     MEMBER(decision, floor, JSON_STRUCT, .flags = JSON_NULLABLE, .shape = &api_shape_floor),
-    MEMBER(decision, rollouts, JSON_STRUCTS, .shape = &considered_shape),
+    MEMBER(decision, rollouts, JSON_STRUCTS, .flags = JSON_NULLABLE, .shape = &considered_shape),
     MEMBER(decision, valid_until, JSON_TIME, .flags = JSON_NULLABLE),
 };
 static const struct json_shape decision_shape = JSON_SHAPE(struct decision, decision_fields);
@@ -90,10 +92,24 @@ static bool consider(struct api_call *call, const struct db_decision *decision, 
     return true;
 }
 
-/* The open deployment and the release that the next poll is told of. */
-static bool fill(struct api_call *call, const struct db_decision *decision, struct decision *out, struct err *err) {
-    struct db_deployment deployment;
+static bool show_release(struct api_call *call, int64_t id, struct offered **ret_shown, struct err *err) {
     struct db_release release;
+    struct offered *shown = arena_alloc(call->arena, sizeof(*shown));
+    *ret_shown = NULL;
+    if (id == 0)
+        return true;
+    if (shown == NULL)
+        return err_no_memory(err);
+    if (!db_release_get(call->db, id, call->arena, &release, err))
+        return false;
+    *shown = (struct offered){.product = release.product, .version = release.version, .sequence = release.sequence};
+    *ret_shown = shown;
+    return true;
+}
+
+/* What is read with rollout:read: the open deployment, the one that waits for its end, the rollouts. */
+static bool show_plans(struct api_call *call, const struct db_decision *decision, struct decision *out, struct err *err) {
+    struct db_deployment deployment;
     if (decision->open_deployment != 0) {
         out->deployment = arena_alloc(call->arena, sizeof(*out->deployment));
         if (out->deployment == NULL)
@@ -102,15 +118,7 @@ static bool fill(struct api_call *call, const struct db_decision *decision, stru
             !api_deployment_from(call->arena, &deployment, out->deployment, err))
             return false;
     }
-    if (decision->release == 0)
-        return true;
-    out->release = arena_alloc(call->arena, sizeof(*out->release));
-    if (out->release == NULL)
-        return err_no_memory(err);
-    if (!db_release_get(call->db, decision->release, call->arena, &release, err))
-        return false;
-    *out->release = (struct offered){.product = release.product, .version = release.version, .sequence = release.sequence};
-    return true;
+    return show_release(call, decision->waiting, &out->waiting, err) && consider(call, decision, &out->rollouts, err);
 }
 
 bool api_decision_get(struct api_call *call, struct err *err) {
@@ -130,5 +138,7 @@ bool api_decision_get(struct api_call *call, struct err *err) {
         .floor = shown.floor,
         .valid_until = decision.until,
     };
-    return consider(call, &decision, &out.rollouts, err) && fill(call, &decision, &out, err) && api_reply_json(call, 0, &decision_shape, &out, err);
+    return show_release(call, decision.release, &out.release, err) &&
+           (!api_holds(call, "rollout:read", device.product) || show_plans(call, &decision, &out, err)) &&
+           api_reply_json(call, 0, &decision_shape, &out, err);
 }

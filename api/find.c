@@ -3,14 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "db/token.h"
-
 /* May the token read this kind of thing of the product, whatever else is to be done? */
 static bool may_read(const struct api_call *call, const char *product) {
-    const struct db_token *token = call->operator_.token;
     char scope[32];
     snprintf(scope, sizeof(scope), "%.*s:read", (int)strcspn(call->route->scope, ":"), call->route->scope);
-    return token != NULL && db_token_allows(token, scope, product);
+    return api_holds(call, scope, product);
 }
 
 static bool reach(const struct api_call *call, const char *product, const char *kind, const char *id, struct err *err) {

@@ -23,7 +23,7 @@ struct considered {
 
 struct decision {
     const char *device, *reason, *text, *origin, *policy;
-    struct offered *release;
+    struct offered *release, *waiting;
     struct open_one *deployment;
     struct floor *floor;
     struct json_list rollouts; /* struct considered */
@@ -59,6 +59,7 @@ static const struct json_field decision_fields[] = {
     JSON_FIELD(struct decision, policy, JSON_TEXT, JSON_NULLABLE),
     JSON_FIELD(struct decision, release, JSON_STRUCT, JSON_NULLABLE, .shape = &offered_shape),
     JSON_FIELD(struct decision, deployment, JSON_STRUCT, JSON_NULLABLE, .shape = &open_shape),
+    JSON_FIELD(struct decision, waiting, JSON_STRUCT, JSON_NULLABLE, .shape = &offered_shape),
     JSON_FIELD(struct decision, floor, JSON_STRUCT, JSON_NULLABLE, .shape = &floor_shape),
     JSON_FIELD(struct decision, rollouts, JSON_STRUCTS, JSON_NULLABLE, .shape = &considered_shape),
     JSON_FIELD(struct decision, valid_until, JSON_TIME, JSON_NULLABLE),
@@ -68,6 +69,11 @@ static const struct json_shape decision_shape = JSON_SHAPE_OPEN(struct decision,
 static const char *format_release(struct arena *arena, const void *object) {
     const struct offered *release = ((const struct decision *)object)->release;
     return release == NULL ? NULL : arena_printf(arena, "%s/%s", release->product, release->version);
+}
+
+static const char *format_waiting(struct arena *arena, const void *object) {
+    const struct offered *waiting = ((const struct decision *)object)->waiting;
+    return waiting == NULL ? NULL : arena_printf(arena, "%s/%s", waiting->product, waiting->version);
 }
 
 static const char *format_open(struct arena *arena, const void *object) {
@@ -83,9 +89,16 @@ static const char *format_floor(struct arena *arena, const void *object) {
 }
 
 static const struct cli_column columns[] = {
-    {.title = "device", .field = "device"},         {.title = "reason", .field = "reason"},     {.title = "which means", .field = "text"},
-    {.title = "release", .format = format_release}, {.title = "origin", .field = "origin"},     {.title = "deployment", .format = format_open},
-    {.title = "policy", .field = "policy"},         {.title = "floor", .format = format_floor}, {.title = "stands until", .field = "valid_until"},
+    {.title = "device", .field = "device"},
+    {.title = "reason", .field = "reason"},
+    {.title = "which means", .field = "text"},
+    {.title = "release", .format = format_release},
+    {.title = "origin", .field = "origin"},
+    {.title = "deployment", .format = format_open},
+    {.title = "waits for its end", .format = format_waiting},
+    {.title = "policy", .field = "policy"},
+    {.title = "floor", .format = format_floor},
+    {.title = "stands until", .field = "valid_until"},
 };
 static const struct cli_view decision_view = {
     .shape = &decision_shape, .list = columns, .list_count = ARRAY_LEN(columns), .show = columns, .show_count = ARRAY_LEN(columns)};

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "db/deployment_row.h"
 #include "db/offer.h"
 #include "db/rollout_cells.h"
 
@@ -119,7 +120,7 @@ bool db_decision_get(struct db_conn *conn, const char *device, int64_t now, stru
     question.facts.rollout_count = db_offer_rollouts(question.db, question.catalog, &question.hot, now, question.rollouts);
     line = db_offer_line(question.catalog, question.hot.product);
     question.offer = fleet_offer_decide(&question.facts, &line);
-    ok = answer(&question, arena, ret_decision, err);
+    ok = answer(&question, arena, ret_decision, err) && db_deployment_waiting_get(conn, device, &ret_decision->waiting, err);
     db_catalog_put(question.catalog);
     return ok;
 }

@@ -22,6 +22,7 @@ struct db_decision {
     int64_t release;          /* 0: none */
     const char *version;      /* "": none */
     int64_t open_deployment;  /* 0: none */
+    int64_t waiting;          /* the release that was assigned and waits for the open deployment's end; 0: none */
     const char *origin;       /* where the offer or the open deployment comes from: "manual", "rollout", "latest"; "": nothing */
     int64_t rollout;          /* with "rollout" */
     enum fleet_policy policy; /* the product's; meaningless without a product */

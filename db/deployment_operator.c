@@ -8,10 +8,14 @@ enum { SCRATCH_BYTES = DB_ROLLOUT_SCRATCH_BYTES };
 
 /* May it be tried again? What is open is under way, what is confirmed has succeeded. */
 static bool check_retry(const struct db_deployment *deployment, struct err *err) {
+    const char *instead = deployment->state == FLEET_CONFIRMED    ? "it has succeeded"
+                          : deployment->state == FLEET_CANCELLING ? "wait for the client's answer or close it by force"
+                                                                  : "it is under way; cancel it first";
+
     if (!fleet_deployment_is_open(deployment->state) && deployment->state != FLEET_CONFIRMED)
         return true;
-    return err_set(err, ERR_CONFLICT, "deployment %lld is %s: retry is refused", (long long)deployment->id,
-                   fleet_deployment_state_name(deployment->state));
+    return err_set(err, ERR_CONFLICT, "deployment %lld is %s: retry is refused: %s", (long long)deployment->id,
+                   fleet_deployment_state_name(deployment->state), instead);
 }
 
 /* In its rollout, while that is under way; else by hand. */

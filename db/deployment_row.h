@@ -37,6 +37,7 @@ bool db_deployment_check(const struct db_device_hot *hot, const struct db_releas
 bool db_deployment_must_wait(const struct db_device_hot *hot);
 
 /* Takes out what waits for the device's open deployment; 0: nothing. */
+bool db_deployment_waiting_get(struct db_conn *conn, const char *device, int64_t *ret_release, struct err *err) MUST_USE;
 bool db_deployment_waiting_take(struct db_conn *tx, const char *device, int64_t *ret_release, struct err *err) MUST_USE;
 
 /* The open one has closed: what waited for that is assigned, or given up with an event when the rules refuse it now. */

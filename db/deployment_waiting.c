@@ -12,6 +12,14 @@ bool db_deployment_must_wait(const struct db_device_hot *hot) {
            (hot->open_state == FLEET_CANCELLING || db_deployment_cancel_event(hot, hot->open_deployment) == FLEET_CANCEL_FETCHED);
 }
 
+bool db_deployment_waiting_get(struct db_conn *conn, const char *device, int64_t *ret_release, struct err *err) {
+    struct db_stmt *stmt = db_query_begin(conn, DB_QUERY_DEPLOYMENT_WAITING_GET);
+
+    *ret_release = 0;
+    db_query_text(stmt, 1, device);
+    return db_query_number(stmt, "release", ret_release, err);
+}
+
 bool db_deployment_waiting_take(struct db_conn *tx, const char *device, int64_t *ret_release, struct err *err) {
     struct db_stmt *stmt = db_query_begin(tx, DB_QUERY_DEPLOYMENT_WAITING_TAKE);
 

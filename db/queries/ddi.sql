@@ -77,5 +77,8 @@ FROM ddi_log WHERE deployment = $4 AND {after} ORDER BY {order} LIMIT $2;
 INSERT INTO deployment_waiting (device, release, created_at) VALUES ($1, $2, $3)
 ON CONFLICT (device) DO UPDATE SET release = $2, created_at = $3;
 
+-- name: deployment_waiting_get
+SELECT release FROM deployment_waiting WHERE device = $1;
+
 -- name: deployment_waiting_take
 DELETE FROM deployment_waiting WHERE device = $1 RETURNING release;

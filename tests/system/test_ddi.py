@@ -521,19 +521,27 @@ class TestCancel:
         assert reply.status == 202
         assert reply.json == {"device": client.name, "product": "gw", "version": "1.1.0", "waits_for": str(action)}
         assert fleet.state(action) == "cancelling" and fleet.deployment(action)["reason"] == "superseded by gw 1.1.0"
+        decision = f"/api/v1/devices/{client.name}/decision"
+        shown = fleet.admin.ok("GET", decision)
+        assert shown["deployment"]["id"] == str(action) and shown["waiting"]["version"] == "1.1.0" and shown["rollouts"] == []
+        plain = fleet.server.operator(fleet.admin.token_with("device:read")).ok("GET", decision)
+        assert (plain["deployment"], plain["waiting"], plain["rollouts"]) == (None, None, None) and plain["reason"] == shown["reason"]
+        refused = fleet.admin.post(f"/api/v1/deployments/{action}/retry", {})
+        assert refused.status == 409 and "wait for the client's answer or close it by force" in refused.json["detail"]
         assert "deploymentBase" not in client.links() and client.links()["cancelAction"].endswith(f"/{action}")
         return client, action
 
-    def follows(self, client, action):
+    def follows(self, fleet, client, action):
         """The one that waited is offered now."""
         assert client.action() != action and "cancelAction" not in client.links()
+        assert fleet.admin.ok("GET", f"/api/v1/devices/{client.name}/decision")["waiting"] is None
         assert client.fetch()["deployment"]["chunks"][0]["version"] == "1.1.0"
 
     def test_superseding_waits_for_agreement(self, fleet):
         client, action = self.superseding(fleet)
         assert client.answer(action, "closed", "success").status == 200
         assert fleet.state(action) == "cancelled"
-        self.follows(client, action)
+        self.follows(fleet, client, action)
 
     def test_superseding_waits_for_the_installation(self, fleet):
         client, action = self.superseding(fleet)
@@ -543,14 +551,14 @@ class TestCancel:
         assert fleet.state(action) == "rebooting"
         client.config({"version": "1.0.0"})
         assert fleet.state(action) == "confirmed"
-        self.follows(client, action)
+        self.follows(fleet, client, action)
 
     def test_superseding_by_force(self, fleet):
         client, action = self.superseding(fleet)
         said = fleet.server.pawl("deployments", "assign", client.name, "1.1.0").stdout
         assert said == f"device\t{client.name}\nrelease\tgw/1.1.0\nwaits for\t{action}\n"
         assert fleet.admin.ok("POST", f"/api/v1/deployments/{action}/force-close", {})["state"] == "cancelled"
-        self.follows(client, action)
+        self.follows(fleet, client, action)
 
     def test_after_the_answer_there_is_nobody_to_ask(self, fleet):
         client, action = fleet.offered()
