@@ -15,10 +15,16 @@ static const struct json_field fields[] = {
 };
 static const struct json_shape shape = JSON_SHAPE(struct api_backup, fields);
 
+/* All of them are one page. */
 struct list {
     struct json_list items;
+    const char *next;
 };
-static const struct json_field list_fields[] = {{.name = "items", .type = JSON_STRUCTS, .offset = offsetof(struct list, items), .shape = &shape}};
+
+static const struct json_field list_fields[] = {
+    {.name = "items", .type = JSON_STRUCTS, .offset = offsetof(struct list, items), .shape = &shape},
+    {.name = "next", .type = JSON_TEXT, .offset = offsetof(struct list, next), .flags = JSON_NULLABLE},
+};
 static const struct json_shape list_shape = JSON_SHAPE(struct list, list_fields);
 
 bool api_backup_list(struct api_call *call, struct err *err) {
