@@ -367,6 +367,20 @@ def test_swupdate_bodies(fleet):
     assert fleet.state(action) == "confirmed"
 
 
+def test_swupdate_cancel_body(fleet):
+    """Byte for byte: the log first, to deploymentBase, then the acknowledgement."""
+    client, action = fleet.offered()
+    fleet.admin.ok("POST", f"/api/v1/deployments/{action}/cancel", {})
+    assert client.get(f"/cancelAction/{action}").json == {"id": str(action), "cancelAction": {"stopId": str(action)}}
+    line = '"%d : a line of its log"'
+    log = b'{ "id": %d, "time": "20261122T060252", "status": { "result": { "progress": { "cnt" : 0, "of" : 0 }, "finished": "none" }, "execution": "proceeding", "details" : [ %s ] } }'
+    assert client.post(action, log % (action, ", ".join(line % number for number in range(39)).encode())).status == 200
+    body = b'{ "id": %d, "time": "20261122T060252", "status": { "result": { "finished": "success" }, "execution": "closed", "details" : [ "cancellation acknowledged." ] } }'
+    assert client.post(action, body % action, kind="cancelAction").status == 200
+    assert fleet.state(action) == "cancelled" and "cancelAction" not in client.links()
+    assert [len(entry["details"]) for entry in fleet.admin.pages(f"/api/v1/deployments/{action}/log")][-2:] == [39, 1]
+
+
 class TestGeneralServer:
     """SWUpdate's other mode, by its requests: Debian's build has it not. GET with what it is, the status says the rest; its log is PUT as one line."""
 
