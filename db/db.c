@@ -76,7 +76,7 @@ static struct db *make(int busy_timeout_ms) {
 static bool load(struct db *db, const struct db_options *options, struct err *err) {
     int from;
 
-    return db_engine_migrate(db->file, db->busy_timeout_ms, options->refuse_outdated, &from, err) &&
+    return db_image_check_base(db, err) && db_engine_migrate(db->file, db->busy_timeout_ms, options->refuse_outdated, &from, err) &&
            db_engine_open(db, db->file, true, db->busy_timeout_ms, &db->conn, err) && file_sync_dir(db->folder, err) && db_image_clean(db, err) &&
            db_token_open(db, err) && db_registry_open(db, err) && db_catalog_open(db, err) && db_rollout_cells_open(db, err) &&
            db_writer_start(db, options->queue_max ? options->queue_max : DEFAULT_QUEUE_MAX, options->fatal, options->fatal_context, err);

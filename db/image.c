@@ -350,6 +350,15 @@ static bool remove_orphan(struct db *db, const char *path, const char *name, str
     return remove_file(db, path, name, err);
 }
 
+static bool refuse_image(struct db *db, const char *path, const char *name, struct err *err) {
+    return !hex_is_digest(name) ||
+           err_set(err, ERR_IO, "%s is not there, but %s is: put the database back (pawld restore), or move the images away", db->file, path);
+}
+
+bool db_image_check_base(struct db *db, struct err *err) {
+    return file_exists(db->file) || each_file(db->images, refuse_image, db, err);
+}
+
 bool db_image_clean(struct db *db, struct err *err) {
     return each_file(db->tmp, remove_file, db, err) && each_file(db->images, remove_orphan, db, err);
 }

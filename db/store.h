@@ -88,7 +88,9 @@ bool db_token_open(struct db *db, struct err *err) MUST_USE;
 void db_token_close(struct db *db);
 void db_token_flush(struct db *db);
 
-/* db/image.c: removes temporary files, and files without a row. */
+/* db/image.c. Before a database is made: ERR_IO when there are images, to which the new one would be a stranger. */
+bool db_image_check_base(struct db *db, struct err *err) MUST_USE;
+/* Removes temporary files, and files without a row. */
 bool db_image_clean(struct db *db, struct err *err) MUST_USE;
 
 #endif

@@ -199,6 +199,28 @@ static void test_start_cleans(void **state) {
     assert_int_equal(access(path, R_OK), 0);
 }
 
+/* To a new database every image would be an orphan: whoever lost the file must not lose the images with it. */
+static void test_lost_database(void **state) {
+    struct store *store = *state;
+    struct db_options options = {.folder = store->folder};
+    char sha256[DB_SHA256_SIZE], path[256], aside[256];
+    struct err err = {0};
+    struct db *db;
+
+    make_image(store, "abc", sha256);
+    store_shut(store);
+    snprintf(path, sizeof path, "%s/pawl.db", store->folder);
+    snprintf(aside, sizeof aside, "%s/aside", store->folder);
+    assert_int_equal(rename(path, aside), 0);
+    assert_fails(db_open(&options, &db, &err), err, ERR_IO);
+    assert_non_null(strstr(err.text, "pawl.db is not there"));
+    assert_int_equal(count_files(store, "images"), 1);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(rename(aside, path), 0);
+    store_reopen(store);
+    assert_int_equal(count_files(store, "images"), 1);
+}
+
 static bool run_collect(struct db_conn *tx, void *arg, struct err *err) {
     struct write_args *args = arg;
 
@@ -306,6 +328,8 @@ int main(void) {
         WITH_STORE(test_no_room),
         WITH_STORE(test_missing_file),
         WITH_STORE(test_start_cleans),
+        WITH_STORE(test_lost_database),
+        TEST(test_lost_database),
         WITH_STORE(test_collect),
         WITH_STORE(test_signature),
         WITH_STORE(test_collected_and_uploaded_again),
