@@ -329,7 +329,6 @@ int main(void) {
         WITH_STORE(test_missing_file),
         WITH_STORE(test_start_cleans),
         WITH_STORE(test_lost_database),
-        TEST(test_lost_database),
         WITH_STORE(test_collect),
         WITH_STORE(test_signature),
         WITH_STORE(test_collected_and_uploaded_again),
