@@ -69,7 +69,7 @@ struct api_streams {
     int max;
 };
 
-enum { API_EXPIRIES_CERTIFICATES = 3 };
+enum { API_EXPIRIES_CERTIFICATES = 6 };
 
 struct api_env {
     struct db *db;

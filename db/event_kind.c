@@ -14,7 +14,7 @@ const struct db_event_kind db_event_kinds[] = {
     {"clone-suspected", "a device's identity with another key, or from two addresses in alternation: reason, address"},
     {"key-changed", "a device came with the key that its renewed certificate announced"},
     {"key-replaced", "a pending device's key gave way to one that somebody vouches for: spki_sha256, origin, before, before_origin"},
-    {"certificate-expiring", "a device's certificate, or a file of [tls], ends soon: expires_at"},
+    {"certificate-expiring", "a device's certificate, or one in a configured file, ends soon: expires_at"},
     {"certificate-issued", "a device got a certificate of this server's CA: serial"},
     {"certificate-revoked", "a certificate that was issued here is refused from now on: serial"},
     {"crl-expired", "a revocation list is older than its next update says: issuer, next_update"},

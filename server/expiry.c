@@ -9,12 +9,13 @@
 enum { PEM_MAX_BYTES = 1 << 20, FRESH_MS = 60000 };
 
 static size_t read_files(struct server *server, struct api_expiry ret_expiries[API_EXPIRIES_CERTIFICATES]) {
+    const struct server_config *config = atomic_load(&server->live);
     const struct {
         const char *what, *path;
     } files[API_EXPIRIES_CERTIFICATES] = {
-        {"certificate:server", atomic_load(&server->live)->tls.certificate},
-        {"certificate:device_ca", atomic_load(&server->live)->tls.device_ca},
-        {"certificate:admin_ca", atomic_load(&server->live)->tls.admin_ca},
+        {"certificate:server", config->tls.certificate},          {"certificate:device_ca", config->tls.device_ca},
+        {"certificate:admin_ca", config->tls.admin_ca},           {"certificate:issuing_ca", config->enrolment.ca_certificate},
+        {"certificate:factory_ca", config->enrolment.factory_ca}, {"certificate:webhook_ca", config->webhooks.ca_file},
     };
     size_t count = 0;
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import re
 import shutil
 import socket
 import ssl
@@ -11,6 +12,7 @@ import time
 import pytest
 
 from lib import firmware
+from lib.est import issuing, make_ca
 from lib.pki import Pki
 from lib.wire import Closed, Connection, context, head_bytes
 
@@ -413,8 +415,24 @@ def test_expiring_certificates_are_told(new_server, pki, tmp_path):
     assert [row["device"] for row in api.ok("GET", "/api/v1/certificates/expiring")["items"]] == ["brief-2"]
 
 
-def test_expiring_server_certificate_is_told(new_server):
-    server = new_server({"tls": {"expiry_warning": "3650d"}})
-    told = {event["detail"]["file"] for event in events_of(server, "certificate-expiring", 3)}
-    assert told == {"server", "device_ca", "admin_ca"}
-    assert 'certificate-expiring' in server.log()
+def test_expiring_files_are_told(new_server, pki, tmp_path):
+    """Each configured file by its name, wherever one looks; one that is not configured is in none of them."""
+    own = new_server({"tls": {"expiry_warning": "3650d"}})
+    assert told_files(own) == {"server", "device_ca", "admin_ca"}
+    assert "certificate-expiring" in own.log()
+    # Three files more, of which two end later than is warned of.
+    config = issuing(pki, tmp_path, factory_ca=make_ca(pki, "brief-factory", days=10))
+    config["tls"] = {"expiry_warning": "20d"}
+    config["webhooks"] = {"ca_file": make_ca(pki, "long-webhooks", days=30)}
+    server = new_server(config)
+    assert told_files(server) == {"factory_ca"}
+    ends = {row["what"]: row["expires_at"] for row in server.operator().ok("GET", "/readyz")["expires"] if row["what"].startswith("certificate:")}
+    assert set(ends) == {f"certificate:{file}" for file in ("server", "device_ca", "admin_ca", "issuing_ca", "factory_ca", "webhook_ca")}
+    assert ends["certificate:factory_ca"] < ends["certificate:webhook_ca"] < ends["certificate:issuing_ca"] == ends["certificate:device_ca"]
+    text = server.operator().get("/metrics").body.decode()
+    assert set(re.findall(r'pawl_certificate_expires_seconds\{file="(\w+)"\}', text)) == {what.removeprefix("certificate:") for what in ends}
+
+
+def told_files(server):
+    """Of the event that the first look raises; all of one look are written together."""
+    return {event["detail"]["file"] for event in events_of(server, "certificate-expiring")}
