@@ -12,7 +12,7 @@
 #include "db/store.h"
 #include "db/token.h"
 
-enum { DETAIL_MAX_BYTES = 2048 };
+enum { DETAIL_MAX_BYTES = 2048, MAX_MAKERS = 64 };
 
 bool db_rollout_event(struct db_conn *tx, const struct db_rollout *rollout, const char *kind, int64_t phase, const char *reason, int64_t now,
                       struct err *err) {
@@ -187,24 +187,29 @@ static bool has_planned(const struct db_rollout *rollout, const char *actor) {
     return strcmp(actor, rollout->created_by) == 0 || strcmp(actor, rollout->changed_by) == 0;
 }
 
-/* A second token is a second pair of eyes only when the planner has not made it. */
+/* A second token is a second pair of eyes only when the planner has made neither it nor, over however many others, one that it comes from. */
 static bool check_approver(struct db_conn *tx, const struct db_rollout *rollout, const char *actor, struct arena *arena, struct err *err) {
-    struct db_token token;
-    struct err why;
-
     if (has_planned(rollout, actor))
         return err_set(err, ERR_CONFLICT, "rollout %lld: who made or changed it cannot approve it, another token must", (long long)rollout->id);
-    if (!text_starts(actor, "token:"))
-        return true;
-    if (!db_token_get(tx, actor + strlen("token:"), arena, &token, &why)) {
-        if (why.code == ERR_NOT_FOUND)
-            return true;
-        *err = why;
-        return false;
+    for (int makers = 0; text_starts(actor, "token:"); makers++) {
+        struct db_token token;
+        struct err why;
+
+        if (makers == MAX_MAKERS)
+            return err_set(err, ERR_CONFLICT, "rollout %lld: this token comes from more than %d others in turn, another must approve it",
+                           (long long)rollout->id, MAX_MAKERS - 1);
+        if (!db_token_get(tx, actor + strlen("token:"), arena, &token, &why)) {
+            if (why.code == ERR_NOT_FOUND)
+                return true;
+            *err = why;
+            return false;
+        }
+        if (has_planned(rollout, token.created_by))
+            return err_set(err, ERR_CONFLICT, "rollout %lld: this token comes from who made or changed it, another's must approve it",
+                           (long long)rollout->id);
+        actor = token.created_by;
     }
-    return !has_planned(rollout, token.created_by) ||
-           err_set(err, ERR_CONFLICT, "rollout %lld: who made or changed it has made this token too: it cannot approve it, another's token must",
-                   (long long)rollout->id);
+    return true;
 }
 
 bool db_rollout_approve(struct db_conn *tx, int64_t id, const char *actor, int64_t now, bool *ret_changed, struct err *err) {

@@ -307,7 +307,8 @@ def test_backup_storm(new_server, tmp_path):
 
 
 def test_approval_storm(router):
-    """By another token than the one that planned it."""
+    """By another token than the one that planned it, and than all that come from that one."""
     admin = router.operator()
-    secret = router.operator(admin.token_with("token:admin", "rollout:approve")).token_with("rollout:approve")
-    storm(admin, [router.operator(secret, fresh=True) for _ in range(3)], f"/api/v1/rollouts/{fresh_rollout(router)}/approve", {})
+    planner = router.operator(admin.token_with("rollout:write"))
+    number = planner.ok("POST", "/api/v1/rollouts", {"product": "router", "version": "1.1.0", "ids": [fresh_device(router)]})["id"]
+    storm(admin, [router.operator(fresh=True) for _ in range(3)], f"/api/v1/rollouts/{number}/approve", {})

@@ -143,18 +143,19 @@ def test_bars_on_a_terminal(shop, fleet, tmp_path):
 
 
 def test_a_second_pair_of_eyes(shop, tmp_path):
-    made = create(shop)
-    assert shop.pawl("rollouts", "approve", made["id"], check=False).returncode == REFUSED
-    second = tmp_path / "second"
-    office = shop.operator(shop.operator().token_with("token:admin", "rollout:approve", "rollout:read"))
-    write_secret(second, office.token_with("rollout:approve", "rollout:read") + "\n")
+    own = create(shop)
+    assert shop.pawl("rollouts", "approve", own["id"], check=False).returncode == REFUSED
+    shop.pawl("rollouts", "delete", own["id"])
+    first, second = shop.operator(), tmp_path / "second"
+    planner = shop.operator(first.token_with("rollout:write", "rollout:read"))
+    made = planner.ok("POST", "/api/v1/rollouts", {"product": "shop", "version": "1.0.0"})
+    write_secret(second, first.token_with("rollout:approve", "rollout:read") + "\n")
     arguments = ["--server", f"https://localhost:{shop.admin_port}", "--ca", shop.pki.server_ca, "--token-file", second]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     child = pexpect.spawn("/bin/sh", ["-c", 'exec "$@" >"$OUT"', "sh", program("pawl"), "--json", "rollouts", "approve", made["id"], *map(str, arguments)],
                           env={**environment, "TERM": "xterm", "OUT": str(tmp_path / "out")}, timeout=30, encoding="utf-8")
     child.expect(r"release +shop/1.0.0\r\n(.|\n)*approve \d+: let it begin as shown\? \[y/N\] ")  # for people, beside the JSON
-    api = shop.operator()
-    assert api.patch(f"/api/v1/rollouts/{made['id']}", {"name": "another plan"}, headers=[("If-Match", "*")]).status == 200
+    assert planner.patch(f"/api/v1/rollouts/{made['id']}", {"name": "another plan"}, headers=[("If-Match", "*")]).status == 200
     child.sendline("y")
     child.expect("changed meanwhile")
     child.expect(pexpect.EOF)

@@ -317,6 +317,53 @@ static void test_approval(void **state) {
     assert_rollout(store, other, FLEET_ROLLOUT_RUNNING, 1);
 }
 
+static bool run_token(struct db_conn *tx, void *arg, struct err *err) {
+    return db_token_insert(tx, arg, err);
+}
+
+static void make_token(struct store *store, const char *id, const char *maker) {
+    struct db_token token = {.id = id, .created_by = maker, .created_at = NOW, .expires_at = NOW + 60};
+    struct err err;
+
+    assert_ok(db_write(store->db, run_token, &token, &err), err);
+}
+
+/* Who comes from the planner cannot approve, over however many tokens; whom the planner comes from can. */
+static void test_makers_of_the_approver(void **state) {
+    static const struct {
+        const char *token, *maker;
+        bool may;
+    } tokens[] = {
+        {"first", "system", true},          {"maker", "token:first", false},    {"straw", "token:maker", false},    {"straws", "token:straw", false},
+        {"strawss", "token:straws", false}, {"colleague", "token:first", true}, {"guest", "token:colleague", true},
+    };
+    struct fleet_rollout_phase phases[] = {PHASE_OF(REST, 0)};
+    struct store *store = *state;
+    struct db_rollout_plan plan = ten_devices(store, phases, 1);
+    struct rollout_args args = {.id = rollout_create(store, &plan), .now = NOW};
+    char id[DB_TOKEN_ID_SIZE], actor[64];
+    struct err err;
+
+    args.actor = actor;
+    for (size_t i = 0; i < ARRAY_LEN(tokens); i++) {
+        make_token(store, tokens[i].token, tokens[i].maker);
+        snprintf(actor, sizeof actor, "token:%s", tokens[i].token);
+        if (tokens[i].may)
+            assert_ok(db_write(store->db, rollout_approve_job, &args, &err), err);
+        else
+            assert_fails(db_write(store->db, rollout_approve_job, &args, &err), err, ERR_CONFLICT);
+    }
+    snprintf(actor, sizeof actor, "system");
+    for (int i = 1; i <= 65; i++) {
+        snprintf(id, sizeof id, "line%d", i);
+        make_token(store, id, actor);
+        snprintf(actor, sizeof actor, "token:%s", id);
+        if (i == 64)
+            assert_ok(db_write(store->db, rollout_approve_job, &args, &err), err);
+    }
+    assert_fails(db_write(store->db, rollout_approve_job, &args, &err), err, ERR_CONFLICT);
+}
+
 /* Another plan, another approval. */
 static void test_update_and_delete(void **state) {
     struct fleet_rollout_phase phases[] = {PHASE_OF(REST, 0)}, two[] = {PHASE_OF(PERCENT, 10), PHASE_OF(PERCENT, 90)};
@@ -483,6 +530,7 @@ int main(void) {
         TEST(test_ten_starts),
         TEST(test_schedule),
         TEST(test_approval),
+        TEST(test_makers_of_the_approver),
         TEST(test_update_and_delete),
         TEST(test_bad_plans),
         TEST(test_lists),
