@@ -20,16 +20,11 @@ static const struct cli_column row_columns[] = {
 static const struct cli_view row_view = {
     .shape = &row_shape, .list = row_columns, .list_count = ARRAY_LEN(row_columns), .none = "the audit is empty"};
 
-struct list_args {
-    int64_t limit;
-};
-
 static const struct cli_option list_options[] = {
-    {"limit", 0, OPTION_INT, offsetof(struct list_args, limit), "N", "at most N rows, the oldest ones [all]"},
+    CLI_PAGING_OPTIONS(0, "time", "time"),
 };
-const struct cli_options cli_audit_list_options = CLI_OPTIONS(struct list_args, list_options);
+const struct cli_options cli_audit_list_options = CLI_OPTIONS(struct cli_paging, list_options);
 
 bool cli_audit_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
-    const struct list_args *list = args;
-    return cli_view_list(cli, "/api/v1/audit", NULL, 0, list->limit, &row_view, err);
+    return cli_view_list(cli, "/api/v1/audit", NULL, 0, args, &row_view, err);
 }

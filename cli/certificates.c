@@ -36,21 +36,21 @@ static const struct cli_view certificate_view = {.shape = &certificate_shape,
 struct list_args {
     const char *device, *product;
     bool in_use;
-    int64_t limit;
+    struct cli_paging paging;
 };
 
 static const struct cli_option list_options[] = {
     {"device", 0, OPTION_TEXT, offsetof(struct list_args, device), "DEVICE", "only of this device"},
     {"product", 0, OPTION_TEXT, offsetof(struct list_args, product), "PRODUCT", "only of this product's devices"},
     {"in-use", 0, OPTION_FLAG, offsetof(struct list_args, in_use), NULL, "only the newest one of each active device"},
-    {"limit", 0, OPTION_INT, offsetof(struct list_args, limit), "N", "at most N rows [all]"},
+    CLI_PAGING_OPTIONS(offsetof(struct list_args, paging), "issued_at, expires_at or device", "issued_at"),
 };
 const struct cli_options cli_certificates_list_options = CLI_OPTIONS(struct list_args, list_options);
 
 bool cli_certificates_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
     const struct list_args *list = args;
     const struct cli_query query[] = {{"device", list->device}, {"product", list->product}, {"in_use", list->in_use ? "true" : NULL}};
-    return cli_view_list(cli, CERTIFICATES, query, ARRAY_LEN(query), list->limit, &certificate_view, err);
+    return cli_view_list(cli, CERTIFICATES, query, ARRAY_LEN(query), &list->paging, &certificate_view, err);
 }
 
 bool cli_certificates_show(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
@@ -86,18 +86,18 @@ static const struct cli_view expiring_view = {
 
 struct expiring_args {
     const char *within, *product;
-    int64_t limit;
+    struct cli_paging paging;
 };
 
 static const struct cli_option expiring_options[] = {
     {"within", 0, OPTION_TEXT, offsetof(struct expiring_args, within), "TIME", "that end within 12h, 30d … [the server's expiry_warning]"},
     {"product", 0, OPTION_TEXT, offsetof(struct expiring_args, product), "PRODUCT", "only of this product"},
-    {"limit", 0, OPTION_INT, offsetof(struct expiring_args, limit), "N", "at most N rows [all]"},
+    CLI_PAGING_OPTIONS(offsetof(struct expiring_args, paging), "expires_at", "expires_at"),
 };
 const struct cli_options cli_certificates_expiring_options = CLI_OPTIONS(struct expiring_args, expiring_options);
 
 bool cli_certificates_expiring(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
     const struct expiring_args *asked = args;
     const struct cli_query query[] = {{"within", asked->within}, {"product", asked->product}};
-    return cli_view_list(cli, "/api/v1/certificates/expiring", query, ARRAY_LEN(query), asked->limit, &expiring_view, err);
+    return cli_view_list(cli, "/api/v1/certificates/expiring", query, ARRAY_LEN(query), &asked->paging, &expiring_view, err);
 }

@@ -30,11 +30,13 @@ static const struct cli_view claim_view = {.shape = &claim_shape, .list = claim_
 
 struct list_args {
     const char *device, *product;
+    struct cli_paging paging;
 };
 
 static const struct cli_option list_options[] = {
     {"device", 0, OPTION_TEXT, offsetof(struct list_args, device), "DEVICE", "only those for this id"},
     {"product", 0, OPTION_TEXT, offsetof(struct list_args, product), "PRODUCT", "only those for new devices of this product"},
+    CLI_PAGING_OPTIONS(offsetof(struct list_args, paging), "id, created_at or expires_at", "id"),
 };
 const struct cli_options cli_claims_list_options = CLI_OPTIONS(struct list_args, list_options);
 
@@ -69,7 +71,7 @@ enum { EXPIRES_DEFAULT_S = 86400, EXPIRES_MIN_S = 60, EXPIRES_MAX_S = 30 * 86400
 bool cli_claims_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
     const struct list_args *list = args;
     const struct cli_query query[] = {{"device", list->device}, {"product", list->product}};
-    return cli_view_list(cli, CLAIMS, query, ARRAY_LEN(query), 0, &claim_view, err);
+    return cli_view_list(cli, CLAIMS, query, ARRAY_LEN(query), &list->paging, &claim_view, err);
 }
 
 bool cli_claims_show(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {

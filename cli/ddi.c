@@ -107,7 +107,10 @@ static const struct cli_column entry_columns[] = {
 static const struct cli_view entry_view = {
     .shape = &entry_shape, .list = entry_columns, .list_count = ARRAY_LEN(entry_columns), .none = "its client has said nothing"};
 
-bool cli_ddi_log(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
+static const struct cli_option log_options[] = {CLI_PAGING_OPTIONS(0, "time", "time")};
+const struct cli_options cli_ddi_log_options = CLI_OPTIONS(struct cli_paging, log_options);
+
+bool cli_ddi_log(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
     const char *path = cli_view_path(&cli->arena, "/api/v1/deployments", operands->items[0], "log", (char *)NULL);
-    return cli_view_list(cli, path, NULL, 0, 0, &entry_view, err);
+    return cli_view_list(cli, path, NULL, 0, args, &entry_view, err);
 }

@@ -97,14 +97,14 @@ static const struct cli_view waiting_view = {.shape = &waiting_shape, .show = wa
 
 struct list_args {
     const char *device, *product, *state;
-    int64_t limit;
+    struct cli_paging paging;
 };
 
 static const struct cli_option list_options[] = {
     {"device", 0, OPTION_TEXT, offsetof(struct list_args, device), "DEVICE", "only of this device"},
     {"product", 0, OPTION_TEXT, offsetof(struct list_args, product), "PRODUCT", "only of this product"},
     {"state", 0, OPTION_TEXT, offsetof(struct list_args, state), "STATE", "only in this state"},
-    {"limit", 0, OPTION_INT, offsetof(struct list_args, limit), "N", "at most N rows [all]"},
+    CLI_PAGING_OPTIONS(offsetof(struct list_args, paging), "created_at", "-created_at"),
 };
 const struct cli_options cli_deployments_list_options = CLI_OPTIONS(struct list_args, list_options);
 
@@ -122,7 +122,7 @@ static const struct json_shape assign_shape = JSON_SHAPE(struct assign_input, as
 bool cli_deployments_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
     const struct list_args *list = args;
     const struct cli_query query[] = {{"device", list->device}, {"product", list->product}, {"state", list->state}};
-    return cli_view_list(cli, DEPLOYMENTS, query, ARRAY_LEN(query), list->limit, &deployment_view, err);
+    return cli_view_list(cli, DEPLOYMENTS, query, ARRAY_LEN(query), &list->paging, &deployment_view, err);
 }
 
 bool cli_deployments_show(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {

@@ -114,8 +114,8 @@ static const struct cli_view device_view = {
 };
 
 struct list_args {
-    const char *state, *product, *hardware, *tag, *version, *id_prefix, *filter, *sort;
-    int64_t limit;
+    const char *state, *product, *hardware, *tag, *version, *id_prefix, *filter;
+    struct cli_paging paging;
 };
 
 static const struct cli_option list_options[] = {
@@ -126,9 +126,7 @@ static const struct cli_option list_options[] = {
     {"installed", 0, OPTION_TEXT, offsetof(struct list_args, version), "VERSION", "only those that run this version"},
     {"prefix", 0, OPTION_TEXT, offsetof(struct list_args, id_prefix), "TEXT", "only ids that begin so"},
     {"filter", 'f', OPTION_TEXT, offsetof(struct list_args, filter), "FILTER", "only those it matches: 'tag == canary and sequence < 40'"},
-    {"sort", 0, OPTION_TEXT, offsetof(struct list_args, sort), "FIELD",
-     "by id, product, hardware, state, version, sequence or last_seen; -FIELD: descending"},
-    {"limit", 0, OPTION_INT, offsetof(struct list_args, limit), "N", "at most N rows [all]"},
+    CLI_PAGING_OPTIONS(offsetof(struct list_args, paging), "id, product, hardware, state, version, sequence or last_seen", "id"),
 };
 const struct cli_options cli_devices_list_options = CLI_OPTIONS(struct list_args, list_options);
 
@@ -209,9 +207,9 @@ bool cli_devices_list(struct cli *cli, const void *args, const struct option_tex
     const struct list_args *list = args;
     const struct cli_query query[] = {
         {"state", list->state},     {"product", list->product},     {"hardware", list->hardware}, {"tag", list->tag},
-        {"version", list->version}, {"id_prefix", list->id_prefix}, {"filter", list->filter},     {"sort", list->sort},
+        {"version", list->version}, {"id_prefix", list->id_prefix}, {"filter", list->filter},
     };
-    return cli_view_list(cli, DEVICES, query, ARRAY_LEN(query), list->limit, &device_view, err);
+    return cli_view_list(cli, DEVICES, query, ARRAY_LEN(query), &list->paging, &device_view, err);
 }
 
 bool cli_devices_show(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
@@ -344,5 +342,5 @@ bool cli_devices_set(struct cli *cli, const void *args, const struct option_text
 
 bool cli_devices_list_on(struct cli *cli, const char *product, const char *version, struct err *err) {
     const struct cli_query query[] = {{"product", product}, {"version", version}};
-    return cli_view_list(cli, DEVICES, query, ARRAY_LEN(query), 0, &device_view, err);
+    return cli_view_list(cli, DEVICES, query, ARRAY_LEN(query), NULL, &device_view, err);
 }

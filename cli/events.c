@@ -24,7 +24,7 @@ static const struct cli_view event_view = {
 
 struct list_args {
     const char *kind, *device, *product, *since;
-    int64_t limit;
+    struct cli_paging paging;
 };
 
 static const struct cli_option list_options[] = {
@@ -32,12 +32,12 @@ static const struct cli_option list_options[] = {
     {"device", 0, OPTION_TEXT, offsetof(struct list_args, device), "DEVICE", "only of this device"},
     {"product", 0, OPTION_TEXT, offsetof(struct list_args, product), "PRODUCT", "only of this product"},
     {"since", 0, OPTION_TEXT, offsetof(struct list_args, since), "TIME", "not older than 2026-11-22T08:00:00Z"},
-    {"limit", 0, OPTION_INT, offsetof(struct list_args, limit), "N", "at most N rows [all]"},
+    CLI_PAGING_OPTIONS(offsetof(struct list_args, paging), "time", "-time"),
 };
 const struct cli_options cli_events_list_options = CLI_OPTIONS(struct list_args, list_options);
 
 bool cli_events_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
     const struct list_args *list = args;
     const struct cli_query query[] = {{"kind", list->kind}, {"device", list->device}, {"product", list->product}, {"since", list->since}};
-    return cli_view_list(cli, "/api/v1/events", query, ARRAY_LEN(query), list->limit, &event_view, err);
+    return cli_view_list(cli, "/api/v1/events", query, ARRAY_LEN(query), &list->paging, &event_view, err);
 }

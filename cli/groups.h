@@ -65,6 +65,7 @@ CLI_COMMAND(cli_release_list);
 CLI_COMMAND(cli_release_show);
 
 /* products.c */
+extern const struct cli_options cli_products_list_options;
 extern const struct cli_options cli_products_create_options;
 CLI_COMMAND(cli_products_list);
 CLI_COMMAND(cli_products_show);
@@ -95,6 +96,7 @@ CLI_COMMAND(cli_devices_export);
 
 /* ddi.c: existing clients */
 extern const struct cli_options cli_ddi_client_options;
+extern const struct cli_options cli_ddi_log_options;
 CLI_COMMAND(cli_ddi_client);
 CLI_COMMAND(cli_ddi_log);
 
@@ -139,6 +141,7 @@ CLI_COMMAND(cli_rollouts_watch);
 CLI_COMMAND(cli_decision_show);
 
 /* tokens.c */
+extern const struct cli_options cli_tokens_list_options;
 extern const struct cli_options cli_tokens_create_options;
 extern const struct cli_options cli_tokens_rotate_options;
 CLI_COMMAND(cli_tokens_list);
@@ -174,6 +177,7 @@ CLI_COMMAND(cli_events_list);
 CLI_COMMAND(cli_follow_events);
 
 /* webhooks.c */
+extern const struct cli_options cli_webhooks_list_options;
 extern const struct cli_options cli_webhooks_create_options;
 extern const struct cli_options cli_webhooks_set_options;
 extern const struct cli_options cli_webhooks_rotate_options;

@@ -50,8 +50,11 @@ static const struct cli_option create_options[] = {
 };
 const struct cli_options cli_products_create_options = CLI_OPTIONS(struct create_args, create_options);
 
-bool cli_products_list(struct cli *cli, const void *args UNUSED, const struct option_texts *operands UNUSED, struct err *err) {
-    return cli_view_list(cli, PRODUCTS, NULL, 0, 0, &product_view, err);
+static const struct cli_option list_options[] = {CLI_PAGING_OPTIONS(0, "name or created_at", "name")};
+const struct cli_options cli_products_list_options = CLI_OPTIONS(struct cli_paging, list_options);
+
+bool cli_products_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
+    return cli_view_list(cli, PRODUCTS, NULL, 0, args, &product_view, err);
 }
 
 bool cli_products_show(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {

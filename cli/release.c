@@ -69,19 +69,19 @@ static const struct cli_view release_view = {
 
 struct list_args {
     const char *product;
-    int64_t limit;
+    struct cli_paging paging;
 };
 
 static const struct cli_option list_options[] = {
     {"product", 0, OPTION_TEXT, offsetof(struct list_args, product), "PRODUCT", "only of this product"},
-    {"limit", 0, OPTION_INT, offsetof(struct list_args, limit), "N", "at most N rows [all]"},
+    CLI_PAGING_OPTIONS(offsetof(struct list_args, paging), "published_at, product or sequence", "-published_at"),
 };
 const struct cli_options cli_release_list_options = CLI_OPTIONS(struct list_args, list_options);
 
 bool cli_release_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
     const struct list_args *list = args;
     const struct cli_query query[] = {{"product", list->product}};
-    return cli_view_list(cli, RELEASES, query, ARRAY_LEN(query), list->limit, &release_view, err);
+    return cli_view_list(cli, RELEASES, query, ARRAY_LEN(query), &list->paging, &release_view, err);
 }
 
 bool cli_release_show(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {

@@ -233,35 +233,34 @@ static const struct cli_view member_view = {
     .shape = &member_shape, .list = member_columns, .list_count = ARRAY_LEN(member_columns), .none = "no such devices in this rollout"};
 
 struct list_args {
-    const char *product, *state, *sort;
-    int64_t limit;
+    const char *product, *state;
+    struct cli_paging paging;
 };
 
 static const struct cli_option list_options[] = {
     {"product", 0, OPTION_TEXT, offsetof(struct list_args, product), "PRODUCT", "only of this product"},
     {"state", 0, OPTION_TEXT, offsetof(struct list_args, state), "STATE", "only draft, scheduled, running, paused, completed or stopped ones"},
-    {"sort", 0, OPTION_TEXT, offsetof(struct list_args, sort), "ORDER", "created_at: oldest first [-created_at]"},
-    {"limit", 0, OPTION_INT, offsetof(struct list_args, limit), "N", "at most N rows [all]"},
+    CLI_PAGING_OPTIONS(offsetof(struct list_args, paging), "created_at or name", "-created_at"),
 };
 const struct cli_options cli_rollouts_list_options = CLI_OPTIONS(struct list_args, list_options);
 
 struct devices_args {
     const char *state, *phase;
-    int64_t limit;
+    struct cli_paging paging;
 };
 
 static const struct cli_option devices_options[] = {
     {"state", 0, OPTION_TEXT, offsetof(struct devices_args, state), "STATE",
      "only waiting, in-flight, retrying, confirmed, failed, timed-out, cancelled or skipped ones"},
     {"phase", 0, OPTION_TEXT, offsetof(struct devices_args, phase), "N", "only of this phase, counted from 1"},
-    {"limit", 0, OPTION_INT, offsetof(struct devices_args, limit), "N", "at most N rows [all]"},
+    CLI_PAGING_OPTIONS(offsetof(struct devices_args, paging), "device or phase", "with --state and no --phase only phase, else only device"),
 };
 const struct cli_options cli_rollouts_devices_options = CLI_OPTIONS(struct devices_args, devices_options);
 
 bool cli_rollouts_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
     const struct list_args *list = args;
-    const struct cli_query query[] = {{"product", list->product}, {"state", list->state}, {"sort", list->sort}};
-    return cli_view_list(cli, CLI_ROLLOUTS, query, ARRAY_LEN(query), list->limit, &cli_rollouts_view, err);
+    const struct cli_query query[] = {{"product", list->product}, {"state", list->state}};
+    return cli_view_list(cli, CLI_ROLLOUTS, query, ARRAY_LEN(query), &list->paging, &cli_rollouts_view, err);
 }
 
 bool cli_rollouts_show(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
@@ -272,7 +271,7 @@ bool cli_rollouts_devices(struct cli *cli, const void *args, const struct option
     const struct devices_args *devices = args;
     const struct cli_query query[] = {{"state", devices->state}, {"phase", devices->phase}};
     const char *path = cli_view_path(&cli->arena, CLI_ROLLOUTS, operands->items[0], "devices", (char *)NULL);
-    return cli_view_list(cli, path, query, ARRAY_LEN(query), devices->limit, &member_view, err);
+    return cli_view_list(cli, path, query, ARRAY_LEN(query), &devices->paging, &member_view, err);
 }
 
 bool cli_rollouts_pause(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {

@@ -61,8 +61,11 @@ static const struct json_shape input_shape = JSON_SHAPE(struct token_input, inpu
 
 enum { EXPIRES_DEFAULT_S = 90 * 86400, EXPIRES_MIN_S = 60, EXPIRES_MAX_S = 365 * 86400 };
 
-bool cli_tokens_list(struct cli *cli, const void *args UNUSED, const struct option_texts *operands UNUSED, struct err *err) {
-    return cli_view_list(cli, TOKENS, NULL, 0, 0, &token_view, err);
+static const struct cli_option list_options[] = {CLI_PAGING_OPTIONS(0, "id, name, created_at, expires_at or last_used_at", "id")};
+const struct cli_options cli_tokens_list_options = CLI_OPTIONS(struct cli_paging, list_options);
+
+bool cli_tokens_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
+    return cli_view_list(cli, TOKENS, NULL, 0, args, &token_view, err);
 }
 
 bool cli_tokens_show(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {

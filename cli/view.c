@@ -199,12 +199,14 @@ static bool add_json(struct buf *all, const char *items, struct err *err) {
     return buf_ok(all, "output", err);
 }
 
-/* limit: 0 is none; below it, the list has no pages. */
-static bool page_path(struct cli *cli, const char *path, const struct cli_query *query, size_t query_count, int64_t limit, const char *cursor,
-                      const char **ret_path, struct err *err) {
+/* asked NULL: the list has no pages. */
+static bool page_path(struct cli *cli, const char *path, const struct cli_query *query, size_t query_count, const struct cli_paging *asked,
+                      const char *cursor, const char **ret_path, struct err *err) {
     CLEANUP(buf_free) struct buf full = BUF_INIT(PATH_MAX_BYTES);
+    const int64_t limit = asked == NULL || asked->limit == 0 || asked->limit > PAGE_ITEMS ? PAGE_ITEMS : asked->limit;
     const struct cli_query paging[] = {
-        {"limit", limit < 0 ? NULL : arena_printf(&cli->arena, "%lld", (long long)(limit > 0 && limit < PAGE_ITEMS ? limit : PAGE_ITEMS))},
+        {"sort", asked == NULL ? NULL : asked->sort},
+        {"limit", asked == NULL ? NULL : arena_printf(&cli->arena, "%lld", (long long)limit)},
         {"cursor", cursor},
     };
     struct cli_query all[16];
@@ -241,23 +243,24 @@ static bool print_json(struct cli *cli, struct buf *json, const char *next, stru
     return buf_ok(json, "output", err) && cli_view_json(cli, json->data, json->len, err);
 }
 
-bool cli_view_list(struct cli *cli, const char *path, const struct cli_query *query, size_t query_count, int64_t limit, const struct cli_view *view,
-                   struct err *err) {
+bool cli_view_list(struct cli *cli, const char *path, const struct cli_query *query, size_t query_count, const struct cli_paging *paging,
+                   const struct cli_view *view, struct err *err) {
+    const struct cli_paging asked = paging != NULL ? *paging : (struct cli_paging){.limit = 0};
     struct cli_table table;
     CLEANUP(buf_free) struct buf json = BUF_INIT(OUT_MAX_BYTES);
     cli_table_init(&table, &cli->arena);
     for (size_t i = 0; i < view->list_count; i++)
         cli_table_column(&table, view->list[i].title, view->list[i].right);
     buf_text(&json, "{\"items\":[");
-    if (limit < 0)
+    if (asked.limit < 0)
         return err_set(err, ERR_USAGE, "--limit must be at least 1");
     const char *cursor = NULL;
     do {
         const char *full = NULL;
         struct cli_reply reply;
         struct page page;
-        int64_t wanted = limit == 0 ? 0 : limit - (int64_t)table.rows;
-        if (!page_path(cli, path, query, query_count, view->unpaged ? -1 : wanted, cursor, &full, err) || !cli_client_get(cli, full, &reply, err))
+        const struct cli_paging rest = {.sort = asked.sort, .limit = asked.limit == 0 ? 0 : asked.limit - (int64_t)table.rows};
+        if (!page_path(cli, path, query, query_count, view->unpaged ? NULL : &rest, cursor, &full, err) || !cli_client_get(cli, full, &reply, err))
             return false;
         if (!json_read(&cli->arena, reply.body, reply.len, &page_shape, &page, NULL, err))
             return err_prefix(err, "reply of the server");
@@ -266,6 +269,6 @@ bool cli_view_list(struct cli *cli, const char *path, const struct cli_query *qu
         if (page.next != NULL && text_equal(page.next, cursor))
             return err_set(err, ERR_INVALID, "reply of the server: the next page is this page again");
         cursor = page.next;
-    } while (cursor != NULL && (limit == 0 || (int64_t)table.rows < limit));
+    } while (cursor != NULL && (asked.limit == 0 || (int64_t)table.rows < asked.limit));
     return cli->json ? print_json(cli, &json, cursor, err) : print_list(cli, &table, view, err);
 }

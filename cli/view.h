@@ -31,10 +31,23 @@ struct cli_query {
     const char *value; /* NULL: left out */
 };
 
-/* GETs path with the query, follows the cursor to the end (or to `limit` rows; 0: all) and prints a table, or with --json one document {items, next}.
- */
-bool cli_view_list(struct cli *cli, const char *path, const struct cli_query *query, size_t query_count, int64_t limit, const struct cli_view *view,
-                   struct err *err) MUST_USE;
+/* What every list that has pages is asked. */
+struct cli_paging {
+    const char *sort; /* a key, '-' before it: descending; NULL: the list's own order. The server judges it. */
+    int64_t limit;    /* rows; 0: all */
+};
+
+/* The rows of its options. base: where the struct stands in the list's arguments; keys: as the contract has them; own: the order without --sort. */
+#define CLI_PAGING_OPTIONS(base, keys, own) CLI_PAGING_SORT(base, keys, own), CLI_PAGING_LIMIT(base)
+#define CLI_PAGING_SORT(base, keys, own)                                                                                                             \
+    { "sort", 0, OPTION_TEXT, (base) + offsetof(struct cli_paging, sort), "KEY", "by " keys "; -KEY: descending [" own "]" }
+#define CLI_PAGING_LIMIT(base)                                                                                                                       \
+    { "limit", 0, OPTION_INT, (base) + offsetof(struct cli_paging, limit), "N", "at most N rows [all]" }
+
+/* GETs path with the query, follows the cursor to the end (or to the limit; paging NULL: all, in the list's own order) and prints a table, or with
+ * --json one document {items, next}. */
+bool cli_view_list(struct cli *cli, const char *path, const struct cli_query *query, size_t query_count, const struct cli_paging *paging,
+                   const struct cli_view *view, struct err *err) MUST_USE;
 
 /* Prints one object; with --json the reply as it came. */
 bool cli_view_show(struct cli *cli, const struct cli_reply *reply, const struct cli_view *view, struct err *err) MUST_USE;

@@ -97,12 +97,12 @@ const struct cli_options cli_webhooks_rotate_options = CLI_OPTIONS(struct webhoo
 
 struct deliveries_args {
     const char *state;
-    int64_t limit;
+    struct cli_paging paging;
 };
 
 static const struct cli_option deliveries_options[] = {
     {"state", 0, OPTION_TEXT, offsetof(struct deliveries_args, state), "STATE", "only waiting, delivered or dead ones"},
-    {"limit", 0, OPTION_INT, offsetof(struct deliveries_args, limit), "N", "at most N rows [all]"},
+    CLI_PAGING_OPTIONS(offsetof(struct deliveries_args, paging), "created_at", "-created_at"),
 };
 const struct cli_options cli_webhooks_deliveries_options = CLI_OPTIONS(struct deliveries_args, deliveries_options);
 
@@ -146,8 +146,11 @@ static const char *path_of(struct cli *cli, const struct option_texts *operands,
 
 /* ---- verbs ---- */
 
-bool cli_webhooks_list(struct cli *cli, const void *args UNUSED, const struct option_texts *operands UNUSED, struct err *err) {
-    return cli_view_list(cli, WEBHOOKS, NULL, 0, 0, &webhook_view, err);
+static const struct cli_option list_options[] = {CLI_PAGING_OPTIONS(0, "id or created_at", "id")};
+const struct cli_options cli_webhooks_list_options = CLI_OPTIONS(struct cli_paging, list_options);
+
+bool cli_webhooks_list(struct cli *cli, const void *args, const struct option_texts *operands UNUSED, struct err *err) {
+    return cli_view_list(cli, WEBHOOKS, NULL, 0, args, &webhook_view, err);
 }
 
 bool cli_webhooks_show(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {
@@ -211,7 +214,7 @@ bool cli_webhooks_test(struct cli *cli, const void *args UNUSED, const struct op
 bool cli_webhooks_deliveries(struct cli *cli, const void *args, const struct option_texts *operands, struct err *err) {
     const struct deliveries_args *given = args;
     const struct cli_query query[] = {{"state", given->state}};
-    return cli_view_list(cli, path_of(cli, operands, "deliveries"), query, ARRAY_LEN(query), given->limit, &delivery_view, err);
+    return cli_view_list(cli, path_of(cli, operands, "deliveries"), query, ARRAY_LEN(query), &given->paging, &delivery_view, err);
 }
 
 bool cli_webhooks_retry(struct cli *cli, const void *args UNUSED, const struct option_texts *operands, struct err *err) {

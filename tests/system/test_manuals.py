@@ -85,6 +85,14 @@ def test_pawl_has_what_its_page_says():
     assert not wrong, wrong
 
 
+def test_pawl_names_the_keys_of_each_list():
+    _, items = pawl_items()
+    sorts = said.pawl_sorts()
+    for command, (keys, _) in sorts.items():
+        assert f"{command.split()[1]} " in items[command] and f"Oo Fl -sort Ar {'|'.join(keys)} Oc" in items[command].splitlines()[0], command
+    assert sum(item.splitlines()[0].count("Fl -sort") for item in set(items.values())) == len(sorts) > 10
+
+
 def test_pawld():
     text = words("pawld.8")
     missing = []

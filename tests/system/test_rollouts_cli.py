@@ -99,6 +99,9 @@ def test_from_preview_to_the_end(shop, fleet):
     assert "\033" not in watched.stdout and "0 of 2 confirmed, 2 failed" in watched.stdout
     rows = shop.pawl("rollouts", "devices", made["id"], "--state", "failed").stdout.splitlines()
     assert sorted(row.split("\t")[0] for row in rows) == sorted(told)
+    assert shop.pawl("rollouts", "devices", made["id"], "--state", "failed", "--sort", "-phase").stdout.splitlines() == rows[::-1]
+    every = shop.pawl("rollouts", "devices", made["id"], "--sort", "-device").stdout.splitlines()
+    assert [row.split("\t")[0] for row in every] == sorted(fleet.ids, reverse=True)
     decision = shop.pawl("devices", "decision", next(name for name in fleet.ids if name not in told)).stdout
     assert "reason\trollout-" in decision and f"rollout {made['id']} 1.0.0, paused, phase 2, waiting: rollout-" in decision
 

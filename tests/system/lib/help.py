@@ -7,6 +7,7 @@ import subprocess
 from .paths import program
 
 OPTION = re.compile(r"^\s+(?:-(\w), )?--([a-z][a-z0-9-]*)(?:[ =](\S+))?")
+SORT = re.compile(r"--sort KEY +by (.+); -KEY: descending \[(.+)\]$", re.M)
 COMMAND = re.compile(r"^  pawl (\S+)(?: (.*?))?  +\S")
 
 
@@ -44,6 +45,16 @@ def pawl_commands():
                     yield group, match.group(2).split()[0]
         else:
             yield group, ""
+
+
+def pawl_sorts():
+    """{command: (keys, the order without --sort)} of every list that is sorted."""
+    found = {}
+    for words in pawl_commands():
+        match = SORT.search(text("pawl", *filter(None, words)))
+        if match:
+            found[" ".join(words)] = (re.split(", | or ", match.group(1)), match.group(2))
+    return found
 
 
 def pawld_commands():
