@@ -52,7 +52,9 @@ static bool row_from(struct arena *arena, const struct chain_row *row, struct ro
 bool api_audit_list(struct api_call *call, struct err *err) {
     struct db_list list;
     struct db_audits page;
-    if (!api_list_begin(call, &list, err) || !db_audit_list(call->db, &list, call->arena, &page, err))
+    struct db_audit_filter filter = {.action = api_query(call, "action"), .actor = api_query(call, "actor"), .object = api_query(call, "object")};
+    if (!api_list_begin(call, &list, err) || !api_query_time(call, "since", &filter.since, err) ||
+        !db_audit_list(call->db, &filter, &list, call->arena, &page, err))
         return false;
     struct row *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)

@@ -7,6 +7,7 @@
 
 #include "api/conditional.h"
 #include "api/env.h"
+#include "common/clock.h"
 #include "common/text.h"
 #include "db/audit.h"
 #include "db/token.h"
@@ -147,6 +148,13 @@ bool api_query_bool(const struct api_call *call, const char *name, bool *ret_val
     const char *text = api_query(call, name);
     *ret_value = text_equal(text, "true");
     return text == NULL || *ret_value || text_equal(text, "false") || err_set_field(err, ERR_INVALID, name, "'%s' must be true or false", name);
+}
+
+bool api_query_time(const struct api_call *call, const char *name, int64_t *ret_time, struct err *err) {
+    const char *text = api_query(call, name);
+    *ret_time = 0;
+    return text == NULL || clock_parse_rfc3339(text, ret_time) ||
+           err_set_field(err, ERR_INVALID, name, "'%s' must be a time like 2026-11-22T08:00:00Z", name);
 }
 
 bool api_number(const char *text, const char *what, int64_t *ret_number, struct err *err) {

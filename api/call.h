@@ -47,6 +47,9 @@ bool api_check_attribute(const char *name, const char *value, struct err *err) M
 /* A parameter that is true or false; left out it is false. ERR_INVALID. */
 bool api_query_bool(const struct api_call *call, const char *name, bool *ret_value, struct err *err) MUST_USE;
 
+/* A parameter that is a time; left out it is 0. ERR_INVALID. */
+bool api_query_time(const struct api_call *call, const char *name, int64_t *ret_time, struct err *err) MUST_USE;
+
 /* A number that a path or a body gives as text, in its one spelling: ids of deployments. ERR_NOT_FOUND for anything else: no such thing exists. */
 bool api_number(const char *text, const char *what, int64_t *ret_number, struct err *err) MUST_USE;
 

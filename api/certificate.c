@@ -10,7 +10,6 @@
 #include "api/handlers.h"
 #include "api/list.h"
 #include "api/shapes.h"
-#include "common/clock.h"
 #include "common/hash.h"
 #include "db/device.h"
 
@@ -18,12 +17,8 @@ bool api_certificate_list(struct api_call *call, struct err *err) {
     struct db_list list;
     struct db_certificates page;
     struct db_certificate_filter filter = {.device = api_query(call, "device"), .product = api_query(call, "product")};
-    const char *before = api_query(call, "expires_before");
-    if (!api_allow_list(call, err) || !api_list_begin(call, &list, err))
-        return false;
-    if (before != NULL && !clock_parse_rfc3339(before, &filter.expires_before))
-        return err_set_field(err, ERR_INVALID, "expires_before", "'expires_before' must be a time as RFC 3339 writes it");
-    if (!api_query_bool(call, "in_use", &filter.in_use, err) || !db_certificate_list(call->db, &filter, &list, call->arena, &page, err))
+    if (!api_allow_list(call, err) || !api_list_begin(call, &list, err) || !api_query_time(call, "expires_before", &filter.expires_before, err) ||
+        !api_query_bool(call, "in_use", &filter.in_use, err) || !db_certificate_list(call->db, &filter, &list, call->arena, &page, err))
         return false;
     struct api_certificate *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)

@@ -4,7 +4,6 @@
 #include "api/handlers.h"
 #include "api/list.h"
 #include "api/shapes.h"
-#include "common/clock.h"
 #include "db/event_kind.h"
 
 struct event {
@@ -48,14 +47,6 @@ bool api_event_read_kind(const struct api_call *call, const char **ret_kind, str
     return *ret_kind == NULL || db_event_kind_known(*ret_kind) || err_set_field(err, ERR_INVALID, "kind", "'%.48s' is no kind of event", *ret_kind);
 }
 
-static bool read_since(struct api_call *call, int64_t *ret_since, struct err *err) {
-    const char *since = api_query(call, "since");
-    *ret_since = 0;
-    if (since == NULL || clock_parse_rfc3339(since, ret_since))
-        return true;
-    return err_set_field(err, ERR_INVALID, "since", "'since' must be a time like 2026-11-22T08:00:00Z");
-}
-
 bool api_event_list(struct api_call *call, struct err *err) {
     struct db_list list;
     struct db_events page;
@@ -64,7 +55,7 @@ bool api_event_list(struct api_call *call, struct err *err) {
         .product = api_query(call, "product"),
     };
     if (!api_allow_list(call, err) || !api_list_begin(call, &list, err) || !api_event_read_kind(call, &filter.kind, err) ||
-        !read_since(call, &filter.since, err) || !db_event_list(call->db, &filter, &list, call->arena, &page, err))
+        !api_query_time(call, "since", &filter.since, err) || !db_event_list(call->db, &filter, &list, call->arena, &page, err))
         return false;
     struct event *items = arena_array(call->arena, page.count, sizeof(*items));
     if (items == NULL && page.count > 0)

@@ -155,7 +155,7 @@ const struct api_route api_routes[] = {
     POST("/api/v1/webhooks/{webhook}/test", "token:admin", 4096, 0, api_delivery_test),
     LIST("/api/v1/webhooks/{webhook}/deliveries", "token:admin", 0, "state", api_delivery_list),
     POST("/api/v1/webhooks/{webhook}/deliveries/{event}/retry", "token:admin", 4096, 0, api_delivery_retry),
-    LIST("/api/v1/audit", "audit:read", 0, "", api_audit_list),
+    LIST("/api/v1/audit", "audit:read", 0, "action actor object since", api_audit_list),
     GET("/api/v1/audit/checkpoint", "audit:read", 0, "", api_audit_checkpoint),
 #undef ROW
 #undef DEVICE

@@ -49,15 +49,28 @@ bool db_audit_append(struct db_conn *tx, const struct chain_row *row, struct err
     return db_query_run(stmt, NULL, err);
 }
 
-bool db_audit_list(struct db_conn *conn, const struct db_list *list, struct arena *arena, struct db_audits *ret_page, struct err *err) {
+bool db_audit_list(struct db_conn *conn, const struct db_audit_filter *filter, const struct db_list *list, struct arena *arena,
+                   struct db_audits *ret_page, struct err *err) {
+    /* Each walks the index of its own value, the one that picks the fewest rows last, and asks the row for those before it. */
+    static const enum db_query queries[] = {DB_QUERY_AUDIT_LIST, DB_QUERY_AUDIT_LIST_ACTION, DB_QUERY_AUDIT_LIST_ACTOR, DB_QUERY_AUDIT_LIST_OBJECT};
+    const char *const values[] = {filter->action, filter->actor, filter->object};
     struct db_listing listing;
+    size_t count = ARRAY_LEN(values);
+    int64_t first;
 
-    if (!db_list_begin(conn, DB_QUERY_AUDIT_LIST, list, &shape, arena, &listing, err))
+    while (count > 0 && !(values[count - 1] && values[count - 1][0]))
+        count--;
+    if (!db_list_since(conn, DB_QUERY_AUDIT_SINCE, filter->since, &first, err) ||
+        !db_list_begin(conn, queries[count], list, &shape, arena, &listing, err))
         return false;
+    db_query_int(listing.stmt, 4, first);
+    for (size_t i = 0; i < count; i++)
+        db_query_opt_text(listing.stmt, 5 + (int)i, values[i]);
     return db_list_page(&listing, &ret_page->items, &ret_page->count, &ret_page->next, err);
 }
 
 bool db_audit_verify(struct db_conn *conn, int64_t *ret_rows, struct err *err) {
+    static const struct db_audit_filter all = {.since = 0};
     struct chain_row last = {.seq = 0};
     struct db_audits page;
     char after[AFTER_SIZE] = "";
@@ -66,7 +79,7 @@ bool db_audit_verify(struct db_conn *conn, int64_t *ret_rows, struct err *err) {
         CLEANUP(arena_clear) struct arena arena;
 
         arena_init(&arena, 64 << 20);
-        if (!db_audit_list(conn, &(struct db_list){.after = after, .limit = DB_MAX_PAGE}, &arena, &page, err))
+        if (!db_audit_list(conn, &all, &(struct db_list){.after = after, .limit = DB_MAX_PAGE}, &arena, &page, err))
             return false;
         for (size_t i = 0; i < page.count; i++) {
             if (!chain_follows(&page.items[i], &last, err))

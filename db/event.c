@@ -78,18 +78,6 @@ bool db_event_after(struct db_conn *conn, int64_t after, size_t limit, struct ar
     return db_query_page(stmt, &shape, limit, arena, &ret_page->items, &ret_page->count, &ret_page->more, err);
 }
 
-/* The first id that is young enough: ids and times go the same way, but for a clock that was set. */
-static bool first_since(struct db_conn *conn, int64_t since, int64_t *ret_first, struct err *err) {
-    struct db_stmt *stmt;
-
-    *ret_first = since > 0 ? INT64_MAX : 0;
-    if (since <= 0)
-        return true;
-    stmt = db_query_begin(conn, DB_QUERY_EVENT_SINCE);
-    db_query_int(stmt, 1, since);
-    return db_query_number(stmt, "id", ret_first, err);
-}
-
 bool db_event_insert_product(struct db_conn *tx, int64_t now, const char *kind, const char *product, const char *detail, struct err *err) {
     const struct db_event_new event = {.time = now, .kind = kind, .product = product, .detail = detail};
 
@@ -109,7 +97,7 @@ bool db_event_list(struct db_conn *conn, const struct db_event_filter *filter, c
     struct db_listing listing;
     int64_t first;
 
-    if (!first_since(conn, filter->since, &first, err))
+    if (!db_list_since(conn, DB_QUERY_EVENT_SINCE, filter->since, &first, err))
         return false;
     if (!db_list_begin(conn, query, list, &shape, arena, &listing, err))
         return false;

@@ -103,6 +103,17 @@ static bool read_columns(const struct db_list_order *order, const struct db_shap
                    order->sort->name);
 }
 
+bool db_list_since(struct db_conn *conn, enum db_query query, int64_t since, int64_t *ret_first, struct err *err) {
+    struct db_stmt *stmt;
+
+    *ret_first = since > 0 ? INT64_MAX : 0;
+    if (since <= 0)
+        return true;
+    stmt = db_query_begin(conn, query);
+    db_query_int(stmt, 1, since);
+    return db_query_number(stmt, "first", ret_first, err);
+}
+
 bool db_list_begin(struct db_conn *conn, enum db_query query, const struct db_list *list, const struct db_shape *shape, struct arena *arena,
                    struct db_listing *ret_listing, struct err *err) {
     struct db_listing listing = {.shape = shape, .arena = arena, .limit = list->limit};

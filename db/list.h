@@ -23,6 +23,10 @@ bool db_list_refuse_cursor(struct err *err) MUST_USE;
 /* The position behind a row with these values; NULL: no memory. */
 const char *db_list_position(const struct db_list_order *order, const char *key, const char *tie, struct arena *arena) MUST_USE;
 
+/* The number from which on a list's rows are not older than `since` (0: all are wanted), by a statement that says "first": numbers and times go the
+ * same way, but for a clock that was set. Above all numbers when no row is young enough. */
+bool db_list_since(struct db_conn *conn, enum db_query query, int64_t since, int64_t *ret_first, struct err *err) MUST_USE;
+
 /* A page on its way: filters are bound to stmt, from $4 on, between begin and page. */
 struct db_listing {
     struct db_stmt *stmt;

@@ -197,6 +197,10 @@ CREATE TABLE audit (
     prev_hash BLOB NOT NULL CHECK (length(prev_hash) = 32),
     hash BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
+CREATE INDEX audit_by_time ON audit (time, seq);
+CREATE INDEX audit_by_action ON audit (action, seq);
+CREATE INDEX audit_by_actor ON audit (actor, seq);
+CREATE INDEX audit_by_object ON audit (object, seq);
 
 CREATE TRIGGER audit_is_not_updated BEFORE UPDATE ON audit
 BEGIN

@@ -12,7 +12,7 @@ SELECT COALESCE(MAX(id), 0) AS id FROM event;
 
 -- name: event_since
 -- The first event of that time or later.
-SELECT id FROM event WHERE time >= $1 ORDER BY time, id LIMIT 1;
+SELECT id AS first FROM event WHERE time >= $1 ORDER BY time, id LIMIT 1;
 
 -- name: event_after
 -- The order of a stream.

@@ -5,6 +5,7 @@ import os
 import re
 import sqlite3
 import subprocess
+import urllib.parse
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -91,6 +92,31 @@ def test_export_is_the_list(server, changes, exported):
     assert lines == changes.pages("/api/v1/audit", 1000)[: len(lines)]
     again = server.pawl("audit", "export", exported / "export", check=False)
     assert again.returncode == 6 and "exists already" in again.stderr
+
+
+def test_filters(server, changes):
+    """Each alone and all together, up and down, page by page; a text that nothing has is an empty page."""
+    rows = changes.pages("/api/v1/audit", 1000)
+    change = next(row for row in rows if row["object"] == "product:line-7")
+    assert change["action"] == "product.create" and change["actor"].startswith("token:")
+    middle = rows[len(rows) // 2]["time"]
+    cases = [{name: change[name]} for name in ("action", "actor", "object")]
+    cases += [{"since": middle}, {"action": "product.create", "actor": "system"}, {"actor": change["actor"], "since": middle}, {"object": "product:line"}]
+    cases += [{name: change[name] for name in ("action", "actor", "object")}, {"actor": "system"}, {"actor": "system", "object": change["object"]}]
+    for case in cases:
+        def fits(row, case=case):
+            return all(row["time"] >= text if name == "since" else row[name] == text for name, text in case.items())
+
+        query = urllib.parse.urlencode(case)
+        expected = [row for row in rows if fits(row)]
+        assert changes.pages(f"/api/v1/audit?{query}", 60) == expected
+        assert changes.pages(f"/api/v1/audit?{query}&sort=-time", 60) == expected[::-1]
+        options = [f"--{name}={text}" for name, text in case.items()]
+        assert json.loads(server.pawl("audit", "list", "--json", *options).stdout)["items"] == expected
+    assert changes.ok("GET", "/api/v1/audit?since=2099-01-01T00:00:00Z")["items"] == []
+    assert changes.pages("/api/v1/audit?actor=&object=&action=", 1000) == rows
+    refused = changes.get("/api/v1/audit?since=yesterday")
+    assert refused.status == 400 and refused.json["errors"][0]["field"] == "since"
 
 
 def tampered(name, lines):

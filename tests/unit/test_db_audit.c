@@ -29,7 +29,7 @@ static void test_chain(void **state) {
     append(store, "device:a");
     append(store, "device:b");
     append(store, "device:c");
-    assert_ok(db_audit_list(store->reader, PAGE(2), &store->arena, &page, &err), err);
+    assert_ok(db_audit_list(store->reader, &(struct db_audit_filter){.since = 0}, PAGE(2), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 2);
     assert_non_null(page.next);
     assert_int_equal(page.items[0].seq, 1);
@@ -37,7 +37,7 @@ static void test_chain(void **state) {
     assert_memory_equal(page.items[1].prev_hash, page.items[0].hash, 32);
     assert_ok(chain_hash(&page.items[1], hash, &err), err);
     assert_memory_equal(hash, page.items[1].hash, 32);
-    assert_ok(db_audit_list(store->reader, PAGE_AFTER(page.next, 2), &store->arena, &page, &err), err);
+    assert_ok(db_audit_list(store->reader, &(struct db_audit_filter){.since = 0}, PAGE_AFTER(page.next, 2), &store->arena, &page, &err), err);
     assert_int_equal(page.count, 1);
     assert_string_equal(page.items[0].object, "device:c");
     assert_ok(db_audit_verify(store->reader, &rows, &err), err);
