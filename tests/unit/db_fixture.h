@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "common/hash.h"
 #include "common/hex.h"
 #include "db/audit.h"
@@ -79,6 +80,30 @@ UNUSED static void store_shut(struct store *store) {
     db_close(store->db);
     store->reader = NULL;
     store->db = NULL;
+}
+
+UNUSED static void store_copy_file(const struct store *store, const char *from, const char *to) {
+    CLEANUP(buf_free) struct buf data = BUF_INIT(64 << 20);
+    char path[PATH_MAX];
+    struct err err;
+
+    snprintf(path, sizeof path, "%s/%s", store->folder, from);
+    assert_ok(file_read(path, &data, &err), err);
+    snprintf(path, sizeof path, "%s/%s", store->folder, to);
+    assert_ok(file_write_atomic(path, data.data, data.len, 0600, &err), err);
+}
+
+/* Keeps the database as it is now, for store_restore(). The images are not kept. */
+UNUSED static void store_keep(struct store *store) {
+    store_shut(store);
+    store_copy_file(store, "pawl.db", "kept");
+    store_reopen(store);
+}
+
+UNUSED static void store_restore(struct store *store) {
+    store_shut(store);
+    store_copy_file(store, "kept", "pawl.db");
+    store_reopen(store);
 }
 
 UNUSED static int store_setup(void **state) {

@@ -2,25 +2,17 @@
  * server's side is the real store, the device's side the real agent's rules. Whatever happens, no device installs below what it confirmed. */
 #include "db_fixture.h"
 
-#include <fcntl.h>
-
 #include "agent/check.h"
 #include "common/random.h"
+#include "tests/unit/sanitized.h"
 
-/* Under a sanitizer a fifth of them. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { BATCHES = 10 };
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-enum { BATCHES = 10 };
-#else
-enum { BATCHES = 50 };
-#endif
-#else
-enum { BATCHES = 50 };
-#endif
-
-enum { DEVICES = 200, ROUNDS = 24, RELEASES_MAX = 24, STATE_ARENA = 1 << 16 };
+enum {
+    BATCHES = SANITIZED ? 10 : 50, /* under a sanitizer a fifth of them */
+    DEVICES = 200,
+    ROUNDS = 24,
+    RELEASES_MAX = 24,
+    STATE_ARENA = 1 << 16
+};
 
 static uint64_t seed;
 
@@ -296,24 +288,8 @@ static void play_round(struct batch *batch) {
         judge(batch, &batch->lives[i]);
 }
 
-static void copy_file(const char *from, const char *to) {
-    static char data[1 << 16];
-    int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    ssize_t got;
-    assert_true(in >= 0 && out >= 0);
-    while ((got = read(in, data, sizeof data)) > 0)
-        assert_int_equal(write(out, data, (size_t)got), got);
-    close(in);
-    close(out);
-}
-
 static void take_backup(struct batch *batch) {
-    char path[128], copy[128];
-    snprintf(path, sizeof path, "%s/pawl.db", batch->store->folder);
-    snprintf(copy, sizeof copy, "%s/backup", batch->store->folder);
-    store_shut(batch->store);
-    copy_file(path, copy);
-    store_reopen(batch->store);
+    store_keep(batch->store);
     batch->backup.taken = true;
     batch->backup.count = batch->count;
     for (size_t i = 0; i < DEVICES; i++)
@@ -322,12 +298,7 @@ static void take_backup(struct batch *batch) {
 
 /* The server forgets; the devices do not. What was being installed is confirmed on the device, and its report is for nobody. */
 static void restore(struct batch *batch) {
-    char path[128], copy[128];
-    snprintf(path, sizeof path, "%s/pawl.db", batch->store->folder);
-    snprintf(copy, sizeof copy, "%s/backup", batch->store->folder);
-    store_shut(batch->store);
-    copy_file(copy, path);
-    store_reopen(batch->store);
+    store_restore(batch->store);
     for (size_t i = 0; i < DEVICES; i++) {
         struct life *life = &batch->lives[i];
         if (life->installing && agent_check_eligible(&settings, &life->state, &batch->facts[life->release], &life->err))
@@ -405,8 +376,7 @@ static void test_histories(void **unused) {
 }
 
 int main(void) {
-    if (access("/dev/shm", W_OK) == 0)
-        (void)setenv("TMPDIR", "/dev/shm", 0); /* thousands of commits, and no power cut is tested here */
+    temporary_in_memory();
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_histories)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

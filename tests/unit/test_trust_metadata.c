@@ -1,4 +1,5 @@
 /* Metadata files: strict reading from folders of cases, and verdicts that count distinct keys. */
+#include "tests/unit/sanitized.h"
 #include "tests/unit/trust_cases.h"
 
 static bool parse_as(enum metadata_role role, const struct buf *file, struct err *err) {
@@ -252,17 +253,7 @@ static void test_unknown_key_types_sign_nothing(void **state) {
 }
 
 /* Under a sanitizer a sample is taken (a step that is no multiple of eight); the plain build takes every bit. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { BIT_STEP = 13 };
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-enum { BIT_STEP = 13 };
-#else
-enum { BIT_STEP = 1 };
-#endif
-#else
-enum { BIT_STEP = 1 };
-#endif
+enum { BIT_STEP = SANITIZED ? 13 : 1 };
 
 /* Flips every bit of a file that carries exactly the threshold of signatures: none may come through. */
 static size_t flip_every_bit(enum metadata_role role, const struct buf *file, const struct signers *signers) {
