@@ -230,7 +230,7 @@ def test_places_of_a_rollout(servers):
         paths[product] = f"/firmware/{product}/1.0.0/fw.bin"
         made = server.operator().ok("POST", "/api/v1/rollouts", {"product": product, "version": "1.0.0", "phases": [{"percent": 100}]})
         server.operator().ok("POST", f"/api/v1/rollouts/{made['id']}/start")
-        until(lambda: len(fleets[product].poll()) == 2)
+        fleets[product].told(2)
     lamp, other_lamp = (fleets["lamp"].device(name) for name in fleets["lamp"].ids)
     hub = fleets["hub"].device(fleets["hub"].ids[0])
     with lamp.connect() as connection:

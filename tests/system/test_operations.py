@@ -249,7 +249,7 @@ class TestByRequest:
         server = new_server({"enrolment": {"auto_accept": "yes"}, "store": {"backups": folder}})
         server.publish(firmware.UBOOT_ARM, "router", "1.0.0", ("qemu-arm",))
         admin = server.operator()
-        assert admin.ok("GET", "/api/v1/backups") == {"items": []} and folder.is_dir()
+        assert admin.ok("GET", "/api/v1/backups") == {"items": [], "next": None} and folder.is_dir()
         begun = admin.post("/api/v1/backups", {})
         assert begun.status == 202 and begun.json["name"].startswith("pawl-")
         wait_for(lambda: [item["state"] for item in admin.ok("GET", "/api/v1/backups")["items"]] == ["done"])

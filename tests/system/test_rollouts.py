@@ -97,7 +97,7 @@ def test_a_whole_rollout(console, fleet):
 
     canaries = console.devices(draft, phase=1)
     assert len(canaries) == 3
-    told = devices.poll()
+    told = devices.told(len(canaries))
     assert set(told) == set(canaries)
     assert set(console.devices(draft, state="in-flight")) == set(told)
     late = next(name for name in devices.ids if name not in canaries)
@@ -114,8 +114,7 @@ def test_a_whole_rollout(console, fleet):
     devices.confirm(told, "1.0.0", 1)
     second = console.until(draft, phase=2)
     assert [phase["state"] for phase in second["phases"]] == ["done", "running"]
-    told = devices.poll([name for name in devices.ids if name not in canaries])
-    assert len(told) == 27
+    told = devices.told(27, [name for name in devices.ids if name not in canaries])
     devices.confirm(told, "1.0.0", 1)
     done = console.until(draft, state="completed")
     assert done["counts"]["confirmed"] == 30 and done["closed_at"] and done["phases"][0]["counts"]["confirmed"] == 3
@@ -127,8 +126,7 @@ def test_a_whole_rollout(console, fleet):
 def test_failures_pause_it(console, fleet):
     devices = fleet(10)
     made = console.run(devices.product, phases=[{"percent": 40, "success_percent": 100, "error_count": 2, "deadline_s": 600}, {"rest": True}])
-    told = devices.poll()
-    assert len(told) == 4
+    told = devices.told(4)
     failing, good = dict(list(told.items())[:2]), dict(list(told.items())[2:])
     devices.fail(failing)
     paused = console.until(made, state="paused")
@@ -143,12 +141,11 @@ def test_failures_pause_it(console, fleet):
     console.move(made, "resume")  # what halted it is accepted
     console.move(made, "retry")
     wait_for(lambda: console.get(made)["counts"]["failed"] == 0)
-    again = devices.poll(failing)
+    again = devices.told(len(failing), failing)
     assert set(again) == set(failing) and not set(again.values()) & set(failing.values())
     devices.confirm(again, "1.0.0", 1)
     console.until(made, phase=2)
-    told = devices.poll([name for name in devices.ids if name not in told])
-    assert len(told) == 6
+    told = devices.told(6, [name for name in devices.ids if name not in told])
     devices.confirm(told, "1.0.0", 1)
     assert console.until(made, state="completed")["counts"]["confirmed"] == 10
 
@@ -156,8 +153,7 @@ def test_failures_pause_it(console, fleet):
 def test_silence_is_a_failure(console, fleet):
     devices = fleet(6)
     made = console.run(devices.product, phases=[{"percent": 50, "success_percent": 100, "error_percent": 50, "deadline_s": 3}, {"rest": True}])
-    told = devices.poll()
-    assert len(told) == 3
+    told = devices.told(3)
     heard = dict([told.popitem()])
     devices.confirm(heard, "1.0.0", 1)
     paused = console.until(made, state="paused")
@@ -174,8 +170,7 @@ def test_silence_is_a_failure(console, fleet):
 def test_stop_cancels_what_is_open(console, fleet):
     devices = fleet(4)
     made = console.run(devices.product)
-    told = devices.poll()
-    assert len(told) == 4
+    told = devices.told(4)
     stopped = console.move(made, "stop", {"reason": "wrong image"})
     assert stopped["state"] == "stopped" and stopped["closed_at"]
     console.until(made, working=False)
@@ -204,7 +199,7 @@ def test_windows(console, fleet):
 
     opened = {"days": "daily", "from": wall("America/New_York", -2), "to": wall("America/New_York", 2), "zone": "America/New_York"}
     console.run(devices.product, windows=[opened])
-    assert set(devices.poll()) == set(devices.ids)
+    assert set(devices.told(len(devices.ids))) == set(devices.ids)
 
 
 def test_windows_of_a_tag(console, fleet):
@@ -212,15 +207,14 @@ def test_windows_of_a_tag(console, fleet):
     tagged, plain = devices.ids
     console.api.ok("PUT", f"/api/v1/devices/{tagged}/tags", {"tags": ["night"]}, headers=[("If-Match", "*")])
     console.run(devices.product, windows=[{"days": "daily", "from": wall("UTC", 2), "to": wall("UTC", 4), "tag": "night"}])
-    assert set(devices.poll()) == {plain}
+    assert set(devices.told(1)) == {plain}
     assert console.decision(tagged)["reason"] == "outside-window"
 
 
 def test_max_in_flight(console, fleet):
     devices = fleet(5)
     made = console.run(devices.product, max_in_flight=2)
-    first = devices.poll()
-    assert len(first) == 2
+    first = devices.told(2)
     held = next(name for name in devices.ids if name not in first)
     assert console.decision(held)["reason"] == "in-flight-limit"
     devices.confirm(dict([first.popitem()]), "1.0.0", 1)
@@ -231,11 +225,11 @@ def test_max_in_flight(console, fleet):
 def test_continuous(console, fleet):
     devices = fleet(3)
     made = console.run(devices.product, continuous=True, filter=f"product == {devices.product}")
-    devices.confirm(devices.poll(), "1.0.0", 1)
+    devices.confirm(devices.told(3), "1.0.0", 1)
     console.until(made, waits_for="newcomers")
     newcomer = devices.add(1)[0]
     wait_for(lambda: newcomer in console.devices(made))
-    told = wait_for(lambda: devices.poll([newcomer]))
+    told = devices.told(1, [newcomer])
     devices.confirm(told, "1.0.0", 1)
     assert wait_for(lambda: console.get(made)["counts"]["confirmed"] == 4)
     assert console.get(made)["state"] == "running"
@@ -257,14 +251,14 @@ def test_a_list_of_devices(console, fleet):
     assert (preview["matched"], preview["unknown"], preview["included"]) == (2, 1, 2)
     made = console.run(devices.product, ids=wanted)
     assert made["ids"] == wanted and made["filter"] is None
-    assert set(devices.poll()) == set(wanted)
+    assert set(devices.told(len(wanted))) == set(wanted)
 
 
 def test_preview_names_who_is_left_out(console, fleet, server):
     devices = fleet(6)
     has_it, other_board, revoked, *_ = devices.ids
     first = console.run(devices.product, ids=[has_it])
-    devices.confirm(devices.poll([has_it]), "1.0.0", 1)
+    devices.confirm(devices.told(1, [has_it]), "1.0.0", 1)
     console.until(first, state="completed")
     console.api.ok("PATCH", f"/api/v1/devices/{other_board}", {"hardware": "rev-z"}, headers=[("If-Match", "*")])
     console.api.ok("POST", f"/api/v1/devices/{revoked}/revoke")
@@ -286,7 +280,7 @@ def test_schedule(console, fleet):
     assert console.move(made, "start")["state"] == "scheduled"
     assert devices.poll() == {} and console.decision(devices.ids[0])["rollouts"][0]["reason"] == "rollout-scheduled"
     assert console.until(made, state="running")["started_at"] >= soon
-    assert set(devices.poll()) == set(devices.ids)
+    assert set(devices.told(len(devices.ids))) == set(devices.ids)
     console.move(made, "stop")
 
     far = console.create(devices.product)
@@ -471,7 +465,7 @@ def test_approval_by_a_second_token(careful):
     assert approved["approval"] == "given" and approved["approved_by"].startswith("token:")
     assert second.ok("POST", f"{ROLLOUTS}/{made['id']}/approve")["approved_by"] == approved["approved_by"]
     console.until(made, state="running")
-    assert set(devices.poll()) == set(devices.ids)
+    assert set(devices.told(len(devices.ids))) == set(devices.ids)
     few = console.run("four-eyes", ids=devices.ids[:3])
     assert few["approval"] == "none"
 
@@ -592,11 +586,11 @@ def test_a_retry_storm_makes_no_duplicate(console, fleet, server):
         ("revoke", "/api/v1/devices/storm-device/revoke", None),
     ]))
     console.until(rollout, state="running", working=False)
-    told = devices.poll([third])
+    told = devices.told(1, [third])
     devices.fail(told)
     retried = storm(server, [("retry", f"/api/v1/deployments/{deployment['id']}/retry", None), ("again", f"{ROLLOUTS}/{rollout['id']}/retry", None)])
     agree(retried)
-    wait_for(lambda: devices.poll([third]))
+    devices.told(1, [third])
     assert len(console.api.pages(f"/api/v1/deployments?device={first}")) == 2
     assert len(console.api.pages(f"/api/v1/deployments?device={third}")) == 2
     for verb in ("pause", "resume", "stop"):

@@ -91,7 +91,7 @@ def test_from_preview_to_the_end(shop, fleet):
     assert draft.returncode == REFUSED and "is a draft" in draft.stderr
     assert "state\tscheduled" in shop.pawl("rollouts", "start", made["id"], "--reason", "spring").stdout
     wait_for(lambda: "state\trunning" in shop.pawl("rollouts", "show", made["id"]).stdout)
-    told = wait_for(fleet.poll)  # "running" is said before its devices are written
+    told = fleet.told(2)  # "running" is said before its devices are written
     fleet.fail(told)
     watched = shop.pawl("rollouts", "watch", made["id"], "--interval", "1", check=False)
     assert watched.returncode == PAUSED
@@ -107,10 +107,9 @@ def test_from_preview_to_the_end(shop, fleet):
 
     shop.pawl("rollouts", "resume", made["id"])
     shop.pawl("rollouts", "retry", made["id"])
-    again = wait_for(lambda: fleet.poll(told))
-    assert len(again) == 2
+    again = fleet.told(2, told)
     fleet.confirm(again, "1.0.0", 1)
-    left = wait_for(lambda: fleet.poll([name for name in fleet.ids if name not in told]))
+    left = fleet.told(4, [name for name in fleet.ids if name not in told])
     assert "state\tpaused (operator)" in shop.pawl("rollouts", "pause", made["id"]).stdout
     shop.pawl("rollouts", "resume", made["id"])
     world = threading.Timer(1.5, fleet.confirm, (left, "1.0.0", 1))
@@ -130,8 +129,7 @@ def test_bars_on_a_terminal(shop, fleet, tmp_path):
     made = json.loads(shop.pawl("rollouts", "create", "--product", "shop", "--release", "1.1.0", "--phase", "3,success=100", "--phase", "rest", "--json").stdout)
     shop.pawl("rollouts", "start", made["id"])
     wait_for(lambda: "state\trunning" in shop.pawl("rollouts", "show", made["id"]).stdout)
-    told = wait_for(fleet.poll)  # "running" is said before its devices are written
-    assert len(told) == 3
+    told = fleet.told(3)  # "running" is said before its devices are written
     child = pexpect.spawn(program("pawl"), ["rollouts", "watch", made["id"], "--interval", "1"],
                           env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TERM": "xterm"}, dimensions=(30, 120), timeout=30, encoding="utf-8")
     child.expect(r"phase 1  3 devices    running   \[>+\]  0 of 3 confirmed, 3 in flight")

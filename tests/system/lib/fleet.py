@@ -1,5 +1,7 @@
 """Many simulated devices of one product, each with a certificate of its own."""
 
+from .wait import wait_for
+
 HARDWARE = "qemu-arm"
 
 
@@ -36,6 +38,16 @@ class Fleet:
             if signed["action"] == "install":
                 told[name] = signed["deployment"]
         return told
+
+    def told(self, count, ids=None):
+        """The same, once they are so many: a phase that opens in the middle of a poll is seen by those that come later only."""
+
+        def all_of_them():
+            told = self.poll(ids)
+            assert len(told) <= count
+            return len(told) == count and told
+
+        return wait_for(all_of_them)
 
     def confirm(self, told, version, sequence):
         for name, deployment in told.items():
