@@ -2,7 +2,6 @@
 requests that they send. swupdate itself is in test_ddi_swupdate.py."""
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -10,7 +9,7 @@ import urllib.parse
 
 import pytest
 
-from lib.ddi import HARDWARE, Fleet
+from lib.ddi import HARDWARE, Fleet, compact
 from lib.firmware import UBOOT_ARM64
 from lib.proxy import Proxy
 
@@ -156,7 +155,7 @@ def test_rauc_hawkbit_updater(fleet):
     with client.device.connect() as line:
         links = client.get(headers=headers, connection=line).json["_links"]
         config = {"time": "20261122T061335", "status": {"result": {"finished": "success"}, "execution": "closed", "details": [""]}, "data": {"product": "gw", "version": "1.0.0"}}
-        body = json.dumps(config).encode()
+        body = compact(config)
         assert client.device.put(urllib.parse.urlsplit(links["configData"]["href"]).path, body, headers=typed, connection=line).status == 200
         update = client.follow(links["deploymentBase"]["href"], headers=headers, connection=line).json
         [chunk] = update["deployment"]["chunks"]
@@ -312,7 +311,7 @@ class TestHara:
         links = client.links(headers=headers)
         data = {"id": "", "time": "20140511T121314", "status": {"execution": "closed", "result": {"finished": "success"}, "details": []},
                 "data": {"client": "kotlin"}, "mode": "merge"}
-        assert client.config(raw=json.dumps(data).encode()).status == 200
+        assert client.config(raw=compact(data)).status == 200
         update = client.follow(links["deploymentBase"], headers=headers).json
         artifact = update["deployment"]["chunks"][0]["artifacts"][0]
         assert update["deployment"]["download"] == "forced" and update["deployment"]["update"] == "forced"
@@ -324,7 +323,7 @@ class TestHara:
         for execution, finished, progress, text in steps:
             body = {"id": action, "time": "20140511T121314", "status": {"execution": execution, "details": [text],
                     "result": {"progress": {"cnt": progress[0], "of": progress[1]}, "finished": finished}}}
-            assert client.post(action, json.dumps(body).encode()).status == 200
+            assert client.post(action, body).status == 200
         assert by_report.state(action) == "confirmed"
 
     def test_cancel_id_is_in_no_deployment_link(self, by_report):
@@ -333,7 +332,7 @@ class TestHara:
         links = client.links()
         assert "deploymentBase" not in links and links["cancelAction"].endswith(f"/{action}")
         body = {"id": str(action), "time": "20140511T121314", "status": {"execution": "closed", "result": {"finished": "success"}, "details": ["cancelled"]}}
-        assert client.post(action, body and json.dumps(body).encode(), kind="cancelAction").status == 200
+        assert client.post(action, body, kind="cancelAction").status == 200
         assert client.links() == {"configData": client.links()["configData"]}
 
 

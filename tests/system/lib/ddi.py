@@ -18,6 +18,11 @@ def feedback(execution, finished="none", details=(), progress=None, action=None,
     return body
 
 
+def compact(body):
+    """Without a space, as json-glib, Gson and Zephyr's encoder write."""
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
 class DdiClient:
     """device: a lib.device.Device."""
 
@@ -60,7 +65,7 @@ class DdiClient:
         return self.post(action, feedback(*arguments, action=action, **options))
 
     def post(self, action, body, kind="deploymentBase"):
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        data = body if isinstance(body, bytes) else compact(body)
         return self.device.post(f"{self.base}/{kind}/{action}/feedback", data, headers=[("Content-Type", "application/json")])
 
     def answer(self, action, *arguments, **options):
