@@ -3,43 +3,40 @@
 #include "api/shapes.h"
 #include "common/hex.h"
 
-#define FIELD(object, member, kind, ...)                                                                                                             \
-    { .name = #member, .type = kind, .offset = offsetof(struct object, member), __VA_ARGS__ }
-
 static const struct json_field claim_input_fields[] = {
-    FIELD(api_claim_input, device, JSON_TEXT, .max = 64),
-    FIELD(api_claim_input, product, JSON_TEXT, .max = 64),
-    FIELD(api_claim_input, note, JSON_TEXT, .max = 256),
-    FIELD(api_claim_input, expires_in_s, JSON_INT, .min = 60, .max = 2592000),
+    JSON_FIELD(struct api_claim_input, device, JSON_TEXT, 0, .max = 64),
+    JSON_FIELD(struct api_claim_input, product, JSON_TEXT, 0, .max = 64),
+    JSON_FIELD(struct api_claim_input, note, JSON_TEXT, 0, .max = 256),
+    JSON_FIELD(struct api_claim_input, expires_in_s, JSON_INT, 0, .min = 60, .max = 2592000),
 };
 const struct json_shape api_shape_claim_input = JSON_SHAPE(struct api_claim_input, claim_input_fields);
 
 static const struct json_field claim_fields[] = {
-    FIELD(api_claim, id, JSON_TEXT),
-    FIELD(api_claim, state, JSON_TEXT),
-    FIELD(api_claim, device, JSON_TEXT, .flags = JSON_NULLABLE),
-    FIELD(api_claim, product, JSON_TEXT, .flags = JSON_NULLABLE),
-    FIELD(api_claim, note, JSON_TEXT),
-    FIELD(api_claim, created_by, JSON_TEXT),
-    FIELD(api_claim, created_at, JSON_TIME),
-    FIELD(api_claim, expires_at, JSON_TIME),
-    FIELD(api_claim, spent_at, JSON_TIME, .flags = JSON_NULLABLE),
-    FIELD(api_claim, spent_device, JSON_TEXT, .flags = JSON_NULLABLE),
-    FIELD(api_claim, revoked_at, JSON_TIME, .flags = JSON_NULLABLE),
+    JSON_FIELD(struct api_claim, id, JSON_TEXT, 0),
+    JSON_FIELD(struct api_claim, state, JSON_TEXT, 0),
+    JSON_FIELD(struct api_claim, device, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct api_claim, product, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct api_claim, note, JSON_TEXT, 0),
+    JSON_FIELD(struct api_claim, created_by, JSON_TEXT, 0),
+    JSON_FIELD(struct api_claim, created_at, JSON_TIME, 0),
+    JSON_FIELD(struct api_claim, expires_at, JSON_TIME, 0),
+    JSON_FIELD(struct api_claim, spent_at, JSON_TIME, JSON_NULLABLE),
+    JSON_FIELD(struct api_claim, spent_device, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct api_claim, revoked_at, JSON_TIME, JSON_NULLABLE),
 };
 const struct json_shape api_shape_claim = JSON_SHAPE(struct api_claim, claim_fields);
 
 static const struct json_field certificate_fields[] = {
-    FIELD(api_certificate, serial, JSON_TEXT),
-    FIELD(api_certificate, device, JSON_TEXT),
-    FIELD(api_certificate, product, JSON_TEXT, .flags = JSON_NULLABLE),
-    FIELD(api_certificate, way, JSON_TEXT),
-    FIELD(api_certificate, spki_sha256, JSON_TEXT),
-    FIELD(api_certificate, issuer_spki_sha256, JSON_TEXT),
-    FIELD(api_certificate, not_before, JSON_TIME),
-    FIELD(api_certificate, not_after, JSON_TIME),
-    FIELD(api_certificate, issued_at, JSON_TIME),
-    FIELD(api_certificate, revoked_at, JSON_TIME, .flags = JSON_NULLABLE),
+    JSON_FIELD(struct api_certificate, serial, JSON_TEXT, 0),
+    JSON_FIELD(struct api_certificate, device, JSON_TEXT, 0),
+    JSON_FIELD(struct api_certificate, product, JSON_TEXT, JSON_NULLABLE),
+    JSON_FIELD(struct api_certificate, way, JSON_TEXT, 0),
+    JSON_FIELD(struct api_certificate, spki_sha256, JSON_TEXT, 0),
+    JSON_FIELD(struct api_certificate, issuer_spki_sha256, JSON_TEXT, 0),
+    JSON_FIELD(struct api_certificate, not_before, JSON_TIME, 0),
+    JSON_FIELD(struct api_certificate, not_after, JSON_TIME, 0),
+    JSON_FIELD(struct api_certificate, issued_at, JSON_TIME, 0),
+    JSON_FIELD(struct api_certificate, revoked_at, JSON_TIME, JSON_NULLABLE),
 };
 const struct json_shape api_shape_certificate = JSON_SHAPE(struct api_certificate, certificate_fields);
 

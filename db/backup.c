@@ -26,15 +26,15 @@ struct manifest_json {
 };
 
 static const struct json_field manifest_fields[] = {
-    {"format", JSON_INT, offsetof(struct manifest_json, format), JSON_REQUIRED, DB_BACKUP_FORMAT, DB_BACKUP_FORMAT, NULL},
-    {"program", JSON_TEXT, offsetof(struct manifest_json, program), JSON_REQUIRED, 0, 64, NULL},
-    {"created_at", JSON_TIME, offsetof(struct manifest_json, created_at), JSON_REQUIRED, 0, 0, NULL},
-    {"schema", JSON_INT, offsetof(struct manifest_json, schema), JSON_REQUIRED, 1, 0, NULL},
-    {"database_length", JSON_INT, offsetof(struct manifest_json, database_length), JSON_REQUIRED, 1, 0, NULL},
-    {"database_sha256", JSON_TEXT, offsetof(struct manifest_json, database_sha256), JSON_REQUIRED, 64, 64, NULL},
-    {"images", JSON_INT, offsetof(struct manifest_json, images), JSON_REQUIRED, 0, 0, NULL},
-    {"image_bytes", JSON_INT, offsetof(struct manifest_json, image_bytes), JSON_REQUIRED, 0, 0, NULL},
-    {"damaged", JSON_TEXTS, offsetof(struct manifest_json, damaged), JSON_REQUIRED, 0, DB_BACKUP_MAX_DAMAGED, NULL},
+    JSON_FIELD(struct manifest_json, format, JSON_INT, JSON_REQUIRED, .min = DB_BACKUP_FORMAT, .max = DB_BACKUP_FORMAT),
+    JSON_FIELD(struct manifest_json, program, JSON_TEXT, JSON_REQUIRED, .max = 64),
+    JSON_FIELD(struct manifest_json, created_at, JSON_TIME, JSON_REQUIRED),
+    JSON_FIELD(struct manifest_json, schema, JSON_INT, JSON_REQUIRED, .min = 1),
+    JSON_FIELD(struct manifest_json, database_length, JSON_INT, JSON_REQUIRED, .min = 1),
+    JSON_FIELD(struct manifest_json, database_sha256, JSON_TEXT, JSON_REQUIRED, .min = 64, .max = 64),
+    JSON_FIELD(struct manifest_json, images, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct manifest_json, image_bytes, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct manifest_json, damaged, JSON_TEXTS, JSON_REQUIRED, .max = DB_BACKUP_MAX_DAMAGED),
 };
 static const struct json_shape manifest_shape = JSON_SHAPE(struct manifest_json, manifest_fields);
 

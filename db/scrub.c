@@ -166,8 +166,8 @@ struct finding_json {
 };
 
 static const struct json_field finding_fields[] = {
-    {"fault", JSON_TEXT, offsetof(struct finding_json, fault), JSON_REQUIRED, 1, 16, NULL},
-    {"sha256", JSON_TEXT, offsetof(struct finding_json, sha256), JSON_REQUIRED, 64, 64, NULL},
+    JSON_FIELD(struct finding_json, fault, JSON_TEXT, JSON_REQUIRED, .min = 1, .max = 16),
+    JSON_FIELD(struct finding_json, sha256, JSON_TEXT, JSON_REQUIRED, .min = 64, .max = 64),
 };
 static const struct json_shape finding_shape = JSON_SHAPE(struct finding_json, finding_fields);
 
@@ -177,13 +177,13 @@ struct left_json {
 };
 
 static const struct json_field left_fields[] = {
-    {"at", JSON_TIME, offsetof(struct left_json, at), JSON_REQUIRED, 0, 0, NULL},
-    {"images", JSON_INT, offsetof(struct left_json, images), JSON_REQUIRED, 0, 0, NULL},
-    {"bytes", JSON_INT, offsetof(struct left_json, bytes), JSON_REQUIRED, 0, 0, NULL},
-    {"corrupt", JSON_INT, offsetof(struct left_json, corrupt), JSON_REQUIRED, 0, 0, NULL},
-    {"missing", JSON_INT, offsetof(struct left_json, missing), JSON_REQUIRED, 0, 0, NULL},
-    {"orphan", JSON_INT, offsetof(struct left_json, orphan), JSON_REQUIRED, 0, 0, NULL},
-    {"findings", JSON_STRUCTS, offsetof(struct left_json, findings), JSON_REQUIRED, 0, DB_SCRUB_MAX_FINDINGS, &finding_shape},
+    JSON_FIELD(struct left_json, at, JSON_TIME, JSON_REQUIRED),
+    JSON_FIELD(struct left_json, images, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct left_json, bytes, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct left_json, corrupt, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct left_json, missing, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct left_json, orphan, JSON_INT, JSON_REQUIRED),
+    JSON_FIELD(struct left_json, findings, JSON_STRUCTS, JSON_REQUIRED, .max = DB_SCRUB_MAX_FINDINGS, .shape = &finding_shape),
 };
 static const struct json_shape left_shape = JSON_SHAPE(struct left_json, left_fields);
 
