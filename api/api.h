@@ -69,8 +69,7 @@ struct api_route {
     unsigned policy;
     bool (*handler)(struct api_call *call, struct err *err);
     const struct api_stream *stream;
-    const char
-        *query; /* the parameters that it knows, with spaces between; others are ERR_INVALID. NULL: whatever comes, unknown ones are passed over */
+    const char *query; /* the parameters that it knows, with spaces between; others are ERR_INVALID. NULL: unknown ones are passed over */
 };
 
 /* "name=value" pairs: path variables, query parameters (percent-decoded, UTF-8, no control characters), request headers. */

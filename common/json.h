@@ -74,9 +74,8 @@ struct json_shape {
     bool open;    /* reading: unknown members are ignored (for replies of a newer server); else ERR_UNKNOWN_FIELD */
 };
 
-/* The row of a member that is called the same in C. What else it needs stands behind the flags: JSON_FIELD(struct device, id, JSON_TEXT, 0, .max =
- * 64).
- */
+/* The row of a member that is called the same in C; what else it needs stands behind the flags:
+ *     JSON_FIELD(struct device, id, JSON_TEXT, JSON_REQUIRED, .max = 64) */
 #define JSON_FIELD(object, member, kind, bits, ...)                                                                                                  \
     { .name = #member, .type = (kind), .offset = offsetof(object, member), .flags = (bits), __VA_ARGS__ }
 #define JSON_SHAPE(type, table)                                                                                                                      \
