@@ -66,7 +66,7 @@ bool api_patch(struct api_call *call, const struct json_shape *shape, void *ret_
     if (*ret_present != 0)
         return true;
     for (size_t i = 0; i < shape->count; i++)
-        buf_printf(&names, "%s%s", i == 0 ? "" : i + 1 < shape->count ? ", " : " or ", shape->fields[i].name);
+        buf_choice(&names, i, shape->count, shape->fields[i].name);
     return buf_ok(&names, "the names", err) && err_set(err, ERR_INVALID, "nothing to change: give %s", names.data);
 }
 

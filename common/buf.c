@@ -77,6 +77,11 @@ void buf_text(struct buf *buf, const char *text) {
     buf_append(buf, text, strlen(text));
 }
 
+void buf_choice(struct buf *buf, size_t index, size_t count, const char *name) {
+    buf_text(buf, index == 0 ? "" : index + 1 < count ? ", " : " or ");
+    buf_text(buf, name);
+}
+
 void buf_byte(struct buf *buf, char byte) {
     buf_append(buf, &byte, 1);
 }

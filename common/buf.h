@@ -27,6 +27,8 @@ void buf_append(struct buf *buf, const void *data, size_t len);
 void buf_text(struct buf *buf, const char *text);
 void buf_byte(struct buf *buf, char byte);
 void buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The index-th of count names in a sentence: "a, b or c". */
+void buf_choice(struct buf *buf, size_t index, size_t count, const char *name);
 
 /* False and *err (ERR_TOO_LARGE naming the ceiling, or ERR_NO_MEMORY) when an append failed. */
 bool buf_ok(const struct buf *buf, const char *what, struct err *err) MUST_USE;

@@ -12,7 +12,7 @@ static bool refuse_sort(const struct db_sort *sorts, size_t count, struct err *e
     CLEANUP(buf_free) struct buf names = BUF_INIT(256);
 
     for (size_t i = 0; i < count; i++)
-        buf_printf(&names, "%s%s", i == 0 ? "" : i + 1 == count ? " or " : ", ", sorts[i].name);
+        buf_choice(&names, i, count, sorts[i].name);
     return buf_ok(&names, "the orders of a list", err) &&
            err_set_field(err, ERR_INVALID, "sort", "'sort' must be %s, with a '-' before it for descending", names.data);
 }

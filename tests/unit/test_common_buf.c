@@ -28,6 +28,17 @@ static void test_grows_and_ends_with_nul(void **state) {
     assert_string_equal(buf.data, "n 5!");
 }
 
+static void test_choices(void **state) {
+    static const char *const names[] = {"a", "b", "c"}, *const said[] = {"a", "a or b", "a, b or c"};
+    (void)state;
+    for (size_t count = 1; count <= 3; count++) {
+        CLEANUP(buf_free) struct buf buf = BUF_INIT(16);
+        for (size_t i = 0; i < count; i++)
+            buf_choice(&buf, i, count, names[i]);
+        assert_string_equal(buf.data, said[count - 1]);
+    }
+}
+
 static void test_ceiling_is_exact_and_sticks(void **state) {
     CLEANUP(buf_free) struct buf buf = BUF_INIT(5);
     struct err err;
@@ -85,9 +96,8 @@ static void test_wipe_leaves_nothing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_grows_and_ends_with_nul),  cmocka_unit_test(test_ceiling_is_exact_and_sticks),
-        cmocka_unit_test(test_huge_appends_do_not_wrap), cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_wipe_leaves_nothing),
+        cmocka_unit_test(test_grows_and_ends_with_nul),  cmocka_unit_test(test_choices), cmocka_unit_test(test_ceiling_is_exact_and_sticks),
+        cmocka_unit_test(test_huge_appends_do_not_wrap), cmocka_unit_test(test_empty),   cmocka_unit_test(test_wipe_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
